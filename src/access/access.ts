@@ -1,0 +1,51 @@
+// May this request pass? Request + identity + rules -> decision. This room is pure: it knows no proxy, no cookie, no store
+// and no clock. What a forwarded header means is http/'s business; who somebody is, session/'s.
+import type { Claims } from '../oidc/provider.ts'
+
+/** The original request, in one canonical form, whichever proxy described it. */
+export interface OriginalRequest {
+  /** Upper case. */
+  readonly method: string
+  readonly scheme: 'http' | 'https'
+  /** Lower case, with its port if it came with one; never a trailing dot. */
+  readonly host: string
+  /** Path as sent, not decoded: what the person asked for and is sent back to. */
+  readonly rawPath: string
+  /** With its `?`, or empty. */
+  readonly rawQuery: string
+  /** The path rules are matched on: percent-decoded once where unambiguous, no dot segments, no empty segments. */
+  readonly path: string
+  /** Set when two readers of this URL could disagree on what it names (SPEC 4.1): such a path is never public. */
+  readonly ambiguity: string | undefined
+}
+
+/** Who is asking, as far as decisions and headers are concerned. */
+export interface Identity {
+  readonly subject: string
+  readonly issuer: string
+  readonly claims: Claims
+}
+
+export type Policy =
+  /** Anybody. */
+  | { readonly kind: 'public'; readonly reason: 'public_rule' | 'excluded_url' }
+  /** Anybody with a session that meets requirement number `requirement` (index into the compiled list; 0: the global one). */
+  | { readonly kind: 'login'; readonly requirement: number }
+  /** Nobody. */
+  | { readonly kind: 'deny'; readonly reason: 'denied_by_rule' | 'ambiguous_path' }
+
+export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: DenialReason }
+
+export type DenialReason =
+  | 'user_not_allowed'
+  | 'group_not_allowed'
+  | 'role_not_allowed'
+  | 'claim_not_allowed'
+  | 'email_not_verified'
+
+/** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
+export interface AccessRules {
+  policyFor(request: OriginalRequest): Policy
+  /** Pure and cacheable per session: the verdict changes only with the identity. */
+  meets(requirement: number, identity: Identity): Verdict
+}

@@ -1,0 +1,107 @@
+/** Public and stable: logs, metrics and the README name these codes. Messages may change, codes may not. */
+export type ErrorCode =
+  | 'CONFIG_INVALID'
+  | 'STORE_UNAVAILABLE'
+  | 'STORE_VALUE_REJECTED'
+  | 'PROVIDER_UNAVAILABLE'
+  | 'LOGIN_REJECTED'
+  | 'REFRESH_REJECTED'
+  | 'BAD_REQUEST'
+
+/** Why a login was refused: the `reason` of the log line and of `foregate_logins_total`, and the code on the page. */
+export type LoginReason =
+  // the callback's parameters
+  | 'state_missing'
+  | 'state_unknown'
+  | 'state_reused'
+  | 'parameter_repeated'
+  | 'parameter_too_long'
+  | 'code_missing'
+  | 'iss_missing'
+  | 'iss_mismatch'
+  | 'provider_error'
+  | 'access_denied'
+  // the token endpoint's answer
+  | 'code_rejected'
+  | 'client_rejected'
+  | 'token_response_invalid'
+  // the ID token
+  | 'id_token_missing'
+  | 'id_token_malformed'
+  | 'id_token_signature'
+  | 'id_token_algorithm'
+  | 'id_token_issuer'
+  | 'id_token_audience'
+  | 'id_token_azp'
+  | 'id_token_expired'
+  | 'id_token_not_yet_valid'
+  | 'id_token_issued_at'
+  | 'id_token_nonce'
+  | 'id_token_at_hash'
+  | 'id_token_subject'
+  | 'id_token_auth_time'
+  | 'id_token_replayed'
+  | 'access_token_audience'
+  // the UserInfo answer
+  | 'userinfo_subject'
+  | 'userinfo_invalid'
+  | 'email_not_verified'
+  | 'claims_too_large'
+
+/** Why a refresh ended the session. Anything else that goes wrong with a refresh keeps it. */
+export type RefreshReason = 'invalid_grant' | 'subject_changed' | 'issuer_changed' | 'id_token_invalid'
+
+/** An expected failure: `code` to rely on, `cause` kept, message for people. */
+export abstract class AppError extends Error {
+  abstract readonly code: ErrorCode
+}
+
+/** The configuration cannot be used. `problems`: one line each, naming file, key path, what is wrong and what is right. */
+export class ConfigInvalid extends AppError {
+  readonly code = 'CONFIG_INVALID'
+  readonly problems: readonly string[]
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.problems = problems
+  }
+}
+
+/** The shared store did not answer in time, refused, or its circuit is open. Safe to retry; says nothing about the data. */
+export class StoreUnavailable extends AppError {
+  readonly code = 'STORE_UNAVAILABLE'
+}
+
+/** The provider did not answer in time, or answered with a fault of its own. Safe to retry. */
+export class ProviderUnavailable extends AppError {
+  readonly code = 'PROVIDER_UNAVAILABLE'
+}
+
+/** A login that must not succeed. `reason` is public; the message is for the log and holds no token, code or secret. */
+export class LoginRejected extends AppError {
+  readonly code = 'LOGIN_REJECTED'
+  readonly reason: LoginReason
+  constructor(reason: LoginReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** A refresh whose answer is final: the session it belongs to has ended. */
+export class RefreshRejected extends AppError {
+  readonly code = 'REFRESH_REJECTED'
+  readonly reason: RefreshReason
+  constructor(reason: RefreshReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** The request cannot be understood or must not be: a hostile or damaged input. */
+export class BadRequest extends AppError {
+  readonly code = 'BAD_REQUEST'
+}
+
+/** The store answered, but with something that is not ours to use (wrong type, damaged): treated as a miss, and counted. */
+export class StoreValueRejected extends AppError {
+  readonly code = 'STORE_VALUE_REJECTED'
+}

@@ -1,0 +1,70 @@
+// The OpenID provider as the rest of the service sees it. This room owns discovery, keys, the token endpoint and every
+// check of a token; it leaves to others what a session is (session/), how a browser gets here and back (login/), and who
+// may pass (access/).
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** What the provider must be sent to begin a login. */
+export interface AuthorizationRequest {
+  readonly redirectURI: string
+  readonly state: string
+  readonly nonce: string
+  /** S256 challenge is derived from it (RFC 7636). */
+  readonly codeVerifier: string
+  /** `select_account`, `login`, ...: overrides nothing that we manage ourselves. */
+  readonly prompt?: string
+}
+
+/** A callback as the browser brought it, together with what the flow remembers. */
+export interface Callback {
+  /** Raw query of the callback, without `?`. */
+  readonly query: string
+  readonly redirectURI: string
+  readonly state: string
+  readonly nonce: string
+  readonly codeVerifier: string
+}
+
+export interface Tokens {
+  readonly accessToken: string
+  readonly idToken: string | undefined
+  readonly refreshToken: string | undefined
+}
+
+/** A verified answer of the token endpoint. */
+export interface Grant {
+  readonly tokens: Tokens
+  /** When the access token ends (ms since the epoch): `expires_in`, else the ID token's `exp`. */
+  readonly expiresAt: number
+  /** Verified ID-token claims, completed from UserInfo where a configured claim was lacking. */
+  readonly claims: Claims
+  /** What makes the ID token single use: its `jti`, else its SHA-256. */
+  readonly idTokenKey: string
+  /** The ID token's `exp` (ms since the epoch). */
+  readonly idTokenExpiresAt: number
+}
+
+/** What a refresh brought. `claims` is undefined when the answer held no ID token: the old identity stays. */
+export interface RefreshGrant {
+  readonly tokens: Tokens
+  readonly expiresAt: number
+  readonly claims: Claims | undefined
+}
+
+export interface Provider {
+  /** `starting` until the first discovery has succeeded; `failing`: known, but the last attempts to reach it failed. */
+  status(): 'starting' | 'ready' | 'failing'
+  /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
+  start(): void
+  stop(): void
+  /** Throws ProviderUnavailable while no metadata is known. */
+  authorizationURL(request: AuthorizationRequest): Promise<URL>
+  /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
+  redeem(callback: Callback): Promise<Grant>
+  /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
+  refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
+  /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */
+  revoke(tokens: Tokens): Promise<void>
+  /** OpenID Connect RP-Initiated Logout 1.0. Undefined when the provider has no such endpoint or is not known yet. */
+  endSessionURL(request: { idToken: string | undefined; postLogoutRedirectURI: string; state: string }): URL | undefined
+}

@@ -1,0 +1,45 @@
+// Numbers for the operator. On the hot path a metric is a plain field that is incremented; prom-client sees it at scrape time.
+
+/** Resolve once, at composition; then `count.value++`. */
+export interface Count {
+  value: number
+}
+
+export interface Counts<Label extends string> {
+  /** The one counter for these labels: the same object each time. */
+  with(labels: Readonly<Record<Label, string>>): Count
+}
+
+export interface Durations<Label extends string> {
+  with(labels: Readonly<Record<Label, string>>): Duration
+}
+
+export interface Duration {
+  observe(seconds: number): void
+}
+
+/** One sample of a gauge. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+export interface Metrics {
+  readonly decisions: Counts<'contract' | 'decision' | 'reason'>
+  readonly authDuration: Durations<'contract'>
+  readonly logins: Counts<'outcome' | 'reason'>
+  readonly cacheRequests: Counts<'kind' | 'tier' | 'result'>
+  readonly redisCommandDuration: Durations<'command'>
+  readonly circuitTransitions: Counts<'to'>
+  readonly invalidationLag: Durations<never>
+  readonly journalDropped: Counts<never>
+  readonly replaysRejected: Counts<'kind'>
+  readonly sessions: Counts<'event'>
+  readonly tokenRefreshes: Counts<'outcome'>
+  readonly providerRequests: Durations<'operation' | 'outcome'>
+  /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */
+  gauge(name: string, help: string, labelNames: readonly string[], read: () => readonly Sample[]): void
+  /** Prometheus text exposition. */
+  render(): Promise<string>
+  readonly contentType: string
+}
