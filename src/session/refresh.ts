@@ -1,0 +1,147 @@
+// One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
+// Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
+import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
+import type { Provider } from '../oidc/provider.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Timer } from '../time.ts'
+import type { Leases } from './lease.ts'
+import type { FullSession, Session } from './session.ts'
+import type { Ticket } from './ticket.ts'
+
+export type RefreshOutcome =
+  /** `full` is what every replica uses from now on, whoever refreshed it. */
+  | { readonly kind: 'refreshed'; readonly full: FullSession }
+  | { readonly kind: 'ended'; readonly reason: RefreshReason | 'revoked' }
+  /** Nothing was learned about the session: the provider or the store is at fault. */
+  | { readonly kind: 'failed'; readonly fault: 'provider' | 'store' }
+
+export interface Refresher {
+  /** Never throws. Concurrent calls for one session share one outcome. */
+  refresh(ticket: Ticket, known: Session): Promise<RefreshOutcome>
+}
+
+/** What a refresh needs of the place where sessions are kept. All may throw StoreUnavailable. */
+export interface RefreshShelf {
+  readWhole(ticket: Ticket): Promise<FullSession | undefined>
+  /** False: somebody changed or deleted it since `before` was read. */
+  replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
+  revoke(session: Session): Promise<void>
+  /** The session after `before` with what the refresh brought. */
+  renewed(before: FullSession, grant: Awaited<ReturnType<Provider['refresh']>>): FullSession
+  /** Resolves when another replica changed the session, at the latest after `maxMs`. */
+  changed(id: string, maxMs: number): Promise<void>
+  /** The store missed the write: keep the tokens here and in the journal, or they are lost. */
+  keep(ticket: Ticket, before: Session, next: FullSession): void
+}
+
+export interface RefresherDeps {
+  readonly provider: Provider
+  readonly shelf: RefreshShelf
+  /** Undefined in memory mode: there is nobody to agree with. */
+  readonly leases: Leases | undefined
+  readonly metrics: Pick<Metrics, 'tokenRefreshes'>
+  readonly logger: Logger
+  readonly timer: Timer
+  /** How long to wait, in all, for another replica's result. */
+  readonly patienceMs: number
+}
+
+/** Word of a change normally wakes a waiter at once; this is for the message that got lost. */
+const pollMs = 100
+
+export function createRefresher(deps: RefresherDeps): Refresher {
+  const { provider, shelf, leases, metrics, logger } = deps
+  const underWay = new Map<string, Promise<RefreshOutcome>>()
+  const count = (outcome: string) => void metrics.tokenRefreshes.with({ outcome }).value++
+
+  async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
+    if (leases === undefined) return callProvider(ticket, known)
+    for (let waited = 0; waited <= deps.patienceMs; waited += pollMs) {
+      const lease = await leases.acquire(ticket.id)
+      if (lease !== undefined) {
+        try {
+          return await callProvider(ticket, known)
+        } finally {
+          await lease.release()
+        }
+      }
+      await shelf.changed(ticket.id, pollMs)
+      const stored = await shelf.readWhole(ticket)
+      if (stored === undefined) return { kind: 'ended', reason: 'revoked' }
+      if (stored.session.generation > known.generation) {
+        count('taken_over')
+        return { kind: 'refreshed', full: stored }
+      }
+    }
+    return { kind: 'failed', fault: 'provider' }
+  }
+
+  async function callProvider(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
+    // Read under the lease: its last owner may have finished between our look and our turn.
+    const before = await shelf.readWhole(ticket)
+    if (before === undefined) return { kind: 'ended', reason: 'revoked' }
+    if (before.session.generation > known.generation) {
+      count('taken_over')
+      return { kind: 'refreshed', full: before }
+    }
+    let grant
+    try {
+      grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
+    } catch (error) {
+      if (error instanceof RefreshRejected) return rejected(ticket, before.session, error)
+      if (!(error instanceof ProviderUnavailable)) throw error
+      count('failed')
+      logger.warn({ event: 'refresh_failed', reason: 'provider_unavailable', err: error }, 'refresh failed, session kept')
+      return { kind: 'failed', fault: 'provider' }
+    }
+    const next = shelf.renewed(before, grant)
+    try {
+      if (await shelf.replace(ticket, before.session, next)) {
+        count('refreshed')
+        return { kind: 'refreshed', full: next }
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      shelf.keep(ticket, before.session, next)
+      count('refreshed')
+      return { kind: 'refreshed', full: next }
+    }
+    // Somebody wrote while we called. A logout wins: what we just got must not outlive it.
+    const meanwhile = await shelf.readWhole(ticket)
+    count('overtaken')
+    if (meanwhile !== undefined) return { kind: 'refreshed', full: meanwhile }
+    await provider.revoke(next.tokens)
+    return { kind: 'ended', reason: 'revoked' }
+  }
+
+  async function rejected(ticket: Ticket, before: Session, error: RefreshRejected): Promise<RefreshOutcome> {
+    // The token may have been refused because another replica used it: then its result is there, and is what counts.
+    const stored = await shelf.readWhole(ticket)
+    if (stored !== undefined && stored.session.generation > before.generation) {
+      count('taken_over')
+      return { kind: 'refreshed', full: stored }
+    }
+    count('rejected')
+    logger.warn({ event: 'session_ended', reason: error.reason }, `the provider ended a session: ${error.message}`)
+    await shelf.revoke(before)
+    return { kind: 'ended', reason: error.reason }
+  }
+
+  return {
+    refresh(ticket, known) {
+      const running = underWay.get(ticket.id)
+      if (running !== undefined) return running
+      const run = takeTurn(ticket, known)
+        .catch((error: unknown): RefreshOutcome => {
+          if (!(error instanceof StoreUnavailable)) {
+            logger.error({ event: 'refresh_failed', reason: 'internal', err: error }, 'refresh failed, session kept')
+          }
+          return { kind: 'failed', fault: error instanceof StoreUnavailable ? 'store' : 'provider' }
+        })
+        .finally(() => underWay.delete(ticket.id))
+      underWay.set(ticket.id, run)
+      return run
+    },
+  }
+}

@@ -1,0 +1,637 @@
+// The life of sessions: begun at a login, found at each request, refreshed, ended on all replicas. What happens while the
+// shared store is away is decided here and in `stand-in.ts`, nowhere else: known sessions go on, nobody is logged out.
+import { ProviderUnavailable, StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import type { SharedTier } from '../cache/shared-tier.ts'
+import type { Key } from '../cache/store.ts'
+import type { Grant, Provider, RefreshGrant, Tokens } from '../oidc/provider.ts'
+import type { Sealer } from '../sealing.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { seconds, type Clock, type Timer } from '../time.ts'
+import { createChangeSignals } from './change-signals.ts'
+import { createSessionCodec, headBytes, identityReadBytes } from './codec.ts'
+import { createLeases } from './lease.ts'
+import { createNearSessions, presentsSecret, secretBytes, type NearLimits, type NearSession } from './near.ts'
+import { createPasses } from './pass.ts'
+import { createRefresher, type RefreshOutcome } from './refresh.ts'
+import { createRevocations } from './revocations.ts'
+import type { FullSession, Session } from './session.ts'
+import { newTicket, parseTicket, ticketValue, type Ticket } from './ticket.ts'
+
+export type Found =
+  | { readonly kind: 'found'; readonly session: Session; readonly from: 'near' | 'shared' | 'stale' | 'pass' }
+  | { readonly kind: 'absent'; readonly reason: 'malformed' | 'unknown' | 'expired' | 'revoked' | 'ended' }
+
+export interface Begun {
+  /** The session cookie's value. */
+  readonly ticket: string
+  readonly session: Session
+  /** The pass cookie's value; undefined when passes are off or the identity is too large for one. */
+  readonly pass: string | undefined
+}
+
+export interface Sessions {
+  /** The session, if this process may answer for it without asking anybody. Synchronous: the hot path. */
+  near(ticket: string): Session | undefined
+  /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said: never a reason to log anybody out. */
+  find(ticket: string, pass: string | undefined): Promise<Found>
+  begin(grant: Grant): Promise<Begun>
+  /** Ends it everywhere. The tokens are returned for revocation at the provider; undefined when there was no such session. */
+  end(ticket: string): Promise<FullSession | undefined>
+  /** Throws StoreUnavailable. */
+  tokens(ticket: string): Promise<Tokens | undefined>
+  /** A new pass for a session that was found: for answers that reach the browser anyway. */
+  passFor(session: Session, ticket: string): string | undefined
+  readonly nearSize: number
+  readonly nearBytes: number
+}
+
+export interface SessionsDeps {
+  readonly tier: SharedTier
+  readonly sealer: Sealer
+  readonly passSealer: Sealer
+  readonly provider: Provider
+  /** Keeps of the claims what the configuration reads. */
+  readonly claimsToKeep: (claims: Grant['claims']) => Grant['claims']
+  readonly nearLimits: NearLimits
+  readonly lifetimes: {
+    readonly maxAgeMs: number
+    readonly idleTimeoutMs: number | undefined
+    readonly refreshGraceMs: number
+    readonly maxStaleMs: number
+    /** Undefined: no passes. */
+    readonly passMaxAgeMs: number | undefined
+    readonly providerTimeoutMs: number
+  }
+  readonly clock: Clock
+  readonly timer: Timer
+  readonly random: () => number
+  readonly randomBytes: (size: number) => Buffer
+  readonly metrics: Pick<Metrics, 'cacheRequests' | 'sessions' | 'tokenRefreshes'>
+  readonly logger: Logger
+}
+
+/** A near copy older than this is confirmed in the background; twice as old, it is not used unconfirmed (SPEC 6). */
+const revalidateAfterMs = seconds(30)
+const trustForMs = 2 * revalidateAfterMs
+const maxJitterMs = seconds(1)
+const firstBackoffMs = seconds(1)
+const maxBackoffMs = seconds(60)
+
+const sessionKey = (id: string): Key => ({ kind: 'session', id })
+const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
+const markValue = Buffer.from('1')
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { tier, provider, lifetimes, clock, timer, random, randomBytes, metrics, logger } = deps
+  const { store, trust, journal } = tier
+  const codec = createSessionCodec(deps.sealer)
+  const near = createNearSessions(deps.nearLimits, clock)
+  const revocations = createRevocations(clock)
+  const signals = createChangeSignals(timer)
+  const passes =
+    lifetimes.passMaxAgeMs === undefined
+      ? undefined
+      : createPasses({ sealer: deps.passSealer, clock, maxAgeMs: lifetimes.passMaxAgeMs })
+  const leases = tier.mode === 'memory' ? undefined : createLeases({ store, timer, randomBytes })
+  const shared = tier.mode !== 'memory'
+  const { idleTimeoutMs } = lifetimes
+  // How exactly idleness is kept: a touch per request would be a write per request.
+  const idleGrainMs = idleTimeoutMs === undefined ? 0 : Math.min(seconds(10), Math.ceil(idleTimeoutMs / 50))
+
+  const cacheCount = (t: 'l1' | 'l2', result: 'hit' | 'miss' | 'stale' | 'error') =>
+    metrics.cacheRequests.with({ kind: 'session', tier: t, result })
+  const nearHits = cacheCount('l1', 'hit')
+  const nearMisses = cacheCount('l1', 'miss')
+  const staleHits = cacheCount('l1', 'stale')
+  const sharedTierName = shared ? 'l2' : 'l1'
+  const sharedHits = cacheCount(sharedTierName, 'hit')
+  const sharedMisses = cacheCount(sharedTierName, 'miss')
+  const sharedErrors = cacheCount(sharedTierName, 'error')
+  const event = (name: string) => void metrics.sessions.with({ event: name }).value++
+
+  const refresher = createRefresher({
+    provider,
+    leases,
+    metrics,
+    logger,
+    timer,
+    // The call itself, and once more: its holder may have died and left the lease to run out.
+    patienceMs: 2 * lifetimes.providerTimeoutMs + seconds(5),
+    shelf: {
+      readWhole,
+      replace: (ticket, before, next) => replace(ticket, before, next),
+      revoke: (session) => revoke(session.id, session.expiresAt),
+      renewed,
+      changed: signals.next,
+      keep: keepForLater,
+    },
+  })
+
+  // --- how long things live ---------------------------------------------------------------------------------------
+
+  const endOf = (session: Session) =>
+    session.refreshable ? session.expiresAt : Math.min(session.expiresAt, session.tokenExpiresAt)
+
+  function storedTtl(session: Session): number {
+    const rest = endOf(session) - clock()
+    const idle = idleTimeoutMs === undefined ? rest : Math.min(rest, idleTimeoutMs + idleGrainMs)
+    return Math.max(1, Math.ceil(idle))
+  }
+
+  /** A grace as long as the token's whole life would mean a refresh per request: then half its life counts. */
+  function refreshTime(obtainedAt: number, tokenExpiresAt: number): number {
+    const life = tokenExpiresAt - obtainedAt
+    return tokenExpiresAt - (lifetimes.refreshGraceMs < life ? lifetimes.refreshGraceMs : life / 2)
+  }
+
+  function renewed(before: FullSession, grant: RefreshGrant): FullSession {
+    const { session } = before
+    return {
+      session: {
+        ...session,
+        claims: grant.claims === undefined ? session.claims : deps.claimsToKeep({ ...session.claims, ...grant.claims }),
+        tokenExpiresAt: grant.expiresAt,
+        refreshAt: refreshTime(clock(), grant.expiresAt),
+        refreshable: grant.tokens.refreshToken !== undefined,
+        generation: session.generation + 1,
+      },
+      tokens: grant.tokens,
+    }
+  }
+
+  // --- near copies --------------------------------------------------------------------------------------------------
+
+  function adopt(ticket: Ticket, session: Session, value: Buffer, whole: boolean, pending = false): NearSession {
+    const now = clock()
+    const previous = near.get(ticket.id)
+    const entry: NearSession = {
+      session,
+      secret: secretBytes(ticket),
+      value,
+      whole,
+      validatedAt: now,
+      attentionAt: 0,
+      refreshAt: session.refreshAt + random() * maxJitterMs,
+      refreshFailures: 0,
+      lastSeenAt: now,
+      touchedAt: previous?.touchedAt ?? now,
+      outdated: false,
+      pending,
+    }
+    entry.attentionAt = nextAttention(entry)
+    near.set(ticket.id, entry)
+    return entry
+  }
+
+  function nextAttention(entry: NearSession): number {
+    const { session } = entry
+    let at = Math.min(session.expiresAt, session.refreshable ? entry.refreshAt : session.tokenExpiresAt)
+    if (shared) at = Math.min(at, entry.validatedAt + revalidateAfterMs)
+    if (idleTimeoutMs !== undefined) at = Math.min(at, entry.touchedAt + idleGrainMs, entry.lastSeenAt + idleTimeoutMs)
+    return at
+  }
+
+  /** What is due for an entry, started in the background. False: it must not answer before somebody was asked. */
+  function attend(entry: NearSession, ticket: string, now: number): boolean {
+    const { session } = entry
+    if (entry.outdated || now >= session.expiresAt) return false
+    if (idleTimeoutMs !== undefined && now - entry.lastSeenAt >= idleTimeoutMs) return false
+    if (shared && now - entry.validatedAt >= trustForMs) return false
+    if (now >= session.tokenExpiresAt) return false
+    background(entry, ticket, now)
+    entry.attentionAt = nextAttention(entry)
+    return true
+  }
+
+  function background(entry: NearSession, ticketText: string, now: number): void {
+    const { session } = entry
+    const ticket: Ticket = { id: session.id, secret: ticketText.slice(session.id.length) }
+    if (session.refreshable && now >= entry.refreshAt && trust.awaySince === undefined) {
+      entry.refreshAt = now + maxBackoffMs
+      void refreshed(ticket, entry)
+    }
+    if (shared && now - entry.validatedAt >= revalidateAfterMs) void revalidate(ticket)
+    if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) touch(entry, now)
+  }
+
+  function touch(entry: NearSession, now: number): void {
+    entry.touchedAt = now
+    const { id } = entry.session
+    store.touch(sessionKey(id), storedTtl(entry.session)).then(
+      (there) => {
+        if (!there && !entry.pending) near.delete(id)
+      },
+      () => undefined,
+    )
+  }
+
+  async function revalidate(ticket: Ticket): Promise<void> {
+    try {
+      const value = await read(ticket.id, identityReadBytes)
+      if (value !== undefined) await confirm(ticket, value, false)
+      else if (clock() >= trust.settlingUntil && near.get(ticket.id)?.pending !== true) near.delete(ticket.id)
+    } catch {
+      // Not confirmed: the entry's own age decides how long it may go on answering.
+    }
+  }
+
+  function nearSession(text: string): Session | undefined {
+    const now = clock()
+    if (now >= trust.until) return undefined
+    const entry = near.get(text.slice(0, 22))
+    if (entry === undefined || !presentsSecret(entry, text.slice(22))) return undefined
+    if (now >= entry.attentionAt && !attend(entry, text, now)) return undefined
+    entry.lastSeenAt = now
+    nearHits.value++
+    return entry.session
+  }
+
+  // --- the shared store -----------------------------------------------------------------------------------------------
+
+  const reads = new Map<string, { readonly value: Promise<Buffer | undefined>; overtaken: boolean }>()
+
+  /** One read per key and process at a time, however many wait for it. */
+  function read(id: string, head?: number): Promise<Buffer | undefined> {
+    const name = head === undefined ? id : `${id} ${head}`
+    const running = reads.get(name)
+    if (running !== undefined) return running.value
+    const value = store.get(sessionKey(id), head).finally(() => reads.delete(name))
+    reads.set(name, { value, overtaken: false })
+    return value
+  }
+
+  async function readWhole(ticket: Ticket): Promise<FullSession | undefined> {
+    if (revocations.has(ticket.id)) return undefined
+    let value
+    try {
+      value = await read(ticket.id)
+    } catch (error) {
+      if (error instanceof StoreValueRejected) return undefined
+      throw error
+    }
+    if (value === undefined) {
+      const entry = near.get(ticket.id)
+      if (entry === undefined || !entry.pending || !presentsSecret(entry, ticket.secret)) return undefined
+      value = entry.value
+    }
+    return open(value, ticket)
+  }
+
+  function open(value: Buffer, ticket: Ticket): FullSession | undefined {
+    const session = codec.decode(value, ticket)
+    const tokens = codec.decodeTokens(value, ticket)
+    return session === undefined || session === 'short' || tokens === undefined ? undefined : { session, tokens }
+  }
+
+  /** The near copy that agrees with what the store holds; undefined when the stored value is not usable. */
+  async function confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined> {
+    const entry = near.get(ticket.id)
+    if (entry !== undefined && presentsSecret(entry, ticket.secret)) {
+      if (startsAlike(entry.value, value)) {
+        entry.validatedAt = clock()
+        entry.outdated = false
+        entry.pending = false
+        entry.attentionAt = nextAttention(entry)
+        return entry
+      }
+      // A failover can lose the last write: then ours is the newer state, and only ours has the rotated refresh token.
+      if (entry.whole && !entry.outdated && entry.session.generation > generationOf(value)) {
+        store
+          .replace(sessionKey(ticket.id), entry.value, storedTtl(entry.session), value.subarray(0, headBytes))
+          .catch(() => false)
+        return entry
+      }
+    }
+    let decoded = codec.decode(value, ticket)
+    if (decoded === 'short') {
+      const all = await read(ticket.id)
+      if (all === undefined) return undefined
+      value = all
+      whole = true
+      decoded = codec.decode(all, ticket)
+    }
+    if (decoded === undefined || decoded === 'short') return undefined
+    return adopt(ticket, decoded, value, whole)
+  }
+
+  async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
+    const value = codec.encode(next, ticket)
+    const expected = Buffer.alloc(5)
+    expected.writeUInt8(value[0] ?? 0, 0)
+    expected.writeUInt32BE(before.generation, 1)
+    const note = tier.note({ what: 'written', id: ticket.id })
+    const written = await store.replace(sessionKey(ticket.id), value, storedTtl(next.session), expected, note)
+    if (written && !revocations.has(ticket.id)) adopt(ticket, next.session, value, true)
+    return written
+  }
+
+  function keepForLater(ticket: Ticket, before: Session, next: FullSession): void {
+    const value = codec.encode(next, ticket)
+    adopt(ticket, next.session, value, true, true)
+    journal.add({
+      name: `session:${ticket.id}`,
+      revocation: false,
+      expiresAt: endOf(next.session),
+      write: async () => {
+        if (revocations.has(ticket.id)) return
+        await replace(ticket, before, next)
+      },
+    })
+  }
+
+  async function revoke(id: string, expiresAt: number): Promise<void> {
+    // Here first: whatever the store does, this replica has stopped serving it.
+    revocations.mark(id, expiresAt)
+    near.delete(id)
+    const write = async () => {
+      const ttlMs = Math.max(1, Math.ceil(expiresAt - clock()))
+      await store.revoke(sessionKey(id), revokedKey(id), markValue, ttlMs, tier.note({ what: 'revoked', id }))
+    }
+    try {
+      await write()
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      journal.add({ name: `revoked:${id}`, revocation: true, expiresAt, write })
+    }
+  }
+
+  // --- finding ------------------------------------------------------------------------------------------------------
+
+  async function find(text: string, pass: string | undefined): Promise<Found> {
+    const ticket = parseTicket(text)
+    if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
+    if (revocations.has(ticket.id)) return { kind: 'absent', reason: 'revoked' }
+    nearMisses.value++
+    let value
+    try {
+      // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
+      value = await read(ticket.id, tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined)
+    } catch (error) {
+      sharedErrors.value++
+      if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
+      if (error instanceof StoreValueRejected) return unusable(ticket, error)
+      throw error
+    }
+    if (value === undefined) {
+      sharedMisses.value++
+      return missing(ticket, pass)
+    }
+    const entry = await confirm(ticket, value, true).catch((error: unknown) => {
+      if (error instanceof StoreUnavailable) return undefined
+      throw error
+    })
+    if (entry === undefined) return unusable(ticket, undefined)
+    sharedHits.value++
+    // It may have been ended while the answer was on its way.
+    if (revocations.has(ticket.id)) {
+      near.delete(ticket.id)
+      return { kind: 'absent', reason: 'revoked' }
+    }
+    return answerFrom(entry, ticket)
+  }
+
+  async function answerFrom(entry: NearSession, ticket: Ticket): Promise<Found> {
+    const now = clock()
+    const { session } = entry
+    if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
+    entry.lastSeenAt = now
+    if (now < session.tokenExpiresAt) {
+      background(entry, ticketValue(ticket), now)
+      entry.attentionAt = nextAttention(entry)
+      return { kind: 'found', session, from: 'shared' }
+    }
+    if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
+    const graceEnd = session.tokenExpiresAt + lifetimes.maxStaleMs
+    // Within its back-off a failed refresh is not tried again, and nobody waits for it.
+    if (entry.refreshFailures > 0 && now < entry.refreshAt && now < graceEnd) return stale(session)
+    const outcome = await refreshed(ticket, entry)
+    switch (outcome.kind) {
+      case 'refreshed':
+        return { kind: 'found', session: outcome.full.session, from: 'shared' }
+      case 'ended':
+        return { kind: 'absent', reason: 'ended' }
+      case 'failed':
+        if (clock() < graceEnd) return stale(session)
+        throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
+    }
+  }
+
+  async function refreshed(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
+    const outcome = await refresher.refresh(ticket, entry.session)
+    switch (outcome.kind) {
+      case 'refreshed': {
+        const current = near.get(ticket.id)
+        if (current !== undefined && current.session.generation >= outcome.full.session.generation) break
+        if (!revocations.has(ticket.id)) adopt(ticket, outcome.full.session, codec.encode(outcome.full, ticket), true)
+        break
+      }
+      case 'ended':
+        near.delete(ticket.id)
+        event('ended')
+        break
+      case 'failed':
+        entry.refreshFailures++
+        entry.refreshAt = clock() + Math.min(maxBackoffMs, firstBackoffMs * 2 ** (entry.refreshFailures - 1))
+        entry.attentionAt = nextAttention(entry)
+        break
+    }
+    return outcome
+  }
+
+  const stale = (session: Session): Found => {
+    staleHits.value++
+    return { kind: 'found', session, from: 'stale' }
+  }
+
+  async function missing(ticket: Ticket, pass: string | undefined): Promise<Found> {
+    const entry = near.get(ticket.id)
+    if (entry?.pending === true || clock() < trust.settlingUntil) {
+      try {
+        if ((await store.get(revokedKey(ticket.id))) === undefined) return standIn(ticket, pass, undefined)
+      } catch (error) {
+        if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
+        throw error
+      }
+    }
+    near.delete(ticket.id)
+    return { kind: 'absent', reason: 'unknown' }
+  }
+
+  /** The store cannot be asked: what this replica knows, then what the browser carries. */
+  function standIn(ticket: Ticket, pass: string | undefined, cause: StoreUnavailable | undefined): Found {
+    const now = clock()
+    const entry = near.get(ticket.id)
+    if (entry !== undefined && presentsSecret(entry, ticket.secret) && now < endOf(entry.session)) {
+      if (entry.pending || now < (trust.awaySince ?? now) + lifetimes.maxStaleMs) return stale(entry.session)
+    }
+    const session = pass === undefined ? undefined : passes?.open(pass, ticket)
+    if (session !== undefined && now < endOf(session)) {
+      event('pass_honoured')
+      return { kind: 'found', session, from: 'pass' }
+    }
+    if (cause === undefined) return { kind: 'absent', reason: 'unknown' }
+    throw cause
+  }
+
+  function unusable(ticket: Ticket, error: Error | undefined): Found {
+    // Damaged, swapped, of a newer version, or presented with another secret: a miss, whatever the cause.
+    sharedErrors.value++
+    near.delete(ticket.id)
+    logger.warn(
+      { event: 'stored_value_unusable', reason: error === undefined ? 'does_not_open' : 'wrong_type', kind: 'session' },
+      'a stored session is damaged, moved or of another version: treated as absent',
+    )
+    return { kind: 'absent', reason: 'unknown' }
+  }
+
+  // --- what other replicas and the store's life tell us ---------------------------------------------------------------
+
+  tier.onChange(({ what, id }) => {
+    if (what === 'revoked') {
+      revocations.mark(id, near.get(id)?.session.expiresAt ?? clock() + lifetimes.maxAgeMs)
+      near.delete(id)
+    } else {
+      const entry = near.get(id)
+      if (entry !== undefined) {
+        entry.outdated = true
+        entry.attentionAt = 0
+      }
+    }
+    signals.raise(id)
+  })
+
+  tier.onFlush(() => {
+    for (const [id, entry] of [...near.entries()]) if (!entry.pending) near.delete(id)
+  })
+
+  tier.onRestart({
+    async restoreMarks() {
+      await inBatches(revocations.live(), ([id, expiresAt]) =>
+        store.add(revokedKey(id), markValue, Math.max(1, Math.ceil(expiresAt - clock()))),
+      )
+    },
+    async reseed() {
+      const known = [...near.entries()].filter(([, entry]) => entry.whole && !entry.outdated && clock() < endOf(entry.session))
+      await inBatches(known, async ([id, entry]) => {
+        const result = await store.seed(sessionKey(id), entry.value, storedTtl(entry.session), revokedKey(id))
+        if (result === 'marked') near.delete(id)
+        else entry.validatedAt = clock()
+      })
+      if (known.length > 0) logger.info({ event: 'sessions_reseeded', sessions: known.length }, 'live sessions written to the restarted store')
+    },
+  })
+
+  return {
+    near: nearSession,
+
+    async find(text, pass) {
+      const session = nearSession(text)
+      return session === undefined ? find(text, pass) : { kind: 'found', session, from: 'near' }
+    },
+
+    async begin(grant) {
+      const ticket = newTicket(randomBytes)
+      const now = clock()
+      const session: Session = {
+        id: ticket.id,
+        subject: String(grant.claims['sub']),
+        issuer: String(grant.claims['iss']),
+        providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
+        claims: deps.claimsToKeep(grant.claims),
+        createdAt: now,
+        expiresAt: now + lifetimes.maxAgeMs,
+        tokenExpiresAt: grant.expiresAt,
+        refreshAt: refreshTime(now, grant.expiresAt),
+        refreshable: grant.tokens.refreshToken !== undefined,
+        generation: 1,
+      }
+      const value = codec.encode({ session, tokens: grant.tokens }, ticket)
+      let pending = false
+      try {
+        await store.set(sessionKey(ticket.id), value, storedTtl(session))
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+        pending = true
+        journal.add({
+          name: `session:${ticket.id}`,
+          revocation: false,
+          expiresAt: endOf(session),
+          write: async () => {
+            if (revocations.has(ticket.id)) return
+            await store.seed(sessionKey(ticket.id), value, storedTtl(session), revokedKey(ticket.id))
+            const entry = near.get(ticket.id)
+            if (entry !== undefined) entry.pending = false
+          },
+        })
+      }
+      adopt(ticket, session, value, true, pending)
+      event('created')
+      return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket) }
+    },
+
+    async end(text) {
+      const ticket = parseTicket(text)
+      if (ticket === undefined) return undefined
+      let full: FullSession | undefined
+      let expiresAt = clock() + lifetimes.maxAgeMs
+      try {
+        full = await readWhole(ticket)
+        // An id alone, without its secret, ends nothing.
+        if (full === undefined) return undefined
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+        const entry = near.get(ticket.id)
+        if (entry !== undefined && !presentsSecret(entry, ticket.secret)) return undefined
+        if (entry?.whole === true) full = open(entry.value, ticket)
+      }
+      if (full !== undefined) expiresAt = full.session.expiresAt
+      await revoke(ticket.id, expiresAt)
+      event('logged_out')
+      return full
+    },
+
+    async tokens(text) {
+      const ticket = parseTicket(text)
+      if (ticket === undefined) return undefined
+      const entry = near.get(ticket.id)
+      if (entry?.whole === true && !entry.outdated && presentsSecret(entry, ticket.secret)) {
+        return codec.decodeTokens(entry.value, ticket)
+      }
+      return (await readWhole(ticket))?.tokens
+    },
+
+    passFor(session, text) {
+      const ticket = parseTicket(text)
+      return ticket === undefined ? undefined : passes?.issue(session, ticket)
+    },
+
+    get nearSize() {
+      return near.size
+    },
+    get nearBytes() {
+      return near.bytes
+    },
+  }
+}
+
+/** Whether the shorter is how the longer begins: then both are the same state of the same session. */
+function startsAlike(a: Buffer, b: Buffer): boolean {
+  const length = Math.min(a.length, b.length)
+  return length > headBytes && a.compare(b, 0, length, 0, length) === 0
+}
+
+const generationOf = (value: Buffer) => (value.length < headBytes ? 0 : value.readUInt32BE(1))
+
+const batchSize = 64
+
+async function inBatches<T>(items: Iterable<T>, task: (item: T) => Promise<unknown>): Promise<void> {
+  let batch: Promise<unknown>[] = []
+  for (const item of items) {
+    batch.push(task(item))
+    if (batch.length < batchSize) continue
+    await Promise.all(batch)
+    batch = []
+  }
+  await Promise.all(batch)
+}
