@@ -1,0 +1,50 @@
+// Claims as the rest of the service sees them: found by dot path, completed from UserInfo, without the protocol's own.
+import type { JSONObject } from './document-cache.ts'
+import { isObject } from './document-cache.ts'
+
+/**
+ * The claim at a dot path (`realm_access.roles`). A claim whose whole name is the path comes first: names such as
+ * `https://example.com/groups` hold dots.
+ */
+export function claimAt(claims: JSONObject, path: string): unknown {
+  if (Object.hasOwn(claims, path)) return claims[path]
+  let value: unknown = claims
+  for (const name of path.split('.')) {
+    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined
+    value = value[name]
+  }
+  return value
+}
+
+// Done with once the token is verified: they say nothing about the person.
+const spent = new Set(['nonce', 'at_hash', 'c_hash', 's_hash', 'exp', 'iat', 'nbf', 'aud', 'azp', 'jti'])
+// What only the ID token may say: UserInfo speaks of the person, not of this login.
+const reserved = new Set([...spent, 'iss', 'sub', 'sid', 'acr', 'amr', 'auth_time'])
+
+export const withoutProtocol = (claims: JSONObject): JSONObject =>
+  Object.fromEntries(Object.entries(claims).filter(([name]) => !spent.has(name)))
+
+/** The ID token's claims, completed from UserInfo: what both have stays as the ID token says it. */
+export function completed(idToken: JSONObject, userInfo: JSONObject): JSONObject {
+  const extra = Object.entries(userInfo).filter(([name]) => {
+    // A verified mark is worth something only for the address it was made for.
+    if (name === 'email_verified') return sameOrAbsent(idToken['email'], userInfo['email'])
+    return !reserved.has(name)
+  })
+  return merged(idToken, Object.fromEntries(extra))
+}
+
+function merged(first: JSONObject, second: JSONObject): JSONObject {
+  const names = [...new Set([...Object.keys(first), ...Object.keys(second)])]
+  // fromEntries defines properties, so that a claim named `__proto__` stays a claim.
+  return Object.fromEntries(
+    names.map((name) => {
+      if (!Object.hasOwn(first, name)) return [name, second[name]]
+      const [mine, theirs] = [first[name], Object.hasOwn(second, name) ? second[name] : undefined]
+      return [name, isObject(mine) && isObject(theirs) ? merged(mine, theirs) : mine]
+    }),
+  )
+}
+
+const sameOrAbsent = (one: unknown, other: unknown): boolean =>
+  one === undefined || other === undefined || one === other

@@ -1,0 +1,93 @@
+// What an ID token must say (OpenID Connect Core 3.1.3.7 and 12.2). Pure: claims in, a refusal or nothing out.
+import { createHash } from 'node:crypto'
+import type { LoginReason } from '../errors.ts'
+import { LoginRejected } from '../errors.ts'
+import { minutes } from '../time.ts'
+import type { JSONObject } from './document-cache.ts'
+import type { Unverified } from './signature.ts'
+
+export interface Expected {
+  readonly issuer: string
+  readonly clientID: string
+  /** The nonce this login sent. Undefined at a refresh, where a token need not have one. */
+  readonly nonce: string | undefined
+  readonly accessToken: string
+  readonly clockSkewMs: number
+  /** ms since the epoch. */
+  readonly now: number
+}
+
+export interface IDTokenFacts {
+  readonly subject: string
+  /** ms since the epoch. */
+  readonly expiresAt: number
+}
+
+// The token comes straight from the token endpoint: a login that dawdled at the provider still gets a new one.
+const maxIssuedAgoMs = minutes(10)
+// The last second of the year 9999: past it, numbers are a mistake or an attack (1e300 overflows every date).
+const lastSecond = 253_402_300_799
+
+/** Throws LoginRejected with the reason. */
+export function checkIDToken({ algorithm, claims }: Unverified, expected: Expected): IDTokenFacts {
+  const { issuer, clockSkewMs, nonce, now } = expected
+  const subject = claims['sub']
+  demand(claims['iss'] === issuer, 'id_token_issuer', 'iss is not the configured provider')
+  checkAudience(claims, expected.clientID)
+  demand(
+    typeof subject === 'string' && subject !== '' && subject.length <= 255,
+    'id_token_subject',
+    'sub is not a string of 1 to 255 characters',
+  )
+  const expiresAt = instant(claims['exp'])
+  demand(expiresAt !== undefined, 'id_token_expired', 'exp is missing or not a usable number')
+  demand(now < expiresAt + clockSkewMs, 'id_token_expired', 'exp has passed')
+  if (claims['nbf'] !== undefined) {
+    const notBefore = instant(claims['nbf'])
+    const begun = notBefore !== undefined && notBefore <= now + clockSkewMs
+    demand(begun, 'id_token_not_yet_valid', 'nbf lies in the future or is not a number')
+  }
+  const issuedAt = instant(claims['iat'])
+  demand(issuedAt !== undefined, 'id_token_issued_at', 'iat is missing or not a usable number')
+  demand(issuedAt <= now + clockSkewMs, 'id_token_issued_at', 'iat lies in the future: compare the clocks')
+  if (nonce !== undefined) {
+    const fresh = now - issuedAt <= maxIssuedAgoMs + clockSkewMs
+    demand(fresh, 'id_token_issued_at', 'iat lies more than 10 minutes back')
+    demand(claims['nonce'] === nonce, 'id_token_nonce', 'nonce is not the one this login sent')
+  }
+  if (claims['auth_time'] !== undefined) {
+    const authenticatedAt = instant(claims['auth_time'])
+    const past = authenticatedAt !== undefined && authenticatedAt <= now + clockSkewMs
+    demand(past, 'id_token_auth_time', 'auth_time lies in the future or is not a number')
+  }
+  if (claims['at_hash'] !== undefined) {
+    const matches = claims['at_hash'] === leftHalfHash(algorithm, expected.accessToken)
+    demand(matches, 'id_token_at_hash', 'at_hash does not belong to the access token')
+  }
+  return { subject, expiresAt }
+}
+
+function checkAudience(claims: JSONObject, clientID: string): void {
+  const { aud, azp } = claims
+  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  demand(audiences.includes(clientID), 'id_token_audience', 'aud does not name this client')
+  demand(azp === undefined || azp === clientID, 'id_token_azp', 'azp names another client')
+  // A token that others may use as well is ours only where azp says for whom it was made.
+  const alone = audiences.every((audience) => audience === clientID)
+  demand(alone || azp === clientID, 'id_token_audience', 'aud names others too, and azp nobody')
+}
+
+/** NumericDate (RFC 7519 section 2; fractions are allowed) as ms since the epoch, or undefined where it is none. */
+const instant = (value: unknown): number | undefined =>
+  typeof value === 'number' && value >= 0 && value <= lastSecond ? value * 1_000 : undefined
+
+/** Core 3.1.3.6: the left half of the hash of the signature's algorithm. */
+function leftHalfHash(algorithm: string, accessToken: string): string {
+  const name = algorithm.endsWith('256') ? 'sha256' : algorithm.endsWith('384') ? 'sha384' : 'sha512'
+  const hash = createHash(name).update(accessToken).digest()
+  return hash.subarray(0, hash.length / 2).toString('base64url')
+}
+
+function demand(holds: boolean, reason: LoginReason, message: string): asserts holds {
+  if (!holds) throw new LoginRejected(reason, message)
+}

@@ -1,0 +1,132 @@
+// The provider's public keys: fetched when first needed, again after an hour, and once out of turn when a token names a key
+// that we do not know. While the provider cannot be reached they serve for a day.
+import { createHash } from 'node:crypto'
+import type { JWK, LocalJWKSet } from 'jose'
+import { createLocalJWKSet } from 'jose'
+import { ProviderUnavailable } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Clock } from '../time.ts'
+import { seconds } from '../time.ts'
+import type { DocumentCache, JSONObject } from './document-cache.ts'
+import { freshMs, isObject, load, save, usableMs } from './document-cache.ts'
+import type { Transport } from './transport.ts'
+import { jsonObject } from './transport.ts'
+
+export interface KeySet {
+  readonly uri: string
+  readonly fetchedAt: number
+  readonly find: LocalJWKSet
+}
+
+export interface Keys {
+  /** Throws ProviderUnavailable when there are none and none can be fetched. */
+  current(uri: string): Promise<KeySet>
+  /**
+   * Newer keys than `seen`, which lacked the one a token was signed with. Undefined while the cool-down lasts. Throws
+   * ProviderUnavailable when they cannot be fetched.
+   */
+  newerThan(seen: KeySet): Promise<KeySet | undefined>
+}
+
+export interface KeysOptions {
+  readonly transport: Transport
+  readonly cache: DocumentCache
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const maxBytes = 1024 * 1024
+const coolDownMs = seconds(30)
+
+export function createKeys({ transport, cache, clock, logger }: KeysOptions): Keys {
+  let held: KeySet | undefined
+  let fetching: { uri: string; keys: Promise<KeySet> } | undefined
+  let lastForcedAt = -Infinity
+  let lastFailureAt = -Infinity
+  let lastFailure: unknown
+
+  async function download(uri: string): Promise<KeySet> {
+    try {
+      const answer = await transport.send({
+        operation: 'jwks',
+        url: new URL(uri),
+        headers: { accept: 'application/jwk-set+json, application/json' },
+        maxBytes,
+      })
+      const document = answer.status === 200 ? jsonObject(answer) : undefined
+      const keys = document === undefined ? undefined : keySet(uri, document, clock())
+      if (document === undefined || keys === undefined) {
+        throw new ProviderUnavailable(`jwks: status ${answer.status}, and no set of keys`)
+      }
+      if (lastFailure !== undefined) logger.info({ event: 'provider_keys_ready' }, 'the provider sends its keys again')
+      lastFailure = undefined
+      held = keys
+      await save(cache, cacheId(uri), { fetchedAt: keys.fetchedAt, document })
+      return keys
+    } catch (error) {
+      if (lastFailure === undefined) {
+        const detail = error instanceof Error ? error.message : 'unknown'
+        logger.warn({ event: 'provider_keys_unavailable', detail }, 'the keys of the provider cannot be fetched')
+      }
+      lastFailure = error
+      lastFailureAt = clock()
+      throw error
+    }
+  }
+
+  function fetchKeys(uri: string): Promise<KeySet> {
+    if (fetching?.uri === uri) return fetching.keys
+    const keys = download(uri).finally(() => {
+      if (fetching?.keys === keys) fetching = undefined
+    })
+    fetching = { uri, keys }
+    return keys
+  }
+
+  async function fromCache(uri: string): Promise<KeySet | undefined> {
+    const kept = await load(cache, cacheId(uri), clock)
+    const keys = kept === undefined ? undefined : keySet(uri, kept.document, kept.fetchedAt)
+    if (keys !== undefined && (held?.uri !== uri || held.fetchedAt < keys.fetchedAt)) held = keys
+    return keys
+  }
+
+  return {
+    async current(uri) {
+      if (held?.uri !== uri) await fromCache(uri)
+      const known = held?.uri === uri && clock() - held.fetchedAt < usableMs ? held : undefined
+      if (known !== undefined && clock() - known.fetchedAt < freshMs) return known
+      // With old keys at hand a provider in trouble is not asked by every login, nor does every login wait for it.
+      if (known !== undefined && clock() - lastFailureAt < coolDownMs) return known
+      try {
+        return await fetchKeys(uri)
+      } catch (error) {
+        if (known !== undefined) return known
+        throw error
+      }
+    },
+
+    async newerThan(seen) {
+      if (held !== undefined && held !== seen && held.uri === seen.uri) return held
+      // The cool-down counts from the last *forced* fetch: counted from any fetch, a key rotated right after the hourly one
+      // would make logins fail until it is over. Joining a fetch under way costs the provider nothing.
+      if (fetching?.uri === seen.uri) return fetching.keys
+      if (clock() - lastForcedAt < coolDownMs) return undefined
+      lastForcedAt = clock()
+      return fetchKeys(seen.uri)
+    },
+  }
+}
+
+const cacheId = (uri: string): string => createHash('sha256').update(uri).digest('base64url')
+
+/** Keys of a kind we do not know are kept: they are simply never chosen. */
+function keySet(uri: string, document: JSONObject, fetchedAt: number): KeySet | undefined {
+  const keys: unknown = document['keys']
+  if (!Array.isArray(keys)) return undefined
+  const usable = keys.filter((key: unknown): key is JWK => isObject(key) && typeof key['kty'] === 'string')
+  try {
+    return { uri, fetchedAt, find: createLocalJWKSet({ keys: usable }) }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,199 @@
+// The provider's metadata (OpenID Connect Discovery 1.0): found in the background, asked for again each hour, trusted for
+// a day when the provider cannot be reached, and shared with the other replicas so that a restart begins warm.
+import { createHash } from 'node:crypto'
+import { ProviderUnavailable } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Clock, Timer } from '../time.ts'
+import { seconds } from '../time.ts'
+import type { DocumentCache, JSONObject } from './document-cache.ts'
+import { freshMs, load, save, usableMs } from './document-cache.ts'
+import type { Transport } from './transport.ts'
+import { jsonObject } from './transport.ts'
+
+/** What we use of the discovery document. Endpoints are absolute URLs that may be called (https, or loopback). */
+export interface Metadata {
+  readonly issuer: string
+  readonly authorization_endpoint: string
+  readonly token_endpoint: string
+  readonly jwks_uri: string
+  readonly userinfo_endpoint: string | undefined
+  readonly end_session_endpoint: string | undefined
+  readonly revocation_endpoint: string | undefined
+  /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
+  readonly algorithms: readonly string[]
+  /** RFC 9207: every answer of the authorization endpoint carries `iss`. */
+  readonly sendsIss: boolean
+}
+
+export interface MetadataSource {
+  status(): 'starting' | 'ready' | 'failing'
+  start(): void
+  stop(): void
+  current(): Metadata | undefined
+  /** Joins the attempt under way, but starts none: a flood of logins must not become a flood of discovery requests. */
+  require(): Promise<Metadata>
+}
+
+export interface MetadataOptions {
+  readonly issuer: string
+  readonly allowInsecure: boolean
+  readonly transport: Transport
+  readonly cache: DocumentCache
+  readonly clock: Clock
+  readonly timer: Timer
+  /** 0 <= x < 1. */
+  readonly random: () => number
+  readonly logger: Logger
+}
+
+const maxBytes = 256 * 1024
+const firstRetryMs = seconds(1)
+const lastRetryMs = seconds(60)
+
+export function createMetadata(options: MetadataOptions): MetadataSource {
+  const { issuer, allowInsecure, transport, cache, clock, timer, random, logger } = options
+  const id = createHash('sha256').update(issuer).digest('base64url')
+  let known: { metadata: Metadata; fetchedAt: number } | undefined
+  let attempt: Promise<void> | undefined
+  let failures = 0
+  let problem: 'none' | 'unreachable' | 'invalid' | undefined
+  let callOff = (): void => {}
+  let running = false
+
+  const current = (): Metadata | undefined =>
+    known !== undefined && clock() - known.fetchedAt < usableMs ? known.metadata : undefined
+
+  // One line per change of state: an outage of an hour is two lines, not a line per attempt.
+  function changed(to: NonNullable<typeof problem>, message: string, reason?: string): void {
+    if (problem === to) return
+    problem = to
+    if (to === 'none') logger.info({ event: 'provider_ready', issuer }, message)
+    else logger.warn({ event: 'provider_unavailable', issuer, reason: `discovery_${to}`, detail: reason }, message)
+  }
+
+  async function fetchDocument(): Promise<void> {
+    const url = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
+    const answer = await transport.send({
+      operation: 'discovery',
+      url,
+      headers: { accept: 'application/json' },
+      maxBytes,
+    })
+    if (answer.status !== 200) throw new ProviderUnavailable(`discovery: status ${answer.status}`)
+    const document = jsonObject(answer)
+    if (document === undefined) throw new UnusableDocument('discovery: the answer is not a JSON object')
+    known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt: clock() }
+    await save(cache, id, { fetchedAt: known.fetchedAt, document })
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      await fetchDocument()
+      failures = 0
+      changed('none', 'the provider is known and answers')
+    } catch (error) {
+      failures += 1
+      const detail = error instanceof Error ? error.message : 'unknown'
+      changed(
+        error instanceof UnusableDocument ? 'invalid' : 'unreachable',
+        current() === undefined ? 'no provider metadata yet, trying again' : 'going on with the metadata known so far',
+        detail,
+      )
+    }
+  }
+
+  async function begin(): Promise<void> {
+    const kept = await load(cache, id, clock)
+    if (kept !== undefined) {
+      try {
+        known = { metadata: parseMetadata(kept.document, issuer, allowInsecure), fetchedAt: kept.fetchedAt }
+      } catch {
+        // Kept by a version with other rules: as if nothing had been kept.
+      }
+    }
+    if (known === undefined || clock() - known.fetchedAt >= freshMs) await refresh()
+  }
+
+  function run(work: () => Promise<void>): void {
+    attempt = work().finally(() => {
+      attempt = undefined
+      if (running) callOff = timer(() => run(refresh), nextDelayMs())
+    })
+  }
+
+  function nextDelayMs(): number {
+    // Spread over half the interval, so that replicas which started together do not ask together.
+    if (failures > 0)
+      return Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.5 + random() / 2)
+    const age = known === undefined ? 0 : clock() - known.fetchedAt
+    return Math.max(seconds(1), (freshMs - age) * (0.9 + random() / 10))
+  }
+
+  return {
+    current,
+    status: () => (known === undefined ? 'starting' : failures > 0 || current() === undefined ? 'failing' : 'ready'),
+    start() {
+      if (running) return
+      running = true
+      run(begin)
+    },
+    stop() {
+      running = false
+      callOff()
+    },
+    async require() {
+      if (current() === undefined) await attempt
+      const metadata = current()
+      if (metadata === undefined) throw new ProviderUnavailable('the provider is not known yet')
+      return metadata
+    },
+  }
+}
+
+/** The document was fetched, but is not (or no longer) one of the configured provider. */
+class UnusableDocument extends Error {}
+
+// Asymmetric only: with HS256 whoever knows the client secret could sign, and `none` is no signature at all.
+const asymmetric = [
+  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+]
+
+/** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
+export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {
+  if (document['issuer'] !== issuer) {
+    const found = typeof document['issuer'] === 'string' ? document['issuer'].slice(0, 200) : 'nothing'
+    throw new UnusableDocument(`discovery: the provider calls itself ${found}, providerURL says ${issuer}`)
+  }
+  const optional = (name: string): string | undefined => {
+    const value = document[name]
+    return typeof value === 'string' && mayBeCalled(value, allowInsecure) ? value : undefined
+  }
+  const required = (name: string): string => {
+    const value = optional(name)
+    if (value === undefined) throw new UnusableDocument(`discovery: ${name} is missing or not an https URL`)
+    return value
+  }
+  const advertised = document['id_token_signing_alg_values_supported']
+  // RS256 is what every provider must support (Core 15.1).
+  const offered: readonly unknown[] = Array.isArray(advertised) ? advertised : ['RS256']
+  return {
+    issuer,
+    authorization_endpoint: required('authorization_endpoint'),
+    token_endpoint: required('token_endpoint'),
+    jwks_uri: required('jwks_uri'),
+    userinfo_endpoint: optional('userinfo_endpoint'),
+    end_session_endpoint: optional('end_session_endpoint'),
+    revocation_endpoint: optional('revocation_endpoint'),
+    algorithms: asymmetric.filter((algorithm) => offered.includes(algorithm)),
+    sendsIss: document['authorization_response_iss_parameter_supported'] === true,
+  }
+}
+
+function mayBeCalled(value: string, allowInsecure: boolean): boolean {
+  const url = URL.parse(value)
+  if (url === null || url.username !== '' || url.password !== '') return false
+  if (url.protocol === 'https:') return true
+  const loopback = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d+){3}$/.test(url.hostname)
+  return url.protocol === 'http:' && (loopback || allowInsecure)
+}

@@ -1,0 +1,295 @@
+// The `Provider` port over a real OpenID provider: puts the parts of this room in order. Which answer means what is decided
+// in the parts (callback.ts, token-endpoint.ts, signature.ts, id-token.ts, user-info.ts); here it is decided what follows:
+// a login is refused, a session ends, or a failure of the provider's is passed over.
+import { createHash } from 'node:crypto'
+import { decodeJwt } from 'jose'
+import type { ProviderConfig } from '../config/config.ts'
+import type { RefreshReason } from '../errors.ts'
+import { LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock, Timer } from '../time.ts'
+import { minutes } from '../time.ts'
+import { codeOf, readCallback } from './callback.ts'
+import { claimAt, completed, withoutProtocol } from './claims.ts'
+import { createClientAuth } from './client-auth.ts'
+import type { DocumentCache, JSONObject } from './document-cache.ts'
+import type { IDTokenFacts } from './id-token.ts'
+import { checkIDToken } from './id-token.ts'
+import { createKeys } from './keys.ts'
+import type { Metadata } from './metadata.ts'
+import { createMetadata } from './metadata.ts'
+import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
+import { authorizationURL, endSessionURL } from './requests.ts'
+import type { Unverified } from './signature.ts'
+import { takeApart, verifySignature } from './signature.ts'
+import type { TokenAnswer, TokenResult } from './token-endpoint.ts'
+import { createTokenEndpoint, isClientError } from './token-endpoint.ts'
+import { createTransport } from './transport.ts'
+import { fetchUserInfo } from './user-info.ts'
+
+export interface ProviderOptions {
+  readonly config: ProviderConfig
+  /** Dot paths. UserInfo is asked only where the ID token lacks one of them. */
+  readonly claimsWanted: readonly string[]
+  readonly requireVerifiedEmail: boolean
+  readonly clock: Clock
+  /** Runs the background work and ends what takes longer than `providerTimeout`. */
+  readonly timer: Timer
+  /** 0 <= x < 1: spreads the retries. */
+  readonly random: () => number
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'providerRequests'>
+  readonly cache: { readonly metadata: DocumentCache; readonly jwks: DocumentCache }
+}
+
+// For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
+const unknownLifetimeMs = minutes(5)
+
+export function createProvider(options: ProviderOptions): Provider {
+  const { config, requireVerifiedEmail, clock, timer, random, logger, metrics, cache } = options
+  const { providerURL: issuer, clientID } = config
+  const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
+  const transport = createTransport({
+    caPEM: config.caPEM,
+    insecureSkipVerify: config.insecureSkipVerify,
+    timeoutMs: config.providerTimeoutMs,
+    clock,
+    timer,
+    durations: metrics.providerRequests,
+  })
+  const metadataSource = createMetadata({
+    issuer,
+    allowInsecure: config.allowInsecureProvider,
+    transport,
+    cache: cache.metadata,
+    clock,
+    timer,
+    random,
+    logger,
+  })
+  const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
+  const tokenEndpoint = createTokenEndpoint({
+    issuer,
+    authenticate: createClientAuth(config),
+    authMethod: config.clientAuthMethod,
+    transport,
+    logger,
+  })
+
+  const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
+    checkIDToken(token, { issuer, clientID, nonce, accessToken, clockSkewMs: config.clockSkewMs, now: clock() })
+
+  const lacks = (claims: JSONObject): boolean => wanted.some((path) => claimAt(claims, path) === undefined)
+
+  /** Throws LoginRejected for an answer that must not be used, ProviderUnavailable where there was none. */
+  async function fromUserInfo(claims: JSONObject, subject: string, answer: TokenAnswer, metadata: Metadata) {
+    const url = metadata.userinfo_endpoint
+    // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
+    const mayAsk = answer.scope === undefined || answer.scope.split(' ').includes('openid')
+    if (url === undefined || !mayAsk || !lacks(claims)) return claims
+    const request = { url, metadata, clientID, accessToken: answer.accessToken, subject }
+    return completed(claims, await fetchUserInfo(request, transport, keys))
+  }
+
+  function passedOver(error: unknown): void {
+    if (!(error instanceof ProviderUnavailable)) throw error
+    logger.warn(
+      { event: 'userinfo_unavailable', detail: error.message },
+      'userinfo cannot be had: going on without the claims that the ID token lacks',
+    )
+  }
+
+  async function redeem(callback: Callback): Promise<Grant> {
+    const parameters = readCallback(callback)
+    const metadata = await metadataSource.require()
+    const code = codeOf(parameters, metadata)
+    // Before the code is spent: without keys its answer could not be verified.
+    await keys.current(metadata.jwks_uri)
+    const answer = tokensOrRefusal(
+      await tokenEndpoint.grant('token', metadata, {
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: callback.redirectURI,
+        ...(config.enablePKCE ? { code_verifier: callback.codeVerifier } : {}),
+      }),
+    )
+    const idToken = idTokenOf(answer)
+    if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
+    const token = await verifySignature(idToken, metadata, keys)
+    const facts = checked(token, answer.accessToken, callback.nonce)
+    if (config.strictAudienceValidation) checkAccessTokenAudience(answer.accessToken, config.audience ?? clientID)
+    let claims = token.claims
+    try {
+      claims = await fromUserInfo(claims, facts.subject, answer, metadata)
+    } catch (error) {
+      // A provider in trouble is not a person without a verified address.
+      if (requireVerifiedEmail && claimAt(claims, 'email_verified') === undefined) throw error
+      passedOver(error)
+    }
+    const verified = claims['email_verified']
+    if (requireVerifiedEmail && verified !== true && verified !== 'true') {
+      throw new LoginRejected('email_not_verified', 'the provider does not say that the e-mail address is verified')
+    }
+    return {
+      tokens: { accessToken: answer.accessToken, idToken, refreshToken: answer.refreshToken },
+      expiresAt: answer.expiresInMs === undefined ? facts.expiresAt : clock() + answer.expiresInMs,
+      claims: withoutProtocol(claims),
+      idTokenKey: singleUseKey(idToken, token.claims),
+      idTokenExpiresAt: facts.expiresAt,
+    }
+  }
+
+  async function refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant> {
+    if (tokens.refreshToken === undefined) throw new ProviderUnavailable('refresh: there is no refresh token')
+    const metadata = await metadataSource.require()
+    const parameters = { grant_type: 'refresh_token', refresh_token: tokens.refreshToken }
+    const result = await tokenEndpoint.grant('refresh', metadata, parameters)
+    if (result.kind === 'refused' && result.error === 'invalid_grant') {
+      throw new RefreshRejected('invalid_grant', 'the provider no longer accepts the refresh token')
+    }
+    if (result.kind !== 'tokens') {
+      throw new ProviderUnavailable(`refresh: ${result.kind === 'refused' ? result.error : result.why}`)
+    }
+    const { answer } = result
+    const identity = await refreshedIdentity(answer, expected, metadata)
+    return {
+      tokens: {
+        accessToken: answer.accessToken,
+        idToken: identity.idToken ?? tokens.idToken,
+        refreshToken: answer.refreshToken ?? tokens.refreshToken,
+      },
+      expiresAt:
+        answer.expiresInMs === undefined
+          ? (identity.expiresAt ?? clock() + unknownLifetimeMs)
+          : clock() + answer.expiresInMs,
+      claims: identity.claims,
+    }
+  }
+
+  interface Identity {
+    readonly idToken: string | undefined
+    readonly expiresAt: number | undefined
+    readonly claims: JSONObject | undefined
+  }
+
+  /** Throws RefreshRejected only: the refresh token may have been rotated by now, and losing the new one ends the session. */
+  async function refreshedIdentity(
+    answer: TokenAnswer,
+    expected: { issuer: string; subject: string },
+    metadata: Metadata,
+  ): Promise<Identity> {
+    const asBefore = { idToken: undefined, expiresAt: undefined, claims: undefined }
+    try {
+      const idToken = idTokenOf(answer)
+      if (idToken === undefined) return asBefore
+      // Core 12.2. First, and without its signature if need be: a token about somebody else must never be passed over.
+      const { claims } = takeApart(idToken, metadata.algorithms)
+      if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
+      if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
+      const token = await verifySignature(idToken, metadata, keys)
+      const facts = checked(token, answer.accessToken, undefined)
+      const { expiresAt } = facts
+      const complete = await fromUserInfo(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
+        if (error instanceof LoginRejected && error.reason === 'userinfo_subject') {
+          throw ended('subject_changed', 'userinfo is about somebody else', error)
+        }
+        // Half an identity would lock somebody out of what their groups allow: the old one stays.
+        passedOver(error instanceof LoginRejected ? new ProviderUnavailable(error.message) : error)
+        return undefined
+      })
+      return { idToken, expiresAt, claims: complete === undefined ? undefined : withoutProtocol(complete) }
+    } catch (error) {
+      if (error instanceof LoginRejected) throw ended('id_token_invalid', error.message, error)
+      if (!(error instanceof ProviderUnavailable)) throw error
+      const message = 'the new ID token cannot be verified for want of keys: the old identity stays'
+      logger.warn({ event: 'refresh_identity_unverified', detail: error.message }, message)
+      return asBefore
+    }
+  }
+
+  async function revoke({ refreshToken, accessToken }: Tokens): Promise<void> {
+    const url = config.revocationURL ?? metadataSource.current()?.revocation_endpoint
+    if (url === undefined) return
+    const wanted = [
+      { token: refreshToken, token_type_hint: 'refresh_token' },
+      { token: accessToken, token_type_hint: 'access_token' },
+    ]
+    await Promise.all(
+      wanted.map(async ({ token, token_type_hint }) => {
+        if (token === undefined) return
+        await tokenEndpoint.revoke(url, { token, token_type_hint }).catch((error: unknown) => {
+          const detail = error instanceof Error ? error.message : 'unknown'
+          logger.warn({ event: 'revocation_failed', token: token_type_hint, detail }, 'a token could not be revoked')
+        })
+      }),
+    )
+  }
+
+  return {
+    status: metadataSource.status,
+    start() {
+      if (config.insecureSkipVerify) {
+        logger.warn(
+          { event: 'provider_tls_unverified' },
+          'insecureSkipVerify: anybody on the way to the provider can pose as it',
+        )
+      }
+      metadataSource.start()
+    },
+    stop() {
+      metadataSource.stop()
+      transport.close()
+    },
+    authorizationURL: async (request) => authorizationURL(await metadataSource.require(), config, request),
+    redeem,
+    refresh,
+    revoke,
+    endSessionURL(request) {
+      const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
+      return endpoint === undefined ? undefined : endSessionURL(endpoint, config, request)
+    },
+  }
+}
+
+const ended = (reason: RefreshReason, message: string, cause?: Error): RefreshRejected =>
+  new RefreshRejected(reason, message, cause === undefined ? {} : { cause })
+
+function tokensOrRefusal(result: TokenResult): TokenAnswer {
+  switch (result.kind) {
+    case 'tokens':
+      return result.answer
+    case 'unusable':
+      throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
+    case 'refused':
+      if (result.error === 'invalid_grant') throw new LoginRejected('code_rejected', 'the provider refuses the code')
+      throw new LoginRejected(
+        isClientError(result.error) ? 'client_rejected' : 'provider_error',
+        `the token endpoint answered ${result.error}`,
+      )
+  }
+}
+
+function idTokenOf({ idToken }: TokenAnswer): string | undefined {
+  if (idToken === undefined || typeof idToken === 'string') return idToken
+  throw new LoginRejected('id_token_malformed', 'id_token is not a string')
+}
+
+/** Opaque tokens say nothing about whom they are for, so nothing is held against them. */
+function checkAccessTokenAudience(accessToken: string, audience: string): void {
+  let aud: unknown
+  try {
+    aud = decodeJwt(accessToken).aud
+  } catch {
+    return
+  }
+  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  if (audiences.includes(audience)) return
+  throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
+}
+
+// Hashed in both cases: a `jti` may be of any length and hold any character, and becomes part of a key's name.
+function singleUseKey(idToken: string, { jti, iss }: JSONObject): string {
+  const single = typeof jti === 'string' && jti !== '' ? `${String(iss)} ${jti}` : idToken
+  return createHash('sha256').update(single).digest('base64url')
+}

@@ -1,0 +1,139 @@
+// The token endpoint (RFC 6749 sections 4.1.3, 5 and 6) and its neighbour for revocation (RFC 7009): one call each, never
+// repeated, and every answer sorted into what it means. Errors name the provider's error word and nothing it was sent.
+// openid-client's own grants are not used: they check ID tokens without their signature, know no injected clock, and put
+// whole answers, tokens included, into the `cause` of their errors.
+import { ProviderUnavailable } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { errorWord } from './callback.ts'
+import type { ClientAuth } from './client-auth.ts'
+import type { JSONObject } from './document-cache.ts'
+import type { Metadata } from './metadata.ts'
+import type { Operation, ProviderAnswer, Transport } from './transport.ts'
+import { jsonObject } from './transport.ts'
+
+export interface TokenAnswer {
+  readonly accessToken: string
+  /** As it came: `undefined` when absent, and not yet known to be a token. */
+  readonly idToken: unknown
+  readonly refreshToken: string | undefined
+  /** Milliseconds from now. */
+  readonly expiresInMs: number | undefined
+  readonly scope: string | undefined
+}
+
+export type TokenResult =
+  | { readonly kind: 'tokens'; readonly answer: TokenAnswer }
+  /** The provider says no, in RFC 6749's words. */
+  | { readonly kind: 'refused'; readonly error: string }
+  /** An answer that no provider should give. */
+  | { readonly kind: 'unusable'; readonly why: string }
+
+export interface TokenEndpoint {
+  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". */
+  grant(operation: 'token' | 'refresh', metadata: Metadata, parameters: Record<string, string>): Promise<TokenResult>
+  /** Throws ProviderUnavailable. */
+  revoke(url: string, parameters: Record<string, string>): Promise<void>
+}
+
+export interface TokenEndpointOptions {
+  readonly issuer: string
+  readonly authenticate: ClientAuth
+  readonly authMethod: string
+  readonly transport: Transport
+  readonly logger: Logger
+}
+
+const maxBytes = 512 * 1024
+const maxTokenLength = 64 * 1024
+const tenYearsInSeconds = 10 * 365 * 24 * 3600
+// Words for "this client is not welcome": nothing that the person can change.
+const clientErrors = new Set(['invalid_client', 'unauthorized_client'])
+// Words for "later" (RFC 6749 section 4.1.2.1 has them for the authorization endpoint; providers use them here as well).
+const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
+
+export const isClientError = (error: string): boolean => clientErrors.has(error)
+
+export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
+  const { issuer, authenticate, authMethod, transport, logger } = options
+
+  async function post(operation: Operation, url: string, parameters: Record<string, string>): Promise<ProviderAnswer> {
+    const form = new URLSearchParams(parameters)
+    const headers = new Headers({ accept: 'application/json' })
+    await authenticate({ issuer }, form, headers)
+    const answer = await transport.send({
+      operation,
+      url: new URL(url),
+      headers: Object.fromEntries(headers),
+      form,
+      maxBytes,
+    })
+    if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
+      throw new ProviderUnavailable(`${operation}: status ${answer.status}`)
+    }
+    return answer
+  }
+
+  return {
+    async grant(operation, metadata, parameters) {
+      const result = sorted(await post(operation, metadata.token_endpoint, parameters))
+      if (result.kind !== 'refused') return result
+      if (passingErrors.has(result.error)) throw new ProviderUnavailable(`${operation}: ${result.error}`)
+      if (clientErrors.has(result.error)) {
+        logger.error(
+          { event: 'provider_client_rejected', reason: result.error, authMethod },
+          'the provider does not accept this client: check clientID, clientSecret and clientAuthMethod',
+        )
+      }
+      return result
+    },
+
+    async revoke(url, parameters) {
+      const { status } = await post('revocation', url, parameters)
+      if (status !== 200 && status !== 204) throw new ProviderUnavailable(`revocation: status ${status}`)
+    },
+  }
+}
+
+/** What a status below 500 and its body mean. */
+function sorted(answer: ProviderAnswer): TokenResult {
+  if (answer.body === undefined) return { kind: 'unusable', why: 'the answer is too long' }
+  const body = jsonObject(answer)
+  if (answer.status !== 200) {
+    if (body !== undefined && typeof body['error'] === 'string')
+      return { kind: 'refused', error: errorWord(body['error']) }
+    return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
+  }
+  if (body === undefined) return { kind: 'unusable', why: 'the answer is not a JSON object' }
+  // GitHub and its like: an error with status 200.
+  if (typeof body['error'] === 'string' && body['access_token'] === undefined) {
+    return { kind: 'refused', error: errorWord(body['error']) }
+  }
+  const { access_token: accessToken, token_type: tokenType, scope } = body
+  if (!isToken(accessToken)) return { kind: 'unusable', why: 'no usable access_token' }
+  // Case-insensitive (RFC 6749 section 5.1). We hold no DPoP key, so nothing but a bearer token is of use.
+  if (typeof tokenType !== 'string' || tokenType.toLowerCase() !== 'bearer') {
+    return { kind: 'unusable', why: 'token_type is not Bearer' }
+  }
+  const refreshToken = body['refresh_token']
+  return {
+    kind: 'tokens',
+    answer: {
+      accessToken,
+      idToken: body['id_token'] ?? undefined,
+      refreshToken: isToken(refreshToken) ? refreshToken : undefined,
+      expiresInMs: lifetimeMs(body),
+      scope: typeof scope === 'string' ? scope : undefined,
+    },
+  }
+}
+
+const isToken = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= maxTokenLength
+
+/** Some send a string. Zero and nonsense count as absent: a token that has ended before it came is of no use to anybody. */
+function lifetimeMs(body: JSONObject): number | undefined {
+  const value = body['expires_in']
+  const seconds = typeof value === 'string' && /^\d{1,12}$/.test(value) ? Number(value) : value
+  if (typeof seconds !== 'number' || !(seconds > 0)) return undefined
+  return Math.min(seconds, tenYearsInSeconds) * 1_000
+}

@@ -1,0 +1,58 @@
+// The UserInfo endpoint (OpenID Connect Core 5.3): what the ID token did not say about the person.
+import { LoginRejected, ProviderUnavailable } from '../errors.ts'
+import type { JSONObject } from './document-cache.ts'
+import type { Keys } from './keys.ts'
+import type { Metadata } from './metadata.ts'
+import { verifySignature } from './signature.ts'
+import type { ProviderAnswer, Transport } from './transport.ts'
+import { jsonObject } from './transport.ts'
+
+export interface UserInfoRequest {
+  readonly url: string
+  readonly metadata: Metadata
+  readonly clientID: string
+  readonly accessToken: string
+  /** `sub` of the verified ID token. */
+  readonly subject: string
+}
+
+const maxBytes = 64 * 1024
+
+/**
+ * Claims about `subject`. Throws LoginRejected (`userinfo_subject`, `userinfo_invalid`, `claims_too_large`) for an answer
+ * that must not be used, ProviderUnavailable where there was none.
+ */
+export async function fetchUserInfo(request: UserInfoRequest, transport: Transport, keys: Keys): Promise<JSONObject> {
+  const answer = await transport.send({
+    operation: 'userinfo',
+    url: new URL(request.url),
+    headers: { accept: 'application/json, application/jwt', authorization: `Bearer ${request.accessToken}` },
+    maxBytes,
+  })
+  if (answer.status !== 200) throw new ProviderUnavailable(`userinfo: status ${answer.status}`)
+  if (answer.body === undefined) throw new LoginRejected('claims_too_large', 'userinfo is longer than 64 KB')
+  const claims =
+    answer.contentType === 'application/jwt' ? await signedClaims(answer.body, request, keys) : plainClaims(answer)
+  // Core 5.3.2: without this comparison a provider's slip, or a swapped access token, makes somebody somebody else.
+  if (claims['sub'] !== request.subject) throw new LoginRejected('userinfo_subject', 'userinfo is about somebody else')
+  return claims
+}
+
+function plainClaims(answer: ProviderAnswer): JSONObject {
+  const claims = jsonObject(answer)
+  if (claims === undefined) throw new LoginRejected('userinfo_invalid', 'userinfo is not a JSON object')
+  return claims
+}
+
+async function signedClaims(token: string, { metadata, clientID }: UserInfoRequest, keys: Keys): Promise<JSONObject> {
+  const { claims } = await verifySignature(token.trim(), metadata, keys).catch((error: unknown) => {
+    if (!(error instanceof LoginRejected)) throw error
+    throw new LoginRejected('userinfo_invalid', 'the signature of userinfo does not hold', { cause: error })
+  })
+  const { iss, aud } = claims
+  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  if ((iss !== undefined && iss !== metadata.issuer) || (aud !== undefined && !audiences.includes(clientID))) {
+    throw new LoginRejected('userinfo_invalid', 'userinfo is of another provider or for another client')
+  }
+  return claims
+}
