@@ -1,0 +1,32 @@
+// Ports for things that run beside each other on one machine.
+import { createServer, type Server } from 'node:http'
+
+/** The port that the server got: `preferred` where it is free, otherwise any. Loopback only. */
+export async function listenOnLoopback(server: Server, preferred = 0): Promise<number> {
+  try {
+    return await listen(server, preferred)
+  } catch (error) {
+    if (preferred === 0 || !(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error
+    return listen(server, 0)
+  }
+}
+
+/** A port that was free a moment ago, for a program that must be told its port: `preferred` if it is free. */
+export async function freePort(preferred = 0): Promise<number> {
+  const server = createServer()
+  const port = await listenOnLoopback(server, preferred)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+function listen(server: Server, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      const address = server.address()
+      if (address === null || typeof address === 'string') reject(new Error('no port'))
+      else resolve(address.port)
+    })
+  })
+}
