@@ -3,17 +3,18 @@ import type { JSONObject } from './document-cache.ts'
 import { isObject } from './document-cache.ts'
 
 /**
- * The claim at a dot path (`realm_access.roles`). A claim whose whole name is the path comes first: names such as
- * `https://example.com/groups` hold dots.
+ * The claim at a dot path (`realm_access.roles`), or undefined. At each level the longest literal name wins: providers
+ * that demand namespaced claims (`https://example.com/roles`) put dots into names.
  */
 export function claimAt(claims: JSONObject, path: string): unknown {
   if (Object.hasOwn(claims, path)) return claims[path]
-  let value: unknown = claims
-  for (const name of path.split('.')) {
-    if (!isObject(value) || !Object.hasOwn(value, name)) return undefined
-    value = value[name]
+  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
+    const name = path.slice(0, dot)
+    const inner = Object.hasOwn(claims, name) ? claims[name] : undefined
+    const found = isObject(inner) ? claimAt(inner, path.slice(dot + 1)) : undefined
+    if (found !== undefined) return found
   }
-  return value
+  return undefined
 }
 
 // Done with once the token is verified: they say nothing about the person.

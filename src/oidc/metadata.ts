@@ -57,7 +57,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   let attempt: Promise<void> | undefined
   let failures = 0
   let problem: 'none' | 'unreachable' | 'invalid' | undefined
-  let callOff = (): void => {}
+  let callOff: (() => void) | undefined
   let running = false
 
   const current = (): Metadata | undefined =>
@@ -139,7 +139,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     },
     stop() {
       running = false
-      callOff()
+      callOff?.()
     },
     async require() {
       if (current() === undefined) await attempt
@@ -154,10 +154,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
 class UnusableDocument extends Error {}
 
 // Asymmetric only: with HS256 whoever knows the client secret could sign, and `none` is no signature at all.
-const asymmetric = [
-  ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
-]
+const asymmetric = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
 export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {

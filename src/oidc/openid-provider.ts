@@ -227,7 +227,7 @@ export function createProvider(options: ProviderOptions): Provider {
   }
 
   return {
-    status: metadataSource.status,
+    status: () => metadataSource.status(),
     start() {
       if (config.insecureSkipVerify) {
         logger.warn(
@@ -256,18 +256,13 @@ const ended = (reason: RefreshReason, message: string, cause?: Error): RefreshRe
   new RefreshRejected(reason, message, cause === undefined ? {} : { cause })
 
 function tokensOrRefusal(result: TokenResult): TokenAnswer {
-  switch (result.kind) {
-    case 'tokens':
-      return result.answer
-    case 'unusable':
-      throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
-    case 'refused':
-      if (result.error === 'invalid_grant') throw new LoginRejected('code_rejected', 'the provider refuses the code')
-      throw new LoginRejected(
-        isClientError(result.error) ? 'client_rejected' : 'provider_error',
-        `the token endpoint answered ${result.error}`,
-      )
-  }
+  if (result.kind === 'tokens') return result.answer
+  if (result.kind === 'unusable') throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
+  if (result.error === 'invalid_grant') throw new LoginRejected('code_rejected', 'the provider refuses the code')
+  throw new LoginRejected(
+    isClientError(result.error) ? 'client_rejected' : 'provider_error',
+    `the token endpoint answered ${result.error}`,
+  )
 }
 
 function idTokenOf({ idToken }: TokenAnswer): string | undefined {

@@ -95,7 +95,10 @@ export function createTransport(options: TransportOptions): Transport {
       }
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length
-        if (bytes <= maxBytes) return void chunks.push(chunk)
+        if (bytes <= maxBytes) {
+          chunks.push(chunk)
+          return
+        }
         answer(undefined)
         request.destroy()
       })
