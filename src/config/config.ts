@@ -42,8 +42,7 @@ export interface ProviderConfig {
   readonly clientAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   /** `private_key_jwt`: PEM (PKCS #8), key id and algorithm. */
   readonly clientAssertion:
-    | { readonly privateKeyPEM: string; readonly keyID: string | undefined; readonly algorithm: string }
-    | undefined
+    { readonly privateKeyPEM: string; readonly keyID: string | undefined; readonly algorithm: string } | undefined
   readonly scopes: readonly string[]
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean

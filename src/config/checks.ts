@@ -1,0 +1,72 @@
+// What the slices share while they are put together: the settings, what was given, and where findings go.
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { failureCode, placeholderIn, readSecret } from './secrets.ts'
+import type { ReadFile, SecretSource } from './secrets.ts'
+import type { Findings, Path } from './problems.ts'
+import type { Settings } from './schema.ts'
+
+export interface Checks extends Pick<Findings, 'refuse' | 'warn'> {
+  readonly settings: Settings
+  /** Whether the operator gave it, in the file or the environment, rightly or wrongly. */
+  readonly isGiven: (path: Path) => boolean
+  readonly readFile: ReadFile
+}
+
+/** The file's text, or undefined after a problem was noted. */
+export function fileText(checks: Checks, path: Path, file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    return checks.readFile(file)
+  } catch (error) {
+    checks.refuse(path, `its file cannot be read (${failureCode(error)}); check the path and its permissions`)
+    return undefined
+  }
+}
+
+/** The secret as it is now, or undefined after a problem was noted (unreadable, empty, a placeholder). */
+export function secretText(checks: Checks, path: Path, source: SecretSource | undefined): string | undefined {
+  if (source === undefined) return undefined
+  let value: string
+  try {
+    value = readSecret(source, checks.settings.secretsDir, checks.readFile)
+  } catch (error) {
+    checks.refuse(path, `its file cannot be read (${failureCode(error)}); check the path and its permissions`)
+    return undefined
+  }
+  if (value.trim() === '') {
+    checks.refuse(path, 'is empty; put the secret into its file')
+    return undefined
+  }
+  return refusePlaceholder(checks, path, value) ? undefined : value
+}
+
+export function refusePlaceholder(checks: Checks, path: Path, value: string): boolean {
+  const placeholder = placeholderIn(value)
+  if (placeholder === undefined) return false
+  checks.refuse(path, `is the documentation’s placeholder ${placeholder}; give it a value of your own`)
+  return true
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** Notes a problem unless the text is one or more PEM certificates. */
+export function checkCertificates(checks: Checks, path: Path, pem: string): void {
+  const blocks = pem.match(CERTIFICATE) ?? []
+  try {
+    for (const block of blocks) new X509Certificate(block)
+    if (blocks.length > 0) return
+  } catch {
+    // Said below, in the operator's words.
+  }
+  checks.refuse(path, 'holds no readable certificate; it must be PEM (-----BEGIN CERTIFICATE-----)')
+}
+
+/** The key object, or undefined after a problem was noted. */
+export function privateKey(checks: Checks, path: Path, pem: string) {
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    checks.refuse(path, 'holds no readable private key; it must be unencrypted PEM (-----BEGIN PRIVATE KEY-----)')
+    return undefined
+  }
+}

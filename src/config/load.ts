@@ -1,0 +1,164 @@
+// Config room: what the operator wrote (one YAML file, the environment, secrets in files) becomes one checked, frozen Config,
+// or a list of everything that is wrong with it. It owns names, units, defaults and the words of every complaint. It opens no
+// connection, and knows nothing of how an option is used: whatever can only be seen when connecting is the rooms' business.
+// The way: document.ts (YAML, lines, `${VAR}`) -> environment.ts (fallback) -> schema.ts (each option by itself)
+// -> server.ts, provider.ts, session.ts, access.ts, redis.ts (options together) -> Config.
+import { ConfigInvalid } from '../errors.ts'
+import { accessConfig } from './access.ts'
+import type { Checks } from './checks.ts'
+import type { Config } from './config.ts'
+import { isRecord, readDocument } from './document.ts'
+import { environmentName, remove, valueAt, withEnvironment } from './environment.ts'
+import { deepFreeze } from './freeze.ts'
+import type { Environment } from './interpolate.ts'
+import { notAvailableYet } from './not-yet.ts'
+import { createFindings } from './problems.ts'
+import type { Path } from './problems.ts'
+import { providerConfig } from './provider.ts'
+import { redisConfig } from './redis.ts'
+import { allOptions, settingsSchema } from './schema.ts'
+import { schemaProblems } from './schema-problems.ts'
+import { failureCode } from './secrets.ts'
+import type { ReadFile } from './secrets.ts'
+import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
+import { cookieConfig, sessionConfig } from './session.ts'
+
+export interface ConfigSource {
+  /** Name of the file: read unless `text` is given, and named in every problem. Absent: the environment alone. */
+  readonly file?: string | undefined
+  readonly text?: string | undefined
+  readonly env: Environment
+  /** UTF-8 text of a file: the configuration itself, certificates, secrets. Throws when it cannot be read. */
+  readonly readFile: ReadFile
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** One line each, like problems; the service starts all the same. */
+  readonly warnings: readonly string[]
+}
+
+/** Throws ConfigInvalid with every problem at once, and nothing else. No problem or warning shows a value. */
+export function loadConfig(source: ConfigSource): LoadedConfig {
+  const hasFile = source.file !== undefined || source.text !== undefined
+  const fileName = source.file ?? 'config'
+  const document = readDocument(fileContent(source), source.env)
+  const file = openShorthands(document.tree, source.env)
+  const { tree, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
+
+  const broken: Path[] = []
+  const isBroken = (path: Path): boolean => broken.some((start) => start.every((part, index) => part === path[index]))
+  const locate = (path: Path): string => {
+    for (let length = path.length; length > 0; length -= 1) {
+      const key = JSON.stringify(path.slice(0, length))
+      const variable = file.origins.get(key) ?? origins.get(key)
+      if (variable !== undefined) return `environment:${variable}`
+    }
+    if (hasFile) return `${fileName}:${document.lineOf(path)}`
+    return path.length === 0
+      ? 'environment'
+      : `environment:${environmentName(path.filter((part) => typeof part === 'string'))}`
+  }
+  const findings = createFindings(locate, isBroken)
+
+  const lines = document.problems.map(({ path, line, message }) => {
+    const own = createFindings(() => `${fileName}:${line}`)
+    own.refuse([path], message)
+    if (path.length > 0) broken.push(optionAt(path))
+    return own.problems[0] ?? message
+  })
+  // Broken YAML hides what the rest of the file says: anything more would be guesses.
+  if (document.problems.some(({ path }) => path.length === 0)) throw new ConfigInvalid(lines)
+
+  const given = structuredClone(tree)
+  const isGiven = (path: Path): boolean => valueAt(given, path) !== undefined || isBroken(path)
+  for (const { path, message } of environmentProblems) findings.refuse(path, message)
+  const first = settingsSchema.safeParse(tree)
+  const wrong = first.success ? [] : schemaProblems(first.error.issues)
+  for (const { path, message } of wrong) findings.refuse([path], message)
+  // A misspelt option is not missing as well: what was probably meant counts as wrong, too.
+  for (const { path, meant } of wrong) broken.push(optionAt(path), ...(meant === undefined ? [] : [optionAt(meant)]))
+  // Without what is wrong by itself, the rest can still be checked together: all problems in one go.
+  for (const path of broken) remove(tree, path)
+  const second = first.success ? first : settingsSchema.safeParse(tree)
+  if (!second.success) throw new ConfigInvalid(inOrder([...lines, ...findings.problems], fileName))
+
+  const settings = second.data
+  const { refuse, warn } = findings
+  const checks: Checks = { settings, isGiven, refuse, warn, readFile: source.readFile }
+  for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
+  for (const { path, info } of allOptions) {
+    if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)
+  }
+  const config: Config = {
+    server: serverConfig(checks),
+    provider: providerConfig(checks),
+    paths: pathsConfig(checks),
+    session: sessionConfig(checks),
+    cookies: cookieConfig(checks),
+    access: accessConfig(checks),
+    tokens: { disableReplayDetection: settings.disableReplayDetection },
+    forwardAuth: forwardAuthConfig(checks),
+    upstreams: upstreamsConfig(checks),
+    outage: {
+      maxStaleMs: settings.outage.maxStale,
+      pass: settings.outage.pass,
+      passMaxAgeMs: settings.outage.passMaxAge,
+      journalSize: settings.outage.journalSize,
+      storeDeadlineMs: settings.outage.storeDeadline,
+      replay: settings.outage.replay,
+    },
+    memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
+    redis: redisConfig(checks),
+    pages: pagesConfig(checks),
+  }
+  const problems = inOrder([...lines, ...findings.problems], fileName)
+  if (problems.length > 0) throw new ConfigInvalid(problems)
+  return { config: deepFreeze(config), warnings: inOrder(findings.warnings, fileName) }
+}
+
+function fileContent({ file, text, readFile }: ConfigSource): string {
+  if (text !== undefined) return text
+  if (file === undefined) return ''
+  try {
+    return readFile(file)
+  } catch (error) {
+    throw new ConfigInvalid([`${file}: cannot be read (${failureCode(error)}); check the path given with --config`])
+  }
+}
+
+/** `rateLimit: 100`, as the plugin writes it, is `rateLimit: { loginsPerMinute: 100 }`; RATE_LIMIT likewise. */
+function openShorthands(tree: Record<string, unknown>, env: Environment) {
+  const origins = new Map<string, string>()
+  const written = Object.hasOwn(tree, 'rateLimit') ? tree['rateLimit'] : undefined
+  if (typeof written === 'number' || typeof written === 'string') {
+    return { tree: { ...tree, rateLimit: { loginsPerMinute: written } }, origins }
+  }
+  const variable = env['RATE_LIMIT'] ?? ''
+  const path = ['rateLimit', 'loginsPerMinute']
+  const isFree = written === undefined || (isRecord(written) && valueAt(tree, path) === undefined)
+  if (variable === '' || !isFree) return { tree, origins }
+  origins.set(JSON.stringify(path), 'RATE_LIMIT')
+  return { tree: { ...tree, rateLimit: { ...(isRecord(written) ? written : {}), loginsPerMinute: variable } }, origins }
+}
+
+const optionPaths = new Set(allOptions.map(({ path }) => JSON.stringify(path)))
+
+/** The option that a deeper path belongs to (`rules[0].host` -> `rules`), else the path itself. */
+function optionAt(path: Path): Path {
+  for (let length = 1; length <= path.length; length += 1) {
+    const start = path.slice(0, length)
+    if (optionPaths.has(JSON.stringify(start))) return start
+  }
+  return path
+}
+
+/** Each once, in the order of the file's lines; what is not in the file comes last. */
+function inOrder(lines: readonly string[], fileName: string): string[] {
+  const lineNumber = (line: string): number => {
+    const start = `${fileName}:`
+    return line.startsWith(start) ? Number.parseInt(line.slice(start.length), 10) : Infinity
+  }
+  const numbered = [...new Set(lines)].map((line) => ({ line, number: lineNumber(line) }))
+  return numbered.toSorted((a, b) => (a.number === b.number ? 0 : a.number - b.number)).map(({ line }) => line)
+}

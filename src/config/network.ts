@@ -1,0 +1,125 @@
+// Hosts, addresses, ranges and URLs as the operator writes them.
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import type { Address } from './config.ts'
+import { Wrong } from './option.ts'
+import type { Reader } from './option.ts'
+import { text } from './values.ts'
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+
+export function isHostName(name: string): boolean {
+  return HOST_NAME.test(name)
+}
+
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
+  return (
+    bare === 'localhost' || bare.endsWith('.localhost') || bare === '::1' || (isIPv4(bare) && bare.startsWith('127.'))
+  )
+}
+
+function splitAddress(written: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(written)
+  if (match === null) return undefined
+  const [, bracketed, plain, digits] = match
+  const port = Number(digits)
+  if (port > 65_535) return undefined
+  if (bracketed !== undefined) return isIPv6(bracketed) ? { host: bracketed, port } : undefined
+  return { host: (plain ?? '').toLowerCase(), port }
+}
+
+/** `host:port` of a server to connect to. */
+export const address: Reader<Address> = (value) => {
+  const written = text(value)
+  const found = written instanceof Wrong ? undefined : splitAddress(written)
+  const isGood = found !== undefined && found.port > 0 && (isIPv6(found.host) || isHostName(found.host))
+  return isGood ? found : new Wrong('must be host:port, such as redis:6379 or [::1]:6379')
+}
+
+/** Where to listen: `0.0.0.0:4180`, `:4180`, `[::]:4180` or `4180`. Port 0 asks the system for a free one. */
+export const listenAddress: Reader<Address> = (value) => {
+  const written = typeof value === 'number' ? String(value) : text(value)
+  const wrong = new Wrong('must be an address to listen on, such as 0.0.0.0:4180, [::]:4180, :4180 or 4180')
+  if (written instanceof Wrong) return wrong
+  const found = splitAddress(/^\d+$/.test(written) ? `:${written}` : written)
+  if (found === undefined) return wrong
+  if (found.host === '') return { host: '0.0.0.0', port: found.port }
+  return isIP(found.host) !== 0 || isHostName(found.host) ? found : wrong
+}
+
+/** An address or CIDR range whose forwarded headers count. Never so wide that strangers are in it. */
+export const proxyRange: Reader<string> = (value) => {
+  const written = text(value)
+  const wrong = new Wrong('must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8')
+  if (written instanceof Wrong) return wrong
+  const [host = '', bits, ...rest] = written.split('/')
+  const family = isIP(host)
+  if (family === 0 || host.includes('%') || rest.length > 0) return wrong
+  if (bits === undefined) return written
+  const length = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity
+  if (length > (family === 4 ? 32 : 128)) return wrong
+  // `::ffff:0:0/96` is all of IPv4 in IPv6's clothes.
+  const isMapped = family === 6 && /^(0*:)*:?ffff:/i.test(host)
+  if (length < (family === 4 ? 8 : isMapped ? 104 : 7)) {
+    return new Wrong(
+      'is so wide that strangers are in it, who could then say which host, path and address they are; name the proxies',
+    )
+  }
+  return written
+}
+
+/** A host of ours or a friend's: `app.example.com`, `app.example.com:8443`, `*.example.com` or `.example.com`. */
+export const hostPattern: Reader<string> = (value) => {
+  const written = text(value)
+  const wrong = new Wrong(
+    'must be a host, such as app.example.com, app.example.com:8443 or *.example.com (no scheme, no path)',
+  )
+  if (written instanceof Wrong) return wrong
+  const lower = written.toLowerCase().replace(/\.(?=:\d+$|$)/, '')
+  if (/^\[[0-9a-f:.]+\](:\d{1,5})?$/.test(lower)) return lower
+  const [, wild = '', name = ''] = /^(\*\.|\.)?([^:]*)(?::\d{1,5})?$/.exec(lower) ?? []
+  if (!isHostName(name) || (wild !== '' && !name.includes('.'))) return wrong
+  return wild === '.' ? `*${lower}` : lower
+}
+
+/** The domain of somebody's e-mail address; `@` in front is allowed. */
+export const mailDomain: Reader<string> = (value) => {
+  const written = text(value)
+  const domain = written instanceof Wrong ? '' : written.toLowerCase().replace(/^@/, '')
+  return isHostName(domain) ? domain : new Wrong('must be the domain of an e-mail address, such as example.com')
+}
+
+/** Domain for the cookie: a leading dot is dropped (RFC 6265, 5.2.3). */
+export const cookieDomain: Reader<string> = (value) => {
+  const written = text(value)
+  const domain = written instanceof Wrong ? '' : written.toLowerCase().replace(/^\./, '')
+  if (isIP(domain) !== 0 || !isHostName(domain)) {
+    return new Wrong('must be a bare domain, such as example.com (no scheme, no port, no path, no IP address)')
+  }
+  return domain.includes('.') ? domain : new Wrong('is a top-level domain, which browsers refuse; use example.com')
+}
+
+/** An absolute http or https URL, as written. No user, password or fragment. */
+export const webURL: Reader<string> = (value) => {
+  const written = text(value)
+  const url = written instanceof Wrong ? undefined : parseWebURL(written)
+  if (url === undefined || written instanceof Wrong)
+    return new Wrong('must be an absolute URL, such as https://id.example.com')
+  if (url.username !== '' || url.password !== '') return new Wrong('must not carry a user or password')
+  return url.hash === '' && !written.includes('#') ? written : new Wrong('must not have a fragment (#…)')
+}
+
+export function parseWebURL(written: string): URL | undefined {
+  if (!/^https?:\/\/[^/\\\s]+[^\\\s]*$/i.test(written)) return undefined
+  return URL.canParse(written) ? new URL(written) : undefined
+}
+
+/** Scheme, host and port only; a single trailing slash is dropped. */
+export const origin: Reader<string> = (value) => {
+  const written = webURL(value)
+  if (written instanceof Wrong) return written
+  const url = new URL(written)
+  if (url.pathname !== '/' || url.search !== '')
+    return new Wrong('must be an origin without a path, such as https://auth.example.com')
+  return url.origin
+}

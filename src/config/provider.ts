@@ -1,0 +1,167 @@
+// The provider and how this client authenticates to it.
+import type { ProviderConfig } from './config.ts'
+import { checkCertificates, fileText, privateKey, refusePlaceholder, secretText } from './checks.ts'
+import type { Checks } from './checks.ts'
+import { isLoopback } from './network.ts'
+
+/** Parameters that the login sets itself; an operator's value would break or weaken it. */
+const MANAGED_PARAMETERS = new Set([
+  'client_id',
+  'client_secret',
+  'redirect_uri',
+  'response_type',
+  'response_mode',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+])
+
+export function providerConfig(checks: Checks): ProviderConfig {
+  const { settings, refuse, warn } = checks
+  if (settings.providerURL === undefined) {
+    refuse(['providerURL'], 'is missing; it is the provider’s issuer, such as https://id.example.com')
+  } else if (/[?#]/.test(settings.providerURL)) {
+    refuse(['providerURL'], 'must not have a query (OpenID Connect Discovery, section 3)')
+  }
+  if (settings.clientID === undefined) refuse(['clientID'], 'is missing; it is this client’s id at the provider')
+  else refusePlaceholder(checks, ['clientID'], settings.clientID)
+  for (const name of ['providerURL', 'revocationURL', 'oidcEndSessionURL'] as const) checkScheme(checks, name)
+  if (settings.insecureSkipVerify) {
+    warn(
+      ['insecureSkipVerify'],
+      'the provider’s certificate is not checked: anybody on the way can log in as anybody; for tests only',
+    )
+  }
+  if (!settings.enablePKCE)
+    warn(
+      ['enablePKCE'],
+      'a stolen authorization code can be used without PKCE; leave it on unless the provider refuses it',
+    )
+  return {
+    providerURL: settings.providerURL ?? '',
+    clientID: settings.clientID ?? '',
+    clientSecret: clientSecret(checks),
+    clientAuthMethod: settings.clientAuthMethod,
+    clientAssertion: clientAssertion(checks),
+    scopes: scopes(checks),
+    audience: settings.audience,
+    strictAudienceValidation: settings.strictAudienceValidation,
+    enablePKCE: settings.enablePKCE,
+    extraAuthParams: extraAuthParams(checks),
+    caPEM: caPEM(checks),
+    insecureSkipVerify: settings.insecureSkipVerify,
+    allowInsecureProvider: settings.allowInsecureProvider,
+    clockSkewMs: settings.clockSkew,
+    providerTimeoutMs: settings.providerTimeout,
+    revocationURL: settings.revocationURL,
+    endSessionURL: settings.oidcEndSessionURL,
+  }
+}
+
+function checkScheme(
+  { settings, refuse, warn }: Checks,
+  name: 'providerURL' | 'revocationURL' | 'oidcEndSessionURL',
+): void {
+  const written = settings[name]
+  if (written === undefined) return
+  const { protocol, hostname } = new URL(written)
+  if (protocol === 'https:' || isLoopback(hostname)) return
+  if (settings.allowInsecureProvider)
+    warn([name], 'is plain http: codes, tokens and the client secret can be read and changed on the way')
+  else
+    refuse(
+      [[name], ['allowInsecureProvider']],
+      'must be https (http only on loopback, or with allowInsecureProvider: true)',
+    )
+}
+
+function clientSecret(checks: Checks): string | undefined {
+  const { settings, refuse, warn, isGiven } = checks
+  const isNeeded = settings.clientAuthMethod !== 'none' && settings.clientAuthMethod !== 'private_key_jwt'
+  if (!isGiven(['clientSecret'])) {
+    if (isNeeded) {
+      refuse(
+        [['clientSecret'], ['clientAuthMethod']],
+        'is missing; give it, or set clientAuthMethod to private_key_jwt or none (public client)',
+      )
+    }
+    return undefined
+  }
+  if (!isNeeded) warn(['clientSecret'], `is not used with clientAuthMethod: ${settings.clientAuthMethod}`)
+  return secretText(checks, ['clientSecret'], settings.clientSecret)
+}
+
+function clientAssertion(checks: Checks): ProviderConfig['clientAssertion'] {
+  const { settings, refuse, isGiven } = checks
+  const inline = ['clientAssertionPrivateKey']
+  const file = ['clientAssertionPrivateKeyPath']
+  if (settings.clientAuthMethod !== 'private_key_jwt') return undefined
+  if (isGiven(inline) === isGiven(file)) {
+    const message = isGiven(inline)
+      ? 'is given twice, also as clientAssertionPrivateKeyPath; keep one of the two'
+      : 'is missing; private_key_jwt needs it, or clientAssertionPrivateKeyPath'
+    refuse([inline, file, ['clientAuthMethod']], message)
+    return undefined
+  }
+  const path = isGiven(inline) ? inline : file
+  const pem = isGiven(inline)
+    ? secretText(checks, inline, settings.clientAssertionPrivateKey)?.replaceAll(String.raw`\n`, '\n')
+    : fileText(checks, file, settings.clientAssertionPrivateKeyPath)
+  const key = pem === undefined ? undefined : privateKey(checks, path, pem)
+  if (key === undefined) return undefined
+  const algorithm = settings.clientAssertionAlg
+  const needed = neededKey(algorithm)
+  const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {}
+  const isFitting = key.asymmetricKeyType === needed.type && (needed.curve === undefined || needed.curve === namedCurve)
+  if (!isFitting) refuse([path, ['clientAssertionAlg']], `does not fit clientAssertionAlg, which needs ${needed.words}`)
+  else if (needed.type === 'rsa' && modulusLength < 2_048)
+    refuse(path, 'is an RSA key of fewer than 2048 bits; make a longer one')
+  // Other PEM forms (PKCS #1, SEC 1) come out as the PKCS #8 that the OIDC room reads.
+  const privateKeyPEM = key.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { privateKeyPEM, keyID: settings.clientAssertionKeyID, algorithm }
+}
+
+function neededKey(algorithm: string): { type: string; curve?: string; words: string } {
+  if (algorithm === 'EdDSA') return { type: 'ed25519', words: 'an Ed25519 key' }
+  if (!algorithm.startsWith('ES')) return { type: 'rsa', words: 'an RSA key' }
+  if (algorithm === 'ES256') return { type: 'ec', curve: 'prime256v1', words: 'a P-256 key' }
+  if (algorithm === 'ES384') return { type: 'ec', curve: 'secp384r1', words: 'a P-384 key' }
+  return { type: 'ec', curve: 'secp521r1', words: 'a P-521 key' }
+}
+
+const DEFAULT_SCOPES = ['openid', 'profile', 'email']
+
+function scopes({ settings, refuse }: Checks): string[] {
+  // `scope: openid profile` is how OAuth itself writes a list.
+  const given = settings.scopes.flatMap((scope) => scope.split(/\s+/))
+  const all = [...new Set(settings.overrideScopes ? given : [...DEFAULT_SCOPES, ...given])]
+  if (!all.every((scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope))) {
+    refuse(['scopes'], 'has a scope with characters that RFC 6749 (section 3.3) does not allow')
+  }
+  if (!all.includes('openid'))
+    refuse([['scopes'], ['overrideScopes']], 'lacks openid, without which there is no ID token; add it')
+  return all
+}
+
+function extraAuthParams({ settings, refuse, warn }: Checks): Record<string, string> {
+  for (const name of Object.keys(settings.extraAuthParams)) {
+    if (MANAGED_PARAMETERS.has(name.toLowerCase()))
+      refuse(['extraAuthParams', name], 'is set by the login itself; remove it')
+  }
+  if (settings.resource === undefined) return settings.extraAuthParams
+  warn(['resource'], 'is sent with the authorization request only (RFC 8707), like `extraAuthParams: { resource: … }`')
+  return { resource: settings.resource, ...settings.extraAuthParams }
+}
+
+function caPEM(checks: Checks): string | undefined {
+  const { caCertPath, caCertPEM } = checks.settings
+  const fromFile = fileText(checks, ['caCertPath'], caCertPath)
+  if (fromFile !== undefined) checkCertificates(checks, ['caCertPath'], fromFile)
+  if (caCertPEM !== undefined) checkCertificates(checks, ['caCertPEM'], caCertPEM)
+  const all = [fromFile, caCertPEM].filter((pem) => pem !== undefined)
+  return all.length === 0 ? undefined : all.join('\n')
+}

@@ -1,0 +1,225 @@
+// Every option: its name, type, unit, bounds and default, in the operator's words. The defaults stand here and nowhere else
+// (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
+// slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts.
+import { z } from 'zod'
+import { ignoredOptions } from './ignored.ts'
+import { cookieDomain, hostPattern, listenAddress, mailDomain, origin, proxyRange, webURL } from './network.ts'
+import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
+import { redisOptions } from './schema-redis.ts'
+import { secret } from './secrets.ts'
+import { pathPattern, plainPath } from './url-path.ts'
+import { block, choice, duration, flag, integer, scalar, text } from './values.ts'
+
+const off = () => withDefault(false, leaf(flag))
+const on = () => withDefault(true, leaf(flag))
+const texts = () => listOf(leaf(text))
+const timeout = duration('1ms', '1h')
+
+const serverOptions = {
+  listen: withDefault('0.0.0.0:4180', leaf(listenAddress)),
+  metrics: group({ listen: optional(leaf(listenAddress)) }),
+  trustedProxies: withDefault(['127.0.0.0/8', '::1/128'], listOf(leaf(proxyRange))),
+  publicURL: optional(leaf(origin)),
+  shutdownTimeout: withDefault('10s', leaf(duration('0s', '1h'))),
+  workers: withDefault(1, leaf(integer(1, 256))),
+  logLevel: withDefault('info', leaf(choice(['debug', 'info', 'warn', 'error']))),
+  secretsDir: withDefault('/var/run/secrets/foregate', leaf(text)),
+}
+
+const providerOptions = {
+  providerURL: optional(leaf(webURL)),
+  clientID: optional(leaf(text)),
+  clientSecret: optional(leaf(secret), { secret: true }),
+  clientAuthMethod: withDefault(
+    'client_secret_basic',
+    leaf(choice(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])),
+  ),
+  clientAssertionPrivateKey: optional(leaf(secret), { secret: true }),
+  clientAssertionPrivateKeyPath: optional(leaf(text)),
+  clientAssertionKeyID: optional(leaf(text)),
+  clientAssertionAlg: withDefault(
+    'RS256',
+    leaf(choice(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])),
+  ),
+  scopes: withDefault(['openid', 'profile', 'email'], listOf(leaf(text))),
+  overrideScopes: off(),
+  audience: optional(leaf(text)),
+  resource: optional(leaf(text)),
+  strictAudienceValidation: off(),
+  enablePKCE: on(),
+  extraAuthParams: withDefault({}, structured(z.record(z.string(), leaf(scalar)))),
+  caCertPath: optional(leaf(text)),
+  caCertPEM: optional(leaf(block)),
+  insecureSkipVerify: off(),
+  allowInsecureProvider: off(),
+  clockSkew: withDefault('60s', leaf(duration('0s', '10m'))),
+  providerTimeout: withDefault('5s', leaf(timeout)),
+  revocationURL: optional(leaf(webURL)),
+  oidcEndSessionURL: optional(leaf(webURL)),
+  dynamicClientRegistration: group({
+    enabled: off(),
+    initialAccessToken: optional(leaf(secret), { secret: true }),
+    registrationEndpoint: optional(leaf(webURL)),
+    persistCredentials: off(),
+    credentialsFile: optional(leaf(text)),
+    storageBackend: optional(leaf(choice(['auto', 'file', 'redis']))),
+    redisKeyPrefix: optional(leaf(text)),
+    clientMetadata: optional(structured(z.record(z.string(), z.unknown()))),
+  }),
+}
+
+const pathOptions = {
+  callbackURL: withDefault('/oauth2/callback', leaf(plainPath)),
+  logoutURL: withDefault('/oauth2/logout', leaf(plainPath)),
+  postLogoutRedirectURI: withDefault('/', leaf(text)),
+  enableBackchannelLogout: off(),
+  backchannelLogoutURL: optional(leaf(plainPath)),
+  enableFrontchannelLogout: off(),
+  frontchannelLogoutURL: optional(leaf(plainPath)),
+}
+
+const sessionOptions = {
+  sessionEncryptionKey: optional(listOf(leaf(secret)), { secret: true }),
+  // 400 days is the longest that browsers keep a cookie (RFC 6265bis).
+  sessionMaxAge: withDefault('24h', leaf(duration('1s', '400d'))),
+  sessionIdleTimeout: optional(leaf(duration('1s', '400d'))),
+  refreshGracePeriodSeconds: withDefault(60, leaf(duration('0s', '1d'))),
+  cookieName: optional(leaf(text)),
+  cookiePrefix: withDefault('foregate_', leaf(text)),
+  cookieDomain: optional(leaf(cookieDomain)),
+  cookiePath: withDefault('/', leaf(plainPath)),
+  cookieSameSite: withDefault('lax', leaf(choice(['lax', 'strict', 'none']))),
+  forceHTTPS: on(),
+}
+
+const someTexts = () => texts().pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const claimValues = z.preprocess(
+  (value) => (Array.isArray(value) ? value : [value]),
+  z.array(leaf(scalar)).min(1, 'is an empty list; name at least one value'),
+)
+
+const rules = () =>
+  structured(
+    z.array(
+      z.strictObject({
+        host: leaf(hostPattern).optional(),
+        path: leaf(pathPattern).optional(),
+        methods: someTexts().optional(),
+        policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
+        require: z
+          .strictObject({
+            users: someTexts().optional(),
+            domains: listOf(leaf(mailDomain)).optional(),
+            groups: someTexts().optional(),
+            roles: someTexts().optional(),
+            claims: z.record(z.string(), claimValues).optional(),
+            acr: someTexts().optional(),
+            maxAge: leaf(duration('0s', '400d')).optional(),
+          })
+          .optional(),
+      }),
+    ),
+  )
+
+const header = z.strictObject({
+  name: leaf(text),
+  template: leaf(block).optional(),
+  value: leaf(block).optional(),
+})
+
+const accessOptions = {
+  excludedURLs: withDefault([], listOf(leaf(pathPattern))),
+  allowedUsers: withDefault([], texts()),
+  allowedUserDomains: withDefault([], listOf(leaf(mailDomain))),
+  allowedRolesAndGroups: withDefault([], texts()),
+  userIdentifierClaim: withDefault('email', leaf(text)),
+  groupClaimName: withDefault('groups', leaf(text)),
+  roleClaimName: withDefault('roles', leaf(text)),
+  requireVerifiedEmail: off(),
+  rules: withDefault([], rules()),
+  headers: withDefault([], structured(z.array(header))),
+  allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
+  rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
+}
+
+const tokenOptions = {
+  disableReplayDetection: off(),
+  allowOpaqueTokens: off(),
+  requireTokenIntrospection: off(),
+  introspectionURL: optional(leaf(webURL)),
+  // The plugin's name for bearer.enabled.
+  enableBearerAuth: off(),
+  bearer: group({
+    enabled: off(),
+    audiences: withDefault([], texts()),
+    oneTime: off(),
+    issuers: withDefault(
+      [],
+      structured(
+        z.array(z.strictObject({ issuer: leaf(webURL), audiences: someTexts(), jwksURI: leaf(webURL).optional() })),
+      ),
+    ),
+  }),
+}
+
+const serviceOptions = {
+  forwardAuth: group({
+    contract: withDefault('traefik', leaf(choice(['traefik', 'caddy', 'nginx', 'haproxy', 'envoy']))),
+    allowStatus: withDefault(200, leaf(integer(200, 299))),
+    renewPass: off(),
+  }),
+  upstreams: withDefault(
+    [],
+    structured(
+      z.array(
+        z.strictObject({
+          host: leaf(hostPattern).optional(),
+          path: leaf(plainPath).prefault('/'),
+          url: leaf(webURL),
+          caFile: leaf(text).optional(),
+          rules: rules().prefault([] as never),
+        }),
+      ),
+    ),
+  ),
+  outage: group({
+    maxStale: withDefault('10m', leaf(duration('0s', '30d'))),
+    pass: on(),
+    passMaxAge: withDefault('8h', leaf(duration('1s', '30d'))),
+    journalSize: withDefault(10_000, leaf(integer(0, 10_000_000))),
+    storeDeadline: withDefault('250ms', leaf(duration('1ms', '1m'))),
+    replay: withDefault('local', leaf(choice(['local', 'closed']))),
+  }),
+  memory: group({ maxMB: withDefault(256, leaf(integer(1, 1_048_576))) }),
+  redis: group(redisOptions),
+  pages: group({
+    name: withDefault('Foregate', leaf(text)),
+    logo: optional(leaf(text)),
+    accentColor: optional(leaf(text)),
+  }),
+}
+
+type IgnoredName = keyof typeof ignoredOptions
+// fromEntries forgets the keys; they are those of the table it was made from.
+const pluginOptions = Object.fromEntries(
+  Object.entries(ignoredOptions).map(([name, why]) => [name, optional(z.unknown(), { ignored: why })]),
+) as Record<IgnoredName, z.ZodOptional<z.ZodUnknown>>
+
+export const optionShape = {
+  ...serverOptions,
+  ...providerOptions,
+  ...pathOptions,
+  ...sessionOptions,
+  ...accessOptions,
+  ...tokenOptions,
+  ...serviceOptions,
+  ...pluginOptions,
+}
+
+export const settingsSchema = z.strictObject(optionShape)
+
+/** Converted by option (durations in milliseconds), not yet checked together. */
+export type Settings = z.output<typeof settingsSchema>
+export type RuleSettings = Settings['rules'][number]
+
+export const allOptions = listOptions(optionShape)

@@ -1,0 +1,65 @@
+// Paths of our own routes and of the operator's rules: only spellings that every proxy and server reads alike.
+import { Wrong } from './option.ts'
+import type { Reader } from './option.ts'
+import { text } from './values.ts'
+
+/** Characters that proxies and servers are known to read differently, or that are no part of a path. */
+const AMBIGUOUS = /[\\?#;%\s]|\/\/|\/\.{1,2}(?:\/|$)|[^\x21-\x7e]/
+
+/** `/oauth2/callback`: a plain path, without a trailing slash. */
+export const plainPath: Reader<string> = (value) => {
+  const written = text(value)
+  if (written instanceof Wrong || !written.startsWith('/'))
+    return new Wrong('must be a path that starts with /, such as /oauth2/callback')
+  if (AMBIGUOUS.test(written)) return new Wrong('must be a plain path: no query, no %, ;, \\, empty or dot segments')
+  return written.length > 1 ? written.replace(/\/$/, '') : written
+}
+
+/** A prefix that ends at a segment boundary; `*` is one segment, `**` any number. */
+export const pathPattern: Reader<string> = (value) => {
+  const path = plainPath(value)
+  if (path instanceof Wrong) return path
+  const isWhole = path.split('/').every((segment) => !segment.includes('*') || segment === '*' || segment === '**')
+  return isWhole
+    ? path
+    : new Wrong('has a * within a segment; * stands for one whole segment, ** for any number of them')
+}
+
+/** Whether a `pathPattern` covers `path`. For the few paths checked at the start; requests are matched in access/. */
+export function covers(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/').filter((segment) => segment !== '')
+  const present = path.split('/').filter((segment) => segment !== '')
+  const matches = (at: number, from: number): boolean => {
+    const segment = wanted[at]
+    if (segment === undefined) return true
+    if (segment === '**') {
+      for (let next = from; next <= present.length; next += 1) if (matches(at + 1, next)) return true
+      return false
+    }
+    return from < present.length && (segment === '*' || segment === present[from]) && matches(at + 1, from + 1)
+  }
+  return matches(0, 0)
+}
+
+/** Paths below which nothing but this service answers. */
+export const OWN_PREFIXES = [
+  '/oauth2',
+  '/auth',
+  '/healthz',
+  '/livez',
+  '/readyz',
+  '/ready',
+  '/ping',
+  '/metrics',
+] as const
+
+/** Fixed routes that a configured path must leave alone, and that no exclusion may cover. */
+export const OWN_OAUTH2_PATHS = [
+  '/oauth2/auth',
+  '/oauth2/start',
+  '/oauth2/sign_in',
+  '/oauth2/userinfo',
+  '/oauth2/session',
+  '/oauth2/backchannel_logout',
+  '/oauth2/frontchannel_logout',
+] as const
