@@ -37,11 +37,7 @@ export type Policy =
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: DenialReason }
 
 export type DenialReason =
-  | 'user_not_allowed'
-  | 'group_not_allowed'
-  | 'role_not_allowed'
-  | 'claim_not_allowed'
-  | 'email_not_verified'
+  'user_not_allowed' | 'group_not_allowed' | 'role_not_allowed' | 'claim_not_allowed' | 'email_not_verified'
 
 /** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
 export interface AccessRules {

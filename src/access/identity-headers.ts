@@ -1,0 +1,147 @@
+// Who somebody is, in the headers that the application reads. Every header is present on every answer, empty when there is
+// nothing to say: one that is missing would let the client's own copy through (Caddy CVE-2026-30851).
+import type { AccessConfig, UpstreamConfig } from '../config/config.ts'
+import { ConfigInvalid } from '../errors.ts'
+import { encodeUnsafe, headerSafe } from '../http/header-value.ts'
+import type { Tokens } from '../oidc/provider.ts'
+import type { Identity } from './access.ts'
+import { claimText, claimValues } from './claims.ts'
+import { compileTemplate, type Template } from './template.ts'
+
+export type HeaderTokens = Pick<Tokens, 'accessToken' | 'idToken'>
+export type HeaderRecord = Readonly<Record<string, string>>
+
+export interface IdentityHeaders {
+  /** Every header that the records below hold, lower case. */
+  readonly names: readonly string[]
+  /** Whether a template uses a token: the session's tokens need not be read otherwise. */
+  readonly needsTokens: boolean
+  /** Dot paths of all claims that any option reads: what a session has to keep (see `keepClaims`). */
+  readonly claimPaths: readonly string[]
+  /** Lower-case names, header-safe values. Without an identity (a public route) all are empty. */
+  headersFor(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
+  /** The same as oauth2-proxy means it: `X-Auth-Request-User` is `sub`. */
+  headersForOAuth2Proxy(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
+}
+
+/** Characters of the groups header: proxies' buffers for a whole answer are 4 or 8 KB. */
+const maxGroupsLength = 4_096
+
+const standardNames = [
+  'x-auth-request-user',
+  'x-auth-request-email',
+  'x-auth-request-groups',
+  'x-auth-request-preferred-username',
+  'x-forwarded-user',
+]
+
+// They belong to HTTP or to our own answers; as identity headers they would damage both.
+const reservedNames = new Set(
+  (
+    'cache-control connection content-length content-type cookie date host keep-alive location proxy-authenticate retry-after ' +
+    'set-cookie te trailer transfer-encoding upgrade vary www-authenticate'
+  ).split(' '),
+)
+
+/** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid. */
+export function compileIdentityHeaders({
+  access,
+  upstreams = [],
+  onTruncated = () => {},
+}: {
+  readonly access: AccessConfig
+  readonly upstreams?: readonly UpstreamConfig[]
+  readonly onTruncated?: (identity: Identity) => void
+}): IdentityHeaders {
+  const templates = compileTemplates(access.headers)
+  const names = [...new Set([...standardNames, ...templates.keys()])]
+  const nobody: HeaderRecord = Object.freeze(Object.fromEntries(names.map((name) => [name, ''])))
+
+  const headersFor: IdentityHeaders['headersFor'] = (identity, tokens) => {
+    if (identity === undefined) return nobody
+    const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
+    return record(identity, tokens, identifier, identifier)
+  }
+  const headersForOAuth2Proxy: IdentityHeaders['headersFor'] = (identity, tokens) => {
+    if (identity === undefined) return nobody
+    const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
+    return record(identity, tokens, identity.subject, identifier)
+  }
+  const needsTokens = [...templates.values()].some((template) => template.needsTokens)
+  return { names, needsTokens, claimPaths: claimPathsOf(), headersFor, headersForOAuth2Proxy }
+
+  function record(
+    identity: Identity,
+    tokens: HeaderTokens | undefined,
+    user: string,
+    forwardedUser: string,
+  ): HeaderRecord {
+    const { claims } = identity
+    const headers: Record<string, string> = {
+      'x-auth-request-user': headerSafe(user),
+      'x-auth-request-email': headerSafe(claimText(claims, 'email')),
+      'x-auth-request-groups': joinedGroups(identity),
+      'x-auth-request-preferred-username': headerSafe(claimText(claims, 'preferred_username')),
+      'x-forwarded-user': headerSafe(forwardedUser),
+    }
+    // After the others: a template may redefine a standard header.
+    for (const [name, template] of templates) headers[name] = template.render({ claims, tokens }, headerSafe).trim()
+    return headers
+  }
+
+  function joinedGroups(identity: Identity): string {
+    let joined = ''
+    for (const group of claimValues(identity.claims, access.groupClaimName)) {
+      // A comma inside a name would make two groups of one, the second of the name-giver's choice.
+      const safe = headerSafe(group).replaceAll(',', '%2C')
+      const longer = joined === '' ? safe : `${joined},${safe}`
+      if (longer.length > maxGroupsLength) {
+        onTruncated(identity)
+        return joined
+      }
+      joined = longer
+    }
+    return joined
+  }
+
+  function claimPathsOf(): readonly string[] {
+    const rules = [...access.rules, ...upstreams.flatMap((upstream) => upstream.rules)]
+    return [
+      ...new Set([
+        access.userIdentifierClaim,
+        access.groupClaimName,
+        access.roleClaimName,
+        'email',
+        'email_verified',
+        'preferred_username',
+        'name',
+        ...[...templates.values()].flatMap((template) => template.claimPaths),
+        ...rules.flatMap((rule) => Object.keys(rule.require?.claims ?? {})),
+      ]),
+    ]
+  }
+}
+
+function compileTemplates(headers: AccessConfig['headers']): ReadonlyMap<string, Template> {
+  const templates = new Map<string, Template>()
+  const taken = new Set<string>()
+  const problems: string[] = []
+  for (const [index, { name, template }] of headers.entries()) {
+    const key = `headers[${index}]`
+    const lowerCase = name.toLowerCase()
+    // PHP, WSGI and CGI cannot tell `X_User` and `X.User` from `X-User` (oauth2-proxy CVE-2025-64484).
+    const alias = lowerCase.replace(/[_.]/g, '-')
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase)) problems.push(`${key}.name: is not a header name`)
+    else if (reservedNames.has(alias)) problems.push(`${key}.name: ${name} cannot carry an identity`)
+    else if (taken.has(alias)) problems.push(`${key}.name: ${name} is there twice (case, \`_\` and \`.\` do not count)`)
+    taken.add(alias)
+    try {
+      templates.set(lowerCase, compileTemplate(template.trim(), encodeUnsafe))
+    } catch (error) {
+      if (!(error instanceof ConfigInvalid)) throw error
+      problems.push(...error.problems.map((problem) => `${key}.template (${name}): ${problem}`))
+    }
+  }
+  if (problems.length > 0) throw new ConfigInvalid(problems)
+  return templates
+}

@@ -1,0 +1,90 @@
+// Where a person goes after login or logout. The address comes from outside (`rd`, forwarded headers), and readers of URLs
+// disagree in a hundred ways; so only two plain shapes are taken, a path or an http(s) URL of a known host, the browser's
+// own parser must agree, and what the path says once and twice decoded must stay on the site as well.
+
+export interface ReturnContext {
+  /** `scheme://host[:port]` of the request itself, lower case. */
+  readonly origin: string
+  /** Hosts at and below it are ours too; a leading dot does not count. */
+  readonly cookieDomain?: string | undefined
+  /** `host[:port]` or `*.example.com[:port]`. An entry without a port means the scheme's own. */
+  readonly allowedRedirectHosts: readonly string[]
+}
+
+/** Characters. It travels in a sealed cookie beside the rest of the flow, and a cookie ends at 4,096 bytes. */
+export const maxReturnURLLength = 2_500
+
+/**
+ * The absolute URL to go to, with path and query exactly as given (only what no header can carry, a space or non-ASCII, is
+ * percent-encoded), or undefined when the candidate could lead anywhere but to the request's own host, a host under
+ * `cookieDomain` or one of `allowedRedirectHosts`, or is too long.
+ */
+export function safeReturnURL(candidate: string, context: ReturnContext): string | undefined {
+  // oxlint-disable-next-line no-control-regex -- browsers drop tab, CR and LF wherever they stand: `/\t/evil.example`
+  if (candidate.length > maxReturnURLLength || /[\x00-\x1f\x7f-\x9f]/.test(candidate)) return undefined
+  const own = parsed(context.origin)
+  if (own === undefined) return undefined
+  const absolute = /^(https?):\/\/([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$/i.exec(candidate)
+  if (absolute === null) {
+    return candidate.startsWith('/') ? onSite(`${own.protocol}//${own.host}`, candidate) : undefined
+  }
+  const [, scheme = '', name = '', port = '', rest = ''] = absolute
+  const site = parsed(`${scheme}://${name}${port}`)
+  // The parser must have read the very host that stands there: `127.1`, `0x7f000001` and odd punycode are other names to it.
+  if (site === undefined || site.hostname !== name.toLowerCase() || !isAllowed(site, own, context)) return undefined
+  return onSite(`${site.protocol}//${site.host}`, rest.startsWith('/') ? rest : `/${rest}`)
+}
+
+function isAllowed(site: URL, own: URL, { cookieDomain, allowedRedirectHosts }: ReturnContext): boolean {
+  if (site.hostname.endsWith('.')) return false
+  const downgrades = own.protocol === 'https:' && site.protocol === 'http:'
+  // `host` leaves out the scheme's own port, so http://app -> https://app is the same host and :8080 is not.
+  if (site.host === own.host) return !downgrades
+  if (cookieDomain !== undefined && cookieDomain !== '') {
+    const domain = cookieDomain.toLowerCase().replace(/^\./, '')
+    const isUnder = site.hostname === domain || site.hostname.endsWith(`.${domain}`)
+    // Cookies know no ports; we do: the scheme's own, or the one that this request came to.
+    if (isUnder && !downgrades && (site.port === '' || site.port === own.port)) return true
+  }
+  return allowedRedirectHosts.some((entry) => matchesEntry(site, entry.toLowerCase()))
+}
+
+/** Label by label: `*.example.com` is neither example.com nor badexample.com (oauth2-proxy CVE-2021-21291). */
+function matchesEntry(site: URL, entry: string): boolean {
+  const isWildcard = entry.startsWith('*.')
+  const expected = parsed(`${site.protocol}//${isWildcard ? entry.slice(2) : entry}`)
+  if (expected === undefined || expected.port !== site.port) return false
+  return isWildcard ? site.hostname.endsWith(`.${expected.hostname}`) : site.hostname === expected.hostname
+}
+
+/** `rest` begins with a slash. It is taken when each reading of its path, raw, once and twice decoded, stays on `origin`. */
+function onSite(origin: string, rest: string): string | undefined {
+  let path = /^[^?#]*/.exec(rest)?.[0] ?? ''
+  for (let decodings = 0; decodings <= 2; decodings++) {
+    // oxlint-disable-next-line no-control-regex -- `/%09/evil.example` (oauth2-proxy CVE-2020-11053), `/%5cevil.example` (CVE-2020-5233)
+    if (/[\x00-\x1f\x7f\\]/.test(path)) return undefined
+    const reading = URL.parse(path, origin)
+    if (reading === null || reading.origin !== origin) return undefined
+    // `/..//evil.example` and `/ /evil.example` become `//evil.example` for somebody further down.
+    if (/^\/(?:\s|%20)*\//.test(reading.pathname)) return undefined
+    path = decodedOnce(path)
+  }
+  const url = origin + encodedBeyondASCII(rest)
+  // Last word: what the browser will make of exactly this text.
+  return URL.parse(url)?.origin === origin ? url : undefined
+}
+
+function parsed(url: string): URL | undefined {
+  const site = URL.parse(url)
+  if (site === null || (site.protocol !== 'https:' && site.protocol !== 'http:')) return undefined
+  return site.username === '' && site.password === '' && site.pathname === '/' ? site : undefined
+}
+
+/** Byte by byte, as lenient readers do: damaged escapes and damaged UTF-8 do not stop it. */
+function decodedOnce(text: string): string {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
+
+function encodedBeyondASCII(text: string): string {
+  return text.toWellFormed().replace(/[^\x21-\x7e]+/g, encodeURIComponent)
+}

@@ -1,0 +1,61 @@
+import { originalRequest } from '../../src/access/canonical.ts'
+import type { Identity, OriginalRequest } from '../../src/access/access.ts'
+import type { AccessConfig, Requirement, RuleConfig, UpstreamConfig } from '../../src/config/config.ts'
+import type { Claims } from '../../src/oidc/provider.ts'
+
+/** Nothing limited, nothing public: a test names what it is about. */
+export const anAccess = (given: Partial<AccessConfig> = {}): AccessConfig => ({
+  excludedURLs: [],
+  allowedUsers: [],
+  allowedUserDomains: [],
+  allowedRolesAndGroups: [],
+  userIdentifierClaim: 'email',
+  groupClaimName: 'groups',
+  roleClaimName: 'roles',
+  requireVerifiedEmail: false,
+  rules: [],
+  headers: [],
+  allowedRedirectHosts: [],
+  loginsPerMinute: 300,
+  ...given,
+})
+
+export const aRule = (given: Partial<RuleConfig> = {}): RuleConfig => ({
+  host: undefined,
+  path: undefined,
+  methods: undefined,
+  policy: 'login',
+  require: undefined,
+  ...given,
+})
+
+export const aRequirement = (given: Partial<Requirement> = {}): Requirement => ({
+  users: undefined,
+  domains: undefined,
+  groups: undefined,
+  roles: undefined,
+  claims: undefined,
+  ...given,
+})
+
+export const anUpstream = (given: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
+  host: undefined,
+  path: '/',
+  url: 'http://127.0.0.1:8080',
+  caPEM: undefined,
+  rules: [],
+  ...given,
+})
+
+export const anIdentity = (claims: Claims = { email: 'alice@example.com' }): Identity => ({
+  subject: 'subject-1',
+  issuer: 'https://provider.example',
+  claims,
+})
+
+/** `GET https://app.example.com/path?query`, or with a method in front: `POST https://...`. */
+export function aRequestFor(text: string): OriginalRequest {
+  const [, method = 'GET', scheme = 'https', host = '', target = '/'] =
+    /^(?:([A-Za-z]+) )?(?:(https?):\/\/([^/]*))?(\/.*)$/s.exec(text) ?? []
+  return originalRequest({ method, scheme, host: host === '' ? 'app.example.com' : host, target })
+}
