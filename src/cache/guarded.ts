@@ -1,0 +1,119 @@
+// The store behind its circuit breaker and deadline: no caller waits longer than the deadline, and while the circuit is open
+// nobody waits at all. Says that the store is away, never what that means: the rooms that use it decide.
+import { StoreUnavailable } from '../errors.ts'
+import type { Clock, Timer } from '../time.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Counts } from '../telemetry/metrics.ts'
+import { aroundStore } from './around-store.ts'
+import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from './circuit.ts'
+import type { Circuit, CircuitLimits } from './circuit.ts'
+import { within } from './deadline.ts'
+import { fault, RedisFailure, redisFault } from './redis-fault.ts'
+import type { RedisFault } from './redis-fault.ts'
+import type { Store } from './store.ts'
+
+export type CircuitState = Circuit['at']
+
+export interface GuardedStore extends Store {
+  circuit(): CircuitState
+  /** Consecutive infrastructure failures; while open, those since it was last well. */
+  failures(): number
+  /** A failure outside any call: a failed health check, a lost connection. Only infrastructure faults count. */
+  failed(fault: RedisFault): void
+  /** Redis has answered outside any call (health check, ready event): an open circuit lets its one probe through now. */
+  provedAlive(): void
+}
+
+export interface GuardedParts {
+  /** Undefined: no breaker (`enableCircuitBreaker: false`), the deadline still holds. */
+  readonly limits: CircuitLimits | undefined
+  /** `outage.storeDeadline`. */
+  readonly deadlineMs: number
+  readonly clock: Clock
+  readonly timer: Timer
+  readonly logger: Logger
+  /** `metrics.circuitTransitions`. */
+  readonly transitions: Counts<'to'>
+  readonly onChange?: (state: CircuitState, before: CircuitState) => void
+}
+
+export function guarded(store: Store, parts: GuardedParts): GuardedStore {
+  const { limits, deadlineMs, clock, timer, logger, transitions, onChange } = parts
+  let circuit = closedCircuit
+  let lastFault: RedisFault | undefined
+
+  function become(next: Circuit): void {
+    const before = circuit
+    circuit = next
+    if (before.at === next.at) return
+    transitions.with({ to: next.at }).value++
+    announceChange(logger, next, lastFault)
+    onChange?.(next.at, before.at)
+  }
+
+  const late = () =>
+    new StoreUnavailable(`the store did not answer within ${deadlineMs} ms`, {
+      cause: new RedisFailure(fault('timeout'), undefined),
+    })
+
+  async function guard<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (limits === undefined) return within(work(), deadlineMs, timer, late)
+    const admission = admit(circuit, clock())
+    become(admission.circuit)
+    if (admission.admitted === undefined) throw new StoreUnavailable('circuit breaker is open', { cause: away() })
+    const settled = (ok: boolean | undefined) => {
+      // Admitted is not undefined: checked above.
+      become(afterCall(circuit, { epoch: admission.admitted ?? 0, ok, endedAt: clock() }, limits))
+    }
+    try {
+      const value = await within(work(), deadlineMs, timer, late)
+      settled(true)
+      return value
+    } catch (error) {
+      settled(judge(error))
+      throw error
+    }
+  }
+
+  const away = () => new RedisFailure(lastFault ?? fault('other'), undefined)
+
+  /** Was it a sign of life? Undefined: neither, it never reached the store. */
+  function judge(error: unknown): boolean | undefined {
+    const found = redisFault(error)
+    if (found.infrastructure) {
+      lastFault = found
+      return false
+    }
+    return found.kind === 'wrong_type' || found.kind === 'script' ? true : undefined
+  }
+
+  return {
+    ...aroundStore(store, (_method, work) => guard(work)),
+    circuit: () => circuit.at,
+    failures: () => circuit.failures,
+    failed(found) {
+      if (limits === undefined || !found.infrastructure) return
+      lastFault = found
+      become(afterFailure(circuit, clock(), limits))
+    },
+    provedAlive() {
+      become(provedAlive(circuit))
+    },
+  }
+}
+
+function announceChange(logger: Logger, circuit: Circuit, found: RedisFault | undefined): void {
+  switch (circuit.at) {
+    case 'open':
+      logger.warn(
+        { event: 'circuit_open', reason: found?.kind ?? 'other', failures: circuit.failures, detail: found?.words },
+        'circuit breaker is open, falling back to memory',
+      )
+      return
+    case 'half-open':
+      logger.info({ event: 'circuit_half_open' }, 'circuit breaker is half-open, one probe decides')
+      return
+    case 'closed':
+      logger.info({ event: 'circuit_closed' }, 'circuit breaker is closed, the shared store is in use again')
+  }
+}

@@ -1,0 +1,47 @@
+// Times every command that really goes to the store. Belongs inside the circuit, so that calls it turns away do not count.
+import type { Durations } from '../telemetry/metrics.ts'
+import { aroundStore } from './around-store.ts'
+import type { StoreMethod } from './around-store.ts'
+import type { Store } from './store.ts'
+
+export interface MeasuredParts {
+  /** `metrics.redisCommandDuration`. */
+  readonly durations: Durations<'command'>
+  /** Milliseconds with fractions from any fixed point, `performance.now`: the wall clock may be set back meanwhile. */
+  readonly stopwatch: () => number
+}
+
+/** Failed commands are timed too: a timeout is the slowest answer of all. */
+export function measured(store: Store, { durations, stopwatch }: MeasuredParts): Store {
+  const byMethod = new Map<StoreMethod, ReturnType<typeof durations.with>>()
+  function durationOf(method: StoreMethod) {
+    let duration = byMethod.get(method)
+    if (duration === undefined) byMethod.set(method, (duration = durations.with({ command: commandNames[method] })))
+    return duration
+  }
+  return aroundStore(store, async (method, work) => {
+    const startedAt = stopwatch()
+    try {
+      return await work()
+    } finally {
+      durationOf(method).observe((stopwatch() - startedAt) / 1_000)
+    }
+  })
+}
+
+// In the words of a dashboard, not in camel case.
+const commandNames: Record<StoreMethod, string> = {
+  get: 'get',
+  set: 'set',
+  add: 'add',
+  replace: 'replace',
+  seed: 'seed',
+  revoke: 'revoke',
+  touch: 'touch',
+  delete: 'delete',
+  deleteIf: 'delete_if',
+  touchIf: 'touch_if',
+  indexAdd: 'index_add',
+  indexMembers: 'index_members',
+  announce: 'announce',
+}

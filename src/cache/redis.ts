@@ -1,0 +1,201 @@
+// The link to Redis: one data connection (per node, in a Cluster) with the store on it, one connection that hears other
+// replicas, and word of when Redis is reached and lost. It retries for ever in the background and never blocks a start.
+// It leaves to others: when to stop asking (guarded.ts), when to check (health.ts), what a loss means (the rooms).
+import type { RedisConfig } from '../config/config.ts'
+import type { Clock, Timer } from '../time.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { within } from './deadline.ts'
+import { openDataClient, openSubscriber } from './redis-connection.ts'
+import type { Cluster, DataClient } from './redis-connection.ts'
+import { fault, redisFault } from './redis-fault.ts'
+import type { RedisFault } from './redis-fault.ts'
+import { readServerInfo } from './redis-server-info.ts'
+import type { ServerInfo } from './redis-server-info.ts'
+import { noteChannel, redisStore, unavailable } from './redis-store.ts'
+import { openSubscription } from './redis-subscription.ts'
+import type { LinkState, Subscription } from './redis-subscription.ts'
+import type { Store } from './store.ts'
+
+export interface RedisLink {
+  /** Raw: without circuit and deadline; `readTimeout` and `writeTimeout` bound each call. */
+  readonly store: Store
+  /** Starts hearing notes (our own too). One subscription per link. */
+  subscribe(handler: (note: string) => void, state: LinkState): void
+  /**
+   * Proves the way of a note end to end: publishes a token over the data connection and resolves when the subscription
+   * delivers it. Rejects with StoreUnavailable after `timeoutMs`; a subscription that proves deaf is then opened anew.
+   */
+  probeLink(timeoutMs: number): Promise<void>
+  /** Every primary answers. Throws StoreUnavailable. */
+  ping(): Promise<void>
+  /** Throws StoreUnavailable; what an ACL forbids is listed instead. */
+  serverInfo(): Promise<ServerInfo>
+  /** Connected, or connected again. */
+  onUp(handler: () => void): void
+  /** Once for the loss of a connection, and once for each attempt after it that fails. */
+  onDown(handler: (reason: RedisFault) => void): void
+  /** Settles with the first attempt to connect: undefined when it succeeded. */
+  readonly firstContact: Promise<RedisFault | undefined>
+  status(): 'connecting' | 'up' | 'down' | 'closed'
+  /** Why it is down. */
+  fault(): RedisFault | undefined
+  /** Data connections: open, with calls in flight, and the rest. */
+  poolStats(): { readonly size: number; readonly inUse: number; readonly idle: number }
+  close(): void
+}
+
+export interface RedisLinkParts {
+  readonly config: RedisConfig
+  /** Names this process's heartbeat channel: unique among replicas; characters A-Z a-z 0-9 - _ */
+  readonly origin: string
+  readonly clock: Clock
+  readonly timer: Timer
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly logger: Logger
+}
+
+/** Throws ConfigInvalid when there is nothing to connect to. */
+export function openRedis({ config, origin, clock, timer, random, logger }: RedisLinkParts): RedisLink {
+  const client = openDataClient({ config, random, logger })
+  const cluster = isCluster(client) ? client : undefined
+  const upHandlers: (() => void)[] = []
+  const downHandlers: ((reason: RedisFault) => void)[] = []
+  const first = Promise.withResolvers<RedisFault | undefined>()
+  let status: ReturnType<RedisLink['status']> = 'connecting'
+  let reason: RedisFault | undefined = fault('connecting')
+  let lastError: unknown
+  let subscription: Subscription | undefined
+
+  function wentUp(): void {
+    lastError = undefined
+    if (status === 'closed') return
+    status = 'up'
+    reason = undefined
+    logger.info({ event: 'redis_connected' }, 'connected to Redis')
+    first.resolve(undefined)
+    for (const handler of upHandlers) handler()
+  }
+
+  function wentDown(): void {
+    if (status === 'closed') return
+    const found = lastError === undefined ? closedUnasked(status) : redisFault(lastError)
+    lastError = undefined
+    // Attempts fail every second: one line per change.
+    if (status !== 'down' || found.kind !== reason?.kind) {
+      logger.warn({ event: 'redis_lost', reason: found.kind, detail: found.words }, 'Redis cannot be reached')
+    }
+    status = 'down'
+    reason = found
+    first.resolve(found)
+    for (const handler of downHandlers) handler(found)
+  }
+
+  /** A plain client on a TLS port learns nothing but that the server hung up before it had said a word. */
+  function closedUnasked(before: typeof status): RedisFault {
+    return fault(before !== 'up' && config.tls === undefined ? 'tls_required' : 'reset')
+  }
+
+  client.on('ready', wentUp)
+  client.on('close', wentDown)
+  client.on('error', (error: Error) => {
+    lastError = error
+    // With Sentinels there may be no connection whose end could be noticed.
+    if (/All sentinels are unreachable/.test(error.message)) wentDown()
+  })
+  cluster?.on('node error', (error: Error) => (lastError = error))
+  // The driver gives up for ever where no attempt was possible (an unreadable certificate): it is asked again.
+  client.on('end', () => {
+    if (status === 'closed') return
+    timer(connect, 1_000)
+  })
+
+  function connect(): void {
+    // The events tell; the promise repeats them.
+    if (status !== 'closed') client.connect().catch(() => {})
+  }
+
+  const store = redisStore({
+    client,
+    keyPrefix: config.keyPrefix,
+    hashTags: cluster !== undefined,
+    readTimeoutMs: config.readTimeoutMs,
+    writeTimeoutMs: config.writeTimeoutMs,
+    clock,
+    timer,
+    down: () => reason,
+  })
+
+  /** One of the store's calls in all but name: same errors, same timeout. */
+  async function ask<Reply>(command: () => Promise<Reply>): Promise<Reply> {
+    if (reason !== undefined) throw unavailable(reason, undefined)
+    try {
+      return await within(command(), config.readTimeoutMs, timer, () => unavailable(fault('timeout'), undefined))
+    } catch (error) {
+      throw unavailable(redisFault(error), error)
+    }
+  }
+
+  connect()
+
+  return {
+    store,
+    subscribe(handler, state) {
+      if (subscription !== undefined) throw new TypeError('this link has its subscription already')
+      subscription = openSubscription({
+        open: () => openSubscriber({ config, random, logger }, cluster && someNode(cluster, config, random)),
+        channel: noteChannel(config.keyPrefix),
+        heartbeatChannel: `${config.keyPrefix}heartbeat:${origin}`,
+        handler,
+        state,
+        timer,
+        random,
+        logger,
+      })
+    },
+    async probeLink(timeoutMs) {
+      if (subscription === undefined) throw new TypeError('subscribe first')
+      await subscription.probe((channel, token) => ask(() => client.publish(channel, token)), timeoutMs)
+    },
+    ping: () =>
+      ask(async () => {
+        await Promise.all(cluster === undefined ? [client.ping()] : cluster.nodes('master').map((node) => node.ping()))
+      }),
+    async serverInfo() {
+      const info = await ask(() => readServerInfo(client))
+      // The driver's own check at each connect would fail too, and complain on the console.
+      if (cluster === undefined && info.uncheckable.includes('INFO')) {
+        Object.assign(client.options, { enableReadyCheck: false })
+      }
+      return info
+    },
+    onUp: (handler) => upHandlers.push(handler),
+    onDown: (handler) => downHandlers.push(handler),
+    firstContact: first.promise,
+    status: () => status,
+    fault: () => reason,
+    poolStats() {
+      const size = cluster?.nodes('master').length ?? (status === 'up' ? 1 : 0)
+      const inUse = Math.min(size, store.inFlight())
+      return { size, inUse, idle: size - inUse }
+    },
+    close() {
+      status = 'closed'
+      reason = fault('reset')
+      first.resolve(reason)
+      subscription?.close()
+      client.disconnect()
+    },
+  }
+}
+
+const isCluster = (client: DataClient): client is DataClient & Cluster => 'nodes' in client
+
+/** A primary that the data client knows; before it knows any, one of those configured. */
+function someNode(cluster: Cluster, config: RedisConfig, random: () => number) {
+  const known = cluster
+    .nodes('master')
+    .flatMap(({ options: { host, port } }) => (host === undefined || port === undefined ? [] : [{ host, port }]))
+  const nodes = known.length > 0 ? known : (config.cluster?.addresses ?? [])
+  return nodes[Math.floor(random() * nodes.length)]
+}
