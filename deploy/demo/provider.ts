@@ -1,4 +1,4 @@
-// A real OpenID provider for the demo and the tests: two people, no passwords, loopback only, everything in memory.
+// A real OpenID provider for the demo and the tests: two people, no passwords, everything in memory.
 // Whoever can reach it is whoever they like, so nothing outside deploy/demo and test/ may start it.
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import type ProviderClass from 'oidc-provider'
 import type { Context } from 'oidc-provider'
 import { escapeHTML, htmlPage } from './html.ts'
-import { listenOnLoopback } from './listen.ts'
+import { listenOn } from './listen.ts'
 
 export interface Person {
   readonly name: string
@@ -27,6 +27,8 @@ export interface DemoProviderOptions {
   readonly people?: Readonly<Record<string, Person>>
   /** Lifetime of access and ID tokens in seconds. Default 300. */
   readonly tokenSeconds?: number
+  /** Known to browsers and to Foregate by another name than `http://127.0.0.1:<port>`: in a container. */
+  readonly published?: { readonly issuer: string; readonly bind: string; readonly clientSecret: string }
 }
 
 export interface DemoProvider {
@@ -48,8 +50,10 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
   const { default: Provider, interactionPolicy } = await import('oidc-provider')
 
   const server = createServer()
-  const issuer = `http://127.0.0.1:${await listenOnLoopback(server, options.port)}`
-  const client = { clientID: 'foregate-demo', clientSecret: randomBytes(24).toString('base64url') }
+  const port = await listenOn(server, options.port, options.published?.bind)
+  const issuer = options.published?.issuer ?? `http://127.0.0.1:${port}`
+  const clientSecret = options.published?.clientSecret ?? randomBytes(24).toString('base64url')
+  const client = { clientID: 'foregate-demo', clientSecret }
   const tokenSeconds = options.tokenSeconds ?? 300
   const { privateKey } = await generateKeyPair('RS256', { extractable: true })
 
@@ -93,9 +97,9 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
     interactions: { policy, url: (_context: Context, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
     loadExistingGrant,
     findAccount: (_context: Context, id: string) => account(people, id),
-    renderError: (context: Context, error: Record<string, unknown>) => {
+    renderError: (context: Context, error: { error: string; error_description?: string }) => {
       context.type = 'html'
-      context.body = errorPage(String(error['error_description'] ?? error['error'] ?? 'unknown error'))
+      context.body = errorPage(error.error_description ?? error.error)
     },
     features: {
       devInteractions: { enabled: false },
@@ -230,7 +234,6 @@ function errorPage(message: string): string {
 /** The package announces its development defaults on the console; here they are meant. */
 function hushNotices(): () => void {
   const { info, warn } = console
-  const isNotice = (line: unknown) => typeof line === 'string' && line.includes('oidc-provider ')
   console.info = (...line: unknown[]) => (isNotice(line[0]) ? undefined : info(...line))
   console.warn = (...line: unknown[]) => (isNotice(line[0]) ? undefined : warn(...line))
   return () => {
@@ -238,3 +241,5 @@ function hushNotices(): () => void {
     console.warn = warn
   }
 }
+
+const isNotice = (line: unknown): boolean => typeof line === 'string' && line.includes('oidc-provider ')

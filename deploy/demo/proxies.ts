@@ -71,7 +71,7 @@ export async function startHaproxy(options: ProxyOptions): Promise<RunningProxy>
   return inDirectory('haproxy', port, async (directory) => {
     await writeFile(join(directory, 'haproxy.cfg'), config)
     await writeFile(join(directory, 'foregate.lua'), lua)
-    return startChild('haproxy', ['-db', '-f', 'haproxy.cfg'], { cwd: directory, env: { PATH: `${process.env['PATH']}:/usr/sbin` } })
+    return startChild('haproxy', ['-db', '-f', 'haproxy.cfg'], { cwd: directory })
   })
 }
 

@@ -1,7 +1,7 @@
 // The application behind the gate, as far from OpenID as an application can be: it reads a few request headers.
 import { createServer, type IncomingMessage } from 'node:http'
 import { escapeHTML, htmlPage } from './html.ts'
-import { listenOnLoopback } from './listen.ts'
+import { listenOn } from './listen.ts'
 
 export interface DemoUpstream {
   readonly port: number
@@ -22,7 +22,7 @@ export async function startDemoUpstream(options: { port?: number } = {}): Promis
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
     response.end(pageFor(url, request))
   })
-  const port = await listenOnLoopback(server, options.port)
+  const port = await listenOn(server, options.port)
   return {
     port,
     async stop() {
