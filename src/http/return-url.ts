@@ -24,7 +24,9 @@ export function safeReturnURL(candidate: string, context: ReturnContext): string
   if (candidate.length > maxReturnURLLength || /[\x00-\x1f\x7f-\x9f]/.test(candidate)) return undefined
   const own = parsed(context.origin)
   if (own === undefined) return undefined
-  const absolute = /^(https?):\/\/([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$/i.exec(candidate)
+  const absolute = /^(https?):\/\/((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$/i.exec(
+    candidate,
+  )
   if (absolute === null) {
     return candidate.startsWith('/') ? onSite(`${own.protocol}//${own.host}`, candidate) : undefined
   }
@@ -36,7 +38,6 @@ export function safeReturnURL(candidate: string, context: ReturnContext): string
 }
 
 function isAllowed(site: URL, own: URL, { cookieDomain, allowedRedirectHosts }: ReturnContext): boolean {
-  if (site.hostname.endsWith('.')) return false
   const downgrades = own.protocol === 'https:' && site.protocol === 'http:'
   // `host` leaves out the scheme's own port, so http://app -> https://app is the same host and :8080 is not.
   if (site.host === own.host) return !downgrades
@@ -63,10 +64,11 @@ function onSite(origin: string, rest: string): string | undefined {
   for (let decodings = 0; decodings <= 2; decodings++) {
     // oxlint-disable-next-line no-control-regex -- `/%09/evil.example` (oauth2-proxy CVE-2020-11053), `/%5cevil.example` (CVE-2020-5233)
     if (/[\x00-\x1f\x7f\\]/.test(path)) return undefined
-    const reading = URL.parse(path, origin)
+    // Said outright, because `//app.example.com/x` would not leave the origin and still not be the path it seems to be.
+    const reading = path.startsWith('//') ? null : URL.parse(path, origin)
     if (reading === null || reading.origin !== origin) return undefined
     // `/..//evil.example` and `/ /evil.example` become `//evil.example` for somebody further down.
-    if (/^\/(?:\s|%20)*\//.test(reading.pathname)) return undefined
+    if (/^\/\s*\//.test(asText(reading.pathname))) return undefined
     path = decodedOnce(path)
   }
   const url = origin + encodedBeyondASCII(rest)
@@ -78,6 +80,15 @@ function parsed(url: string): URL | undefined {
   const site = URL.parse(url)
   if (site === null || (site.protocol !== 'https:' && site.protocol !== 'http:')) return undefined
   return site.username === '' && site.password === '' && site.pathname === '/' ? site : undefined
+}
+
+/** With its percent-encoded characters, or as it is where they are damaged. */
+function asText(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return pathname.replaceAll('%20', ' ')
+  }
 }
 
 /** Byte by byte, as lenient readers do: damaged escapes and damaged UTF-8 do not stop it. */
