@@ -16,7 +16,8 @@ export async function startDemoUpstream(options: { port?: number } = {}): Promis
     const url = request.url ?? '/'
     if (url.split('?')[0] === '/api/whoami') {
       response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-      response.end(JSON.stringify({ url, method: request.method, headers: request.headers }))
+      const user = header(request, 'x-auth-request-user')
+      response.end(JSON.stringify({ user, url, method: request.method, headers: request.headers }))
       return
     }
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
@@ -68,7 +69,8 @@ document.getElementById('call').addEventListener('click', async () => {
   result.hidden = false
   try {
     const answer = await fetch('/api/whoami', { headers: { accept: 'application/json' } })
-    result.textContent = answer.status + ' ' + (await answer.text())
+    const { headers, ...body } = await answer.json()
+    result.textContent = answer.status + ' ' + JSON.stringify(body, null, 2)
   } catch (error) {
     result.textContent = String(error)
   }
