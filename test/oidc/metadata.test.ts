@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { hours, minutes, seconds } from '../../src/time.ts'
+import type { Fault } from '../fixtures/provider.ts'
+import { aWorld, flow, outcomeOf, settled } from './setup.ts'
+
+const bad: [name: string, change: (document: Record<string, unknown>) => unknown][] = [
+  ['has another issuer', (document) => ({ ...document, issuer: 'https://evil.example' })],
+  ['has our issuer with a slash', (document) => ({ ...document, issuer: `${String(document['issuer'])}/` })],
+  ['has no issuer', (document) => ({ ...document, issuer: undefined })],
+  ['is a list', (document) => [document]],
+  ['is null', () => null],
+  ['is a page of HTML', () => '<html>sign in to the hotel</html>'],
+  ['lacks the authorization endpoint', (document) => ({ ...document, authorization_endpoint: undefined })],
+  ['lacks the token endpoint', (document) => ({ ...document, token_endpoint: undefined })],
+  ['lacks the keys', (document) => ({ ...document, jwks_uri: undefined })],
+  ['has a token endpoint that is a list', (document) => ({ ...document, token_endpoint: ['https://a.example/'] })],
+  ['sends codes over plain http', (document) => ({ ...document, token_endpoint: 'http://op.example/token' })],
+  ['has a javascript: endpoint', (document) => ({ ...document, authorization_endpoint: 'javascript:alert(1)' })],
+]
+
+describe('a discovery document', () => {
+  for (const [name, change] of bad) {
+    test(`that ${name} is not used`, async (t) => {
+      const { op, provider, log } = await aWorld(t, { provider: { discovery: change } })
+      assert.equal(provider.status(), 'starting')
+      assert.equal(await outcomeOf(provider.authorizationURL(flow)), 'PROVIDER_UNAVAILABLE')
+      assert.equal(log.lines.find(({ event }) => event === 'provider_unavailable')?.reason, 'discovery_invalid')
+      assert.equal(op.calls.discovery, 1)
+    })
+  }
+
+  test('may name plain http endpoints when the operator allows it', async (t) => {
+    const { provider } = await aWorld(t, {
+      provider: { discovery: (document) => ({ ...document, token_endpoint: 'http://op.example/token' }) },
+      config: { allowInsecureProvider: true },
+    })
+    assert.equal(provider.status(), 'ready')
+  })
+
+  test('that advertises no algorithms means RS256, the one that all must know (Core 15.1)', async (t) => {
+    const { login } = await aWorld(t, {
+      provider: {
+        algorithm: 'ES256',
+        discovery: (document) => ({ ...document, id_token_signing_alg_values_supported: undefined }),
+      },
+    })
+    assert.equal(await outcomeOf(login()), 'id_token_algorithm')
+  })
+
+  test('that advertises none and HS256 does not make them acceptable', async (t) => {
+    const { op, login } = await aWorld(t, {
+      provider: {
+        discovery: (document) => ({ ...document, id_token_signing_alg_values_supported: ['none', 'HS256'] }),
+      },
+    })
+    op.idToken = ({ claims }) =>
+      `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
+    assert.equal(await outcomeOf(login()), 'id_token_algorithm')
+  })
+})
+
+describe('discovery', () => {
+  const failures: [name: string, fault: Fault][] = [
+    ['status 500', { status: 500 }],
+    ['status 404', { status: 404 }],
+    ['a redirect elsewhere', { status: 302, headers: { location: 'https://evil.example/' } }],
+    ['a cut connection', { drop: true }],
+    ['ten megabytes', { body: ' '.repeat(10_000_000) }],
+  ]
+  for (const [name, fault] of failures) {
+    test(`that meets ${name} at start is repeated until it succeeds`, async (t) => {
+      const { op, provider, time, log } = await aWorld(t, { start: false })
+      op.fault('discovery', { ...fault, times: 3 })
+      provider.start()
+      for (const delay of [750, 1_500, 3_000]) {
+        await settled(provider)
+        assert.equal(provider.status(), 'starting')
+        time.advance(delay - 1)
+        await settled(provider)
+        const calls = op.calls.discovery
+        const next = op.nextCall('discovery')
+        time.advance(1)
+        await next
+        assert.equal(op.calls.discovery, calls + 1)
+      }
+      await settled(provider)
+      assert.equal(provider.status(), 'ready')
+      assert.deepEqual(
+        log.lines.map(({ event }) => event),
+        ['provider_unavailable', 'provider_ready'],
+        'one line per change of state',
+      )
+    })
+  }
+
+  test('is not driven by the logins that wait for it', async (t) => {
+    const { op, provider, time } = await aWorld(t, { start: false })
+    op.fault('discovery', { hang: true })
+    provider.start()
+    await op.nextCall('discovery')
+    const outcomes = Promise.all(Array.from({ length: 50 }, () => outcomeOf(provider.authorizationURL(flow))))
+    time.advance(seconds(5))
+    assert.deepEqual(new Set(await outcomes), new Set(['PROVIDER_UNAVAILABLE']))
+    assert.equal(op.calls.discovery, 1)
+  })
+
+  test('is repeated within the hour, and what it finds is used', async (t) => {
+    const { op, provider, time, cache } = await aWorld(t)
+    op.discovery = (document) => ({ ...document, authorization_endpoint: `${op.issuer}/new` })
+    const next = op.nextCall('discovery')
+    const kept = new Promise<void>((resolve) => {
+      cache.metadata.set = async () => resolve()
+    })
+    time.advance(hours(1))
+    await next
+    await kept
+    assert.equal((await provider.authorizationURL(flow)).pathname, '/new')
+  })
+
+  test('that fails for less than a day leaves the known provider in use; after a day it is unknown', async (t) => {
+    const { op, provider, time, login, log } = await aWorld(t)
+    assert.equal(await outcomeOf(login()), 'ok')
+    op.fault('discovery', { status: 500 })
+    const line = log.next('provider_unavailable')
+    time.advance(hours(1))
+    assert.match(JSON.stringify(await line), /known so far/)
+    assert.equal(provider.status(), 'failing')
+    assert.equal(await outcomeOf(login()), 'ok')
+    time.advance(hours(22) + minutes(59))
+    assert.equal(await outcomeOf(login()), 'ok')
+    time.advance(minutes(1))
+    assert.equal(await outcomeOf(login()), 'PROVIDER_UNAVAILABLE')
+  })
+
+  test('of a restarted replica is answered from the shared cache while the provider is down', async (t) => {
+    const { op, another, time } = await aWorld(t)
+    op.fault('discovery', { status: 500 })
+    const fresh = another()
+    fresh.start()
+    await settled(fresh)
+    assert.equal(fresh.status(), 'ready')
+    assert.equal(op.calls.discovery, 1)
+    time.advance(hours(2))
+    const late = another()
+    late.start()
+    await settled(late)
+    assert.equal(await outcomeOf(late.authorizationURL(flow)), 'ok')
+  })
+
+  for (const [name, json] of [
+    ['damaged', '{'],
+    ['of another shape', '[]'],
+    ['of another provider', '{"fetchedAt":1795435200000,"document":{"issuer":"https://evil.example"}}'],
+    ['from the year 1970', '{"fetchedAt":0,"document":{}}'],
+  ] satisfies [string, string][]) {
+    test(`passes over a cached document that is ${name}`, async (t) => {
+      const { op, another, cache } = await aWorld(t)
+      for (const id of cache.metadata.entries.keys()) cache.metadata.entries.set(id, json)
+      const replica = another()
+      replica.start()
+      await settled(replica)
+      assert.equal(replica.status(), 'ready')
+      assert.equal(op.calls.discovery, 2)
+    })
+  }
+
+  test('ends with stop()', async (t) => {
+    const { op, provider, time } = await aWorld(t)
+    provider.stop()
+    time.advance(hours(5))
+    await settled(provider)
+    assert.equal(op.calls.discovery, 1)
+  })
+})

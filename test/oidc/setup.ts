@@ -1,0 +1,205 @@
+// A provider under test together with the faulty one it talks to. Time stands still until a test moves it.
+import type { TestContext } from 'node:test'
+import type { ProviderConfig } from '../../src/config/config.ts'
+import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
+import type { DocumentCache } from '../../src/oidc/document-cache.ts'
+import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
+import { createProvider } from '../../src/oidc/openid-provider.ts'
+import type { Grant, Provider } from '../../src/oidc/provider.ts'
+import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
+import type { Timer } from '../../src/time.ts'
+import type { Claims, FaultyProvider, FaultyProviderOptions } from '../fixtures/provider.ts'
+import { startProvider } from '../fixtures/provider.ts'
+
+export const startOfTest = Date.parse('2026-11-23T12:00:00Z')
+
+export interface Time {
+  clock: () => number
+  timer: Timer
+  /** Moves the clock and runs what has become due, in order. */
+  advance(ms: number): void
+}
+
+export function stoppedTime(): Time {
+  let now = startOfTest
+  let waiting: { at: number; task: () => void }[] = []
+  return {
+    clock: () => now,
+    timer(task, delayMs) {
+      const entry = { at: now + delayMs, task }
+      waiting.push(entry)
+      return () => {
+        waiting = waiting.filter((other) => other !== entry)
+      }
+    },
+    advance(ms) {
+      now += ms
+      const due = waiting.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at)
+      waiting = waiting.filter(({ at }) => at > now)
+      for (const { task } of due) task()
+    },
+  }
+}
+
+export interface Line extends LogFields {
+  level: string
+  message: string
+}
+
+export interface RecordedLog extends Logger {
+  lines: Line[]
+  /** The next line with this event. */
+  next(event: string): Promise<Line>
+}
+
+export function recordedLog(): RecordedLog {
+  const lines: Line[] = []
+  const waiting: { event: string; resolve: (line: Line) => void }[] = []
+  const write =
+    (level: string) =>
+    (fields: LogFields, message: string): void => {
+      const line = { ...fields, level, message }
+      lines.push(line)
+      for (const { event, resolve } of waiting) if (event === fields.event) resolve(line)
+    }
+  return {
+    lines,
+    next: (event) => new Promise((resolve) => waiting.push({ event, resolve })),
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+  }
+}
+
+export function memoryCache(): DocumentCache & { entries: Map<string, string> } {
+  const entries = new Map<string, string>()
+  return {
+    entries,
+    get: async (id) => entries.get(id),
+    set: async (id, json) => void entries.set(id, json),
+  }
+}
+
+export const flow = {
+  redirectURI: 'https://app.example.com/oauth2/callback',
+  state: 'state-of-this-login',
+  nonce: 'nonce-of-this-login',
+  codeVerifier: 'verifier-of-this-login-which-has-43-letters',
+}
+
+export interface World {
+  op: FaultyProvider
+  provider: Provider
+  time: Time
+  log: RecordedLog
+  cache: { metadata: ReturnType<typeof memoryCache>; jwks: ReturnType<typeof memoryCache> }
+  /** `operation outcome` of every request, in order. */
+  requests: string[]
+  /** A login as a browser makes it. `query` replaces the callback's. */
+  login(options?: { claims?: Claims; query?: string }): Promise<Grant>
+  /** The callback's query of a good login. */
+  query(claims?: Claims): string
+  /** Another replica or a later start: same cache, time and log. */
+  another(options?: Partial<ProviderOptions>): Provider
+}
+
+export interface WorldOptions {
+  op?: FaultyProvider
+  provider?: FaultyProviderOptions
+  config?: Partial<ProviderConfig>
+  options?: Partial<ProviderOptions>
+  /** False: discovery is left to the test. */
+  start?: boolean
+}
+
+export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = {}): ProviderConfig {
+  return {
+    providerURL: op.issuer,
+    clientID: op.clientID,
+    clientSecret: op.clientSecret,
+    clientAuthMethod: 'client_secret_basic',
+    clientAssertion: undefined,
+    scopes: ['openid', 'profile', 'email'],
+    audience: undefined,
+    strictAudienceValidation: false,
+    enablePKCE: true,
+    extraAuthParams: {},
+    caPEM: undefined,
+    insecureSkipVerify: false,
+    allowInsecureProvider: false,
+    clockSkewMs: 60_000,
+    providerTimeoutMs: 5_000,
+    revocationURL: undefined,
+    endSessionURL: undefined,
+    ...config,
+  }
+}
+
+export async function aWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
+  const time = stoppedTime()
+  const log = recordedLog()
+  const op = options.op ?? (await startProvider({ clock: time.clock, ...options.provider }))
+  const cache = { metadata: memoryCache(), jwks: memoryCache() }
+  const requests: string[] = []
+  const another = (overrides: Partial<ProviderOptions> = {}): Provider => {
+    const provider = createProvider({
+      config: configFor(op, options.config),
+      claimsWanted: [],
+      requireVerifiedEmail: false,
+      clock: time.clock,
+      timer: time.timer,
+      random: () => 0.5,
+      logger: log,
+      metrics: {
+        providerRequests: {
+          with: ({ operation, outcome }) => ({ observe: () => void requests.push(`${operation} ${outcome}`) }),
+        },
+      },
+      cache,
+      ...options.options,
+      ...overrides,
+    })
+    t.after(() => provider.stop())
+    return provider
+  }
+  const provider = another()
+  t.after(() => op.close())
+  if (options.start !== false) {
+    provider.start()
+    await settled(provider)
+  }
+  const query = (claims?: Claims): string => {
+    const { redirectURI, nonce, codeVerifier, state } = flow
+    const answer = op.issueCode({ redirectURI, nonce, codeVerifier, ...(claims === undefined ? {} : { claims }) })
+    return `${answer}&state=${state}`
+  }
+  return {
+    op,
+    provider,
+    time,
+    log,
+    cache,
+    requests,
+    query,
+    another,
+    login: ({ claims, query: given } = {}) => provider.redeem({ ...flow, query: given ?? query(claims) }),
+  }
+}
+
+/** Once the first discovery has ended, well or not. */
+export async function settled(provider: Provider): Promise<void> {
+  await provider.authorizationURL(flow).catch(() => {})
+}
+
+/** `ok`, the reason of a refusal, or the code of another expected failure. What is not expected is thrown. */
+export async function outcomeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'ok'
+  } catch (error) {
+    if (error instanceof LoginRejected || error instanceof RefreshRejected) return error.reason
+    if (error instanceof AppError) return error.code
+    throw error
+  }
+}
