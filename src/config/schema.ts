@@ -8,7 +8,7 @@ import { group, leaf, listOf, listOptions, optional, structured, withDefault } f
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
 import { pathPattern, plainPath } from './url-path.ts'
-import { block, choice, duration, flag, integer, scalar, text } from './values.ts'
+import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
@@ -82,7 +82,7 @@ const sessionOptions = {
   sessionEncryptionKey: optional(listOf(leaf(secret)), { secret: true }),
   // 400 days is the longest that browsers keep a cookie (RFC 6265bis).
   sessionMaxAge: withDefault('24h', leaf(duration('1s', '400d'))),
-  sessionIdleTimeout: optional(leaf(duration('1s', '400d'))),
+  sessionIdleTimeout: withDefault('off', leaf(durationOrOff('1s', '400d'))),
   refreshGracePeriodSeconds: withDefault(60, leaf(duration('0s', '1d'))),
   cookieName: optional(leaf(text)),
   cookiePrefix: withDefault('foregate_', leaf(text)),

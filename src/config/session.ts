@@ -10,13 +10,14 @@ const MIN_KEY_BYTES = 32
 
 export function sessionConfig(checks: Checks): SessionConfig {
   const { settings, warn } = checks
-  if (settings.sessionIdleTimeout !== undefined && settings.sessionIdleTimeout > settings.sessionMaxAge) {
+  const idleTimeoutMs = settings.sessionIdleTimeout === 'off' ? undefined : settings.sessionIdleTimeout
+  if (idleTimeoutMs !== undefined && idleTimeoutMs > settings.sessionMaxAge) {
     warn(['sessionIdleTimeout'], 'is longer than sessionMaxAge and never ends a session')
   }
   return {
     encryptionKeys: encryptionKeys(checks),
     maxAgeMs: settings.sessionMaxAge,
-    idleTimeoutMs: settings.sessionIdleTimeout,
+    idleTimeoutMs,
     refreshGraceMs: settings.refreshGracePeriodSeconds,
   }
 }

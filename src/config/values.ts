@@ -74,6 +74,15 @@ export function duration(least: string, most: string): Reader<number> {
   }
 }
 
+/** Like `duration`; `off`, `false` and 0 mean that there is no such limit. */
+export function durationOrOff(least: string, most: string): Reader<number | 'off'> {
+  const read = duration(least, most)
+  return (value) => {
+    const word = typeof value === 'string' ? value.trim().toLowerCase() : value
+    return word === 'off' || word === 'false' || word === false || word === 0 || word === '0' ? 'off' : read(value)
+  }
+}
+
 export function choice<const T extends string>(words: readonly T[]): Reader<T> {
   return (value) => {
     const written = typeof value === 'string' ? value.trim().toLowerCase() : ''
