@@ -8,3 +8,27 @@ export interface Answer {
   readonly cookies: readonly string[]
   readonly body: string
 }
+
+const noStore = { 'cache-control': 'no-store' }
+
+/** `location`: absolute. Traefik would resolve a relative one against our own address. */
+export const redirect = (status: 302 | 303, location: string, cookies: readonly string[] = []): Answer => ({
+  status,
+  headers: { ...noStore, location, 'referrer-policy': 'no-referrer' },
+  cookies,
+  body: '',
+})
+
+export const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer => ({
+  status,
+  headers: { ...noStore, 'content-type': 'application/json; charset=utf-8', ...headers },
+  cookies: [],
+  body: `${JSON.stringify(body)}\n`,
+})
+
+export const page = (
+  status: number,
+  html: string,
+  pageHeaders: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>> = {},
+): Answer => ({ status, headers: { ...pageHeaders, ...headers }, cookies: [], body: html })

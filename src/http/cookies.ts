@@ -88,6 +88,13 @@ function startsPair(header: string, at: number): boolean {
 
 function valueAt(header: string, start: number): string {
   const semicolon = header.indexOf(';', start)
-  const value = header.slice(start, semicolon < 0 ? undefined : semicolon).trim()
-  return value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+  let end = semicolon < 0 ? header.length : semicolon
+  while (end > start && isBlank(header.charCodeAt(end - 1))) end--
+  while (start < end && isBlank(header.charCodeAt(start))) start++
+  const isQuoted = end - start >= 2 && header.charCodeAt(start) === 34 && header.charCodeAt(end - 1) === 34
+  return isQuoted ? header.slice(start + 1, end - 1) : header.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9
 }

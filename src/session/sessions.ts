@@ -150,7 +150,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return {
       session: {
         ...session,
-        claims: grant.claims === undefined ? session.claims : deps.claimsToKeep({ ...session.claims, ...grant.claims }),
+        // A new ID token says all: a group that it does not name any more is gone.
+        claims: grant.claims === undefined ? session.claims : deps.claimsToKeep(grant.claims),
         tokenExpiresAt: grant.expiresAt,
         refreshAt: refreshTime(clock(), grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,

@@ -1,0 +1,243 @@
+// Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
+import type { AddressInfo } from 'node:net'
+import { keepClaims, claimText, claimValues } from './access/claims.ts'
+import { compileIdentityHeaders } from './access/identity-headers.ts'
+import { compileRules } from './access/rules.ts'
+import { createDocuments } from './cache/documents.ts'
+import { createMemoryStore } from './cache/memory.ts'
+import { createTier } from './cache/tier.ts'
+import { createUsedMarks } from './cache/used-marks.ts'
+import type { Config } from './config/config.ts'
+import { createAddresses } from './http/addresses.ts'
+import { createAuth } from './http/auth.ts'
+import { createBrowserCookies } from './http/browser-cookies.ts'
+import { createTrustedPeers } from './http/client.ts'
+import { createEndpoints, type Person } from './http/endpoints.ts'
+import { createHealth, type HealthSources } from './http/health.ts'
+import { createRefusals } from './http/refusals.ts'
+import { requestIdOf } from './http/request-id.ts'
+import { createMetricsServer, createServer } from './http/server.ts'
+import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
+import { createFlows } from './login/flow.ts'
+import { createLogins } from './login/login.ts'
+import { createLoginRateLimit } from './login/rate-limit.ts'
+import { createProvider } from './oidc/openid-provider.ts'
+import { createPages } from './pages/create-pages.ts'
+import { createSealer } from './sealing.ts'
+import { createSessions } from './session/sessions.ts'
+import type { Session } from './session/session.ts'
+import type { Logger } from './telemetry/logger.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import type { Clock, Timer } from './time.ts'
+
+/** Time, chance and output: what a test replaces. */
+export interface Surroundings {
+  readonly clock: Clock
+  /** Milliseconds, monotonic: for durations. */
+  readonly stopwatch: () => number
+  readonly timer: Timer
+  /** 0 <= x < 1 */
+  readonly random: () => number
+  readonly randomBytes: (size: number) => Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export interface App {
+  /** Listens; resolves with the main port. Redis and the provider are reached in the background. */
+  start(): Promise<number>
+  /** Stops being ready, finishes what is in flight, writes what the store missed. Calling it twice is calling it once. */
+  stop(): Promise<void>
+}
+
+export function createApp(config: Config, surroundings: Surroundings): App {
+  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
+  const { access, cookies: cookieConfig, outage, session: lifetimes } = config
+  let phase: ReturnType<HealthSources['phase']> = 'starting'
+  const sealerFor = (purpose: string) => createSealer(lifetimes.encryptionKeys, purpose, randomBytes)
+  const randomId = () => randomBytes(12).toString('base64url')
+
+  // Access
+  const rules = compileRules({ access, upstreams: config.upstreams })
+  let truncationTold = false
+  const identityHeaders = compileIdentityHeaders({
+    access,
+    upstreams: config.upstreams,
+    onTruncated: () => {
+      if (truncationTold) return
+      truncationTold = true
+      logger.warn({ event: 'groups_cut', reason: 'header_too_long' }, 'a groups header was cut at 4 KB, at a whole group')
+    },
+  })
+
+  // Cache
+  const tier = createTier({ config, surroundings })
+  const documents = (kind: 'metadata' | 'jwks') =>
+    createDocuments({ kind, tier, sealer: sealerFor(kind), metrics, clock })
+  const used = createUsedMarks({
+    tier,
+    local: createMemoryStore({ clock, maxBytes: 16 * 1024 * 1024 }),
+    whenAway: outage.replay,
+    metrics,
+    logger,
+    clock,
+  })
+
+  // Provider, sessions, logins
+  const provider = createProvider({
+    config: config.provider,
+    claimsWanted: identityHeaders.claimPaths,
+    requireVerifiedEmail: access.requireVerifiedEmail,
+    clock,
+    timer,
+    random,
+    logger,
+    metrics,
+    cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+  })
+  const sessions = createSessions({
+    tier,
+    sealer: sealerFor('session'),
+    passSealer: sealerFor('pass'),
+    provider,
+    claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),
+    nearLimits:
+      tier.mode === 'memory'
+        ? { maxItems: undefined, maxBytes: config.memory.maxBytes / 2 }
+        : { maxItems: config.redis.l1.maxItems, maxBytes: config.redis.l1.maxBytes },
+    lifetimes: {
+      maxAgeMs: lifetimes.maxAgeMs,
+      idleTimeoutMs: lifetimes.idleTimeoutMs,
+      refreshGraceMs: lifetimes.refreshGraceMs,
+      maxStaleMs: outage.maxStaleMs,
+      passMaxAgeMs: outage.pass && tier.mode !== 'memory' ? outage.passMaxAgeMs : undefined,
+      providerTimeoutMs: config.provider.providerTimeoutMs,
+    },
+    clock,
+    timer,
+    random,
+    randomBytes,
+    metrics,
+    logger,
+  })
+  const logins = createLogins({
+    flows: createFlows({ sealer: sealerFor('flow'), clock, randomBytes }),
+    provider,
+    sessions,
+    used,
+    disableReplayDetection: config.tokens.disableReplayDetection,
+    clockSkewMs: config.provider.clockSkewMs,
+    clock,
+  })
+
+  // HTTP
+  const pages = createPages(config.pages)
+  const refusals = createRefusals(pages)
+  const peers = createTrustedPeers(config.server.trustedProxies)
+  const browserCookies = createBrowserCookies(cookieConfig, {
+    sessionMaxAgeMs: lifetimes.maxAgeMs,
+    passMaxAgeMs: outage.passMaxAgeMs,
+  })
+  const addresses = createAddresses({
+    callbackPath: config.paths.callback,
+    logoutPath: config.paths.logout,
+    publicURL: config.server.publicURL,
+    forceHTTPS: cookieConfig.forceHTTPS,
+    cookieDomain: cookieConfig.domain,
+    allowedRedirectHosts: access.allowedRedirectHosts,
+  })
+  const describe = ({ claims, subject }: Session): Person => ({
+    user: claimText(claims, access.userIdentifierClaim) || subject,
+    email: claimText(claims, 'email'),
+    groups: claimValues(claims, access.groupClaimName),
+    preferredUsername: claimText(claims, 'preferred_username'),
+  })
+  const endpoints = createEndpoints({
+    addresses,
+    cookies: browserCookies,
+    logins,
+    sessions,
+    provider,
+    pages,
+    refusals,
+    rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
+    describe,
+    postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
+    passes: outage.pass && tier.mode !== 'memory',
+    randomId,
+    metrics,
+    logger,
+  })
+  const requestId = (headers: Parameters<typeof requestIdOf>[0]) => requestIdOf(headers, randomId)
+  const auth = createAuth({
+    rules,
+    identityHeaders,
+    sessions,
+    cookies: browserCookies,
+    peers,
+    untrusted: createUntrustedPeerNotices(logger, clock),
+    addresses,
+    endpoints,
+    refusals,
+    pages,
+    describe,
+    requestIdOf: requestId,
+    renewPass: config.forwardAuth.renewPass,
+    metrics,
+    stopwatch,
+    logger,
+  })
+  const health = createHealth({ cache: tier.health, provider: () => provider.status(), phase: () => phase })
+  const { listen, metricsListen } = config.server
+  const server = createServer({
+    auth,
+    endpoints,
+    addresses,
+    refusals,
+    peers,
+    health,
+    metrics,
+    separateMetrics: metricsListen !== undefined,
+    contract: config.forwardAuth.contract,
+    allowStatus: config.forwardAuth.allowStatus,
+    groupClaimName: access.groupClaimName,
+    requestIdOf: requestId,
+  })
+  const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
+
+  // Numbers
+  metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
+    { labels: { tier: 'l1' }, value: sessions.nearSize },
+  ])
+  metrics.gauge('cache_bytes', 'Bytes held near, per tier.', ['tier'], () => [
+    { labels: { tier: 'l1' }, value: sessions.nearBytes },
+  ])
+
+  let stopping: Promise<void> | undefined
+  return {
+    async start() {
+      tier.start()
+      provider.start()
+      if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen(metricsListen)
+      await server.listen(listen)
+      phase = 'serving'
+      // Listening on TCP: the address is never a pipe's name.
+      const { port } = server.server.address() as AddressInfo
+      logger.info({ event: 'listening', address: listen.host, port, cacheMode: tier.mode }, `listening on port ${port}`)
+      return port
+    },
+
+    stop() {
+      phase = 'draining'
+      stopping ??= (async () => {
+        logger.info({ event: 'stopping', reason: 'signal' }, 'stopping: no new work, finishing what is in flight')
+        provider.stop()
+        await server.close()
+        await metricsServer?.close()
+        await tier.stop()
+        logger.info({ event: 'stopped' }, 'stopped')
+      })()
+      return stopping
+    },
+  }
+}

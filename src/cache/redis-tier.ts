@@ -1,0 +1,253 @@
+// The shared tier over Redis: when near copies may be trusted, what an outage is, and the order of recovery. It opens the
+// link, guards it, and watches three things: the connection, the circuit, and the way of the notes (by heartbeat).
+import type { Config } from '../config/config.ts'
+import { StoreUnavailable } from '../errors.ts'
+import { guarded } from './guarded.ts'
+import { startHealthChecks } from './health.ts'
+import { createJournal } from './journal.ts'
+import { measured } from './measured.ts'
+import { decodeNote, encodeNote } from './note.ts'
+import { openRedis } from './redis.ts'
+import type { ServerInfo } from './redis-server-info.ts'
+import type { Change, NearTrust, RestartHandler } from './shared-tier.ts'
+import type { Tier, TierSurroundings } from './tier.ts'
+
+/** No near copy answers longer than this after the last proof that notes arrive (SPEC 6). */
+const proofLastsMs = 2_000
+const heartbeatEveryMs = 500
+const heartbeatTimeoutMs = 1_500
+/** After a recovery: as long as another replica may need to notice it, too, and to write what only it knows. */
+const settleMs = 4_000
+const recoveryRetryMs = 250
+
+export function createRedisTier(config: Config, surroundings: TierSurroundings): Tier {
+  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
+  const { redis, outage } = config
+  const mode = redis.mode === 'redis' ? 'redis' : 'hybrid'
+  const origin = randomBytes(9).toString('base64url')
+  const trust: NearTrust = { until: 0, awaySince: clock(), settlingUntil: 0 }
+  const journal = createJournal({
+    maxEntries: outage.journalSize,
+    dropped: metrics.journalDropped.with({}),
+    clock,
+  })
+  const changeHandlers: ((change: Change) => void)[] = []
+  const flushHandlers: (() => void)[] = []
+  const restartHandlers: RestartHandler[] = []
+  const lag = metrics.invalidationLag.with({})
+
+  const link = openRedis({ config: redis, origin, clock, timer, random, logger })
+  const rawStore = measured(link.store, { durations: metrics.redisCommandDuration, stopwatch })
+  const guard = guarded(rawStore, {
+    limits: redis.circuitBreaker,
+    deadlineMs: outage.storeDeadlineMs,
+    clock,
+    timer,
+    logger,
+    transitions: metrics.circuitTransitions,
+    onChange: () => reconsider(),
+  })
+  const health = startHealthChecks({
+    link,
+    rawStore,
+    guard,
+    intervalMs: redis.healthCheckIntervalMs,
+    deadlineMs: outage.storeDeadlineMs,
+    origin,
+    clock,
+    timer,
+    stopwatch,
+    logger,
+  })
+
+  let knownRunIds: readonly string[] | undefined
+  let linkLive = false
+  let missedNotes = false
+  let everWell = false
+  let recovering = false
+  let stopped = false
+  let stopHeartbeat = () => {}
+
+  // --- what is heard from other replicas ------------------------------------------------------------------------------
+
+  link.subscribe(
+    (text) => {
+      const note = decodeNote(text)
+      // Our own echo: what we wrote we knew.
+      if (note === undefined || note.origin === origin) return
+      lag.observe(Math.max(0, clock() - note.sentAt) / 1_000)
+      for (const handler of changeHandlers) handler(note)
+    },
+    {
+      onLive() {
+        linkLive = true
+        // Redis answered all the while, so others could write unheard: what is near may be of before.
+        if (missedNotes && trust.awaySince === undefined) flush('link_was_down')
+        void beat()
+      },
+      onDead() {
+        linkLive = false
+        missedNotes = true
+        trust.until = 0
+        stopHeartbeat()
+      },
+    },
+  )
+
+  /** Proves, twice a second, that a note published now arrives here: near copies are trusted for as long as that is true. */
+  async function beat(): Promise<void> {
+    stopHeartbeat()
+    if (stopped || !linkLive) return
+    const startedAt = clock()
+    const started = stopwatch()
+    try {
+      await link.probeLink(heartbeatTimeoutMs)
+      lag.observe((stopwatch() - started) / 1_000)
+      // Counted from the sending: that is the moment for which it is a proof.
+      if (mode === 'hybrid' && trust.awaySince === undefined) trust.until = startedAt + proofLastsMs
+    } catch {
+      // No proof; the last one runs out by itself.
+    }
+    if (linkLive && !stopped) stopHeartbeat = timer(() => void beat(), heartbeatEveryMs)
+  }
+
+  function flush(reason: string): void {
+    missedNotes = false
+    logger.info({ event: 'near_copies_dropped', reason }, 'near copies were dropped and will be read again')
+    for (const handler of flushHandlers) handler()
+  }
+
+  // --- away and back ----------------------------------------------------------------------------------------------------
+
+  link.onUp(() => reconsider())
+  link.onDown(() => reconsider())
+
+  function reconsider(): void {
+    const well = link.status() === 'up' && guard.circuit() === 'closed'
+    if (well) {
+      if (trust.awaySince !== undefined) void recover()
+    } else if (trust.awaySince === undefined && !stopped) {
+      trust.awaySince = clock()
+      trust.until = 0
+      // Until the recovery is complete, here and elsewhere, a miss is not yet a miss.
+      trust.settlingUntil = Number.POSITIVE_INFINITY
+    }
+  }
+
+  async function recover(): Promise<void> {
+    if (recovering || stopped) return
+    recovering = true
+    const startedAt = stopwatch()
+    try {
+      const info = await link.serverInfo()
+      const restarted = knownRunIds !== undefined && info.runIds.length > 0 && !sameIds(knownRunIds, info.runIds)
+      const entries = journal.size
+      await journal.replay('revocations')
+      if (restarted) for (const handler of restartHandlers) await handler.restoreMarks()
+      await journal.replay('all')
+      if (restarted) for (const handler of restartHandlers) await handler.reseed()
+      else if (everWell && missedNotes) flush('partition_ended')
+      missedNotes = false
+      if (knownRunIds === undefined) warnAbout(info)
+      knownRunIds = info.runIds
+      trust.settlingUntil = everWell ? clock() + settleMs : 0
+      trust.awaySince = undefined
+      everWell = true
+      void beat()
+      logger.info(
+        { event: 'store_recovered', restarted, journalEntries: entries, tookMs: Math.round(stopwatch() - startedAt) },
+        restarted ? 'Redis is back after a restart: what it lost was written again' : 'Redis is in use',
+      )
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) {
+        logger.error({ event: 'recovery_failed', reason: 'internal', err: error }, 'recovery failed, will be tried again')
+      }
+      // Lost again half-way, or too slow: tried again for as long as Redis seems well.
+      timer(() => reconsider(), recoveryRetryMs)
+    } finally {
+      recovering = false
+    }
+  }
+
+  function warnAbout(info: ServerInfo): void {
+    const { maxmemoryPolicy: policy } = info
+    if (policy !== undefined && policy !== 'noeviction') {
+      logger.warn(
+        { event: 'eviction_policy', reason: policy },
+        `maxmemory-policy is ${policy}: Redis may evict revocation and replay marks when memory is short, and a logged-out ` +
+          'session or a used token could pass again. Set maxmemory-policy noeviction and give it room (docs/redis.md).',
+      )
+    }
+    if (info.uncheckable.length > 0) {
+      logger.info(
+        { event: 'redis_not_checked', reason: 'no_permission', commands: info.uncheckable },
+        `the ACL forbids ${info.uncheckable.join(' and ')}: a restart of Redis and its eviction policy cannot be told`,
+      )
+    }
+  }
+
+  // --- numbers ----------------------------------------------------------------------------------------------------------
+
+  const one = (value: number) => [{ labels: {}, value }]
+  metrics.gauge('redis_connected', '1 while Redis is reached and in use.', [], () =>
+    one(trust.awaySince === undefined ? 1 : 0),
+  )
+  metrics.gauge('redis_pool_connections', 'Data connections; poolSize is their upper bound.', ['state'], () => {
+    const { inUse, idle } = link.poolStats()
+    return [
+      { labels: { state: 'in_use' }, value: inUse },
+      { labels: { state: 'idle' }, value: idle },
+      { labels: { state: 'max' }, value: redis.poolSize },
+    ]
+  })
+  metrics.gauge('circuit_breaker_state', '1 for the state that the circuit breaker is in.', ['state'], () =>
+    (['closed', 'open', 'half-open'] as const).map((state) => ({
+      labels: { state },
+      value: guard.circuit() === state ? 1 : 0,
+    })),
+  )
+  metrics.gauge('circuit_breaker_failures', 'Consecutive infrastructure failures.', [], () => one(guard.failures()))
+  metrics.gauge('journal_entries', 'Writes that wait for Redis to come back.', [], () => one(journal.size))
+
+  return {
+    mode,
+    store: guard,
+    trust,
+    journal,
+    note: (change) => encodeNote({ ...change, origin, sentAt: clock() }),
+    onChange: (handler) => void changeHandlers.push(handler),
+    onFlush: (handler) => void flushHandlers.push(handler),
+    onRestart: (handler) => void restartHandlers.push(handler),
+    start: () => undefined,
+
+    async stop() {
+      if (journal.size > 0) {
+        await journal.replay('all').catch(() => undefined)
+        if (journal.size > 0) {
+          logger.warn({ event: 'journal_lost', reason: 'stopped', entries: journal.size }, 'stopped before Redis was back')
+        }
+      }
+      stopped = true
+      stopHeartbeat()
+      health.stop()
+      link.close()
+    },
+
+    health() {
+      const connected = trust.awaySince === undefined
+      const latencyMs = health.latencyMs()
+      const fault = connected ? undefined : (link.fault() ?? health.fault())
+      return {
+        mode,
+        redis: {
+          connected,
+          latency: connected && latencyMs !== undefined ? `${Math.max(1, Math.round(latencyMs))}ms` : null,
+          ...(fault !== undefined && { error: fault.words, reason: fault.kind }),
+        },
+        circuit_breaker: { state: guard.circuit(), failures: guard.failures() },
+      }
+    },
+  }
+}
+
+const sameIds = (a: readonly string[], b: readonly string[]) => a.length === b.length && a.every((id, at) => id === b[at])

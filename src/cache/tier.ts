@@ -1,0 +1,45 @@
+// Which shared tier there is: this process's own memory, or Redis.
+import type { Config } from '../config/config.ts'
+import type { CacheHealth } from '../http/health.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock, Timer } from '../time.ts'
+import { createMemoryTier } from './memory-tier.ts'
+import { createMemoryStore } from './memory.ts'
+import { createRedisTier } from './redis-tier.ts'
+import type { SharedTier } from './shared-tier.ts'
+
+/** A tier with its life: opened, watched, closed. */
+export interface Tier extends SharedTier {
+  /** Begins to connect; returns at once. */
+  start(): void
+  /** Writes what can still be written, then lets go. Never throws. */
+  stop(): Promise<void>
+  health(): CacheHealth
+}
+
+export interface TierSurroundings {
+  readonly clock: Clock
+  readonly stopwatch: () => number
+  readonly timer: Timer
+  readonly random: () => number
+  readonly randomBytes: (size: number) => Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export function createTier({ config, surroundings }: { config: Config; surroundings: TierSurroundings }): Tier {
+  if (config.redis.mode !== 'memory') return createRedisTier(config, surroundings)
+  const { clock } = surroundings
+  const store = createMemoryStore({ clock, maxBytes: config.memory.maxBytes / 2 })
+  return {
+    ...createMemoryTier(store),
+    start: () => undefined,
+    stop: () => Promise.resolve(),
+    health: () => ({
+      mode: 'memory',
+      redis: { connected: false, latency: null },
+      circuit_breaker: { state: 'closed', failures: 0 },
+    }),
+  }
+}

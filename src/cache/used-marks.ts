@@ -1,0 +1,64 @@
+// Single use across replicas: who asks first, with one atomic set-if-absent. For things presented once (an ID token at the
+// callback, a flow's state), never for a session: that is presented with every request and can never be a replay.
+import { createHash } from 'node:crypto'
+import { StoreUnavailable } from '../errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock } from '../time.ts'
+import type { SharedTier } from './shared-tier.ts'
+import type { Key, Store } from './store.ts'
+
+export type UsedKind = 'flow' | 'id_token'
+
+export interface UsedMarks {
+  /**
+   * True for exactly one caller among all replicas within `ttlMs`. While the store is away: by this process's memory and the
+   * journal (`outage.replay: local`), or StoreUnavailable (`closed`).
+   */
+  first(kind: UsedKind, id: string, ttlMs: number): Promise<boolean>
+}
+
+export function createUsedMarks(deps: {
+  tier: SharedTier
+  /** This process's own memory, for the time when the tier is away. */
+  local: Store
+  whenAway: 'local' | 'closed'
+  metrics: Pick<Metrics, 'replaysRejected'>
+  logger: Logger
+  clock: Clock
+}): UsedMarks {
+  const { tier, local, metrics, logger, clock } = deps
+  const value = Buffer.from('1')
+
+  async function mark(key: Key, ttlMs: number): Promise<boolean> {
+    try {
+      // What this process let through during an outage counts until the journal has told the others.
+      if (tier.journal.size > 0 && (await local.get(key)) !== undefined) return false
+      return await tier.store.add(key, value, ttlMs)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || deps.whenAway === 'closed') throw error
+      if (!(await local.add(key, value, ttlMs))) return false
+      const expiresAt = clock() + ttlMs
+      tier.journal.add({
+        name: `used:${key.id}`,
+        revocation: false,
+        expiresAt,
+        write: async () => void (await tier.store.add(key, value, Math.max(1, Math.ceil(expiresAt - clock())))),
+      })
+      return true
+    }
+  }
+
+  return {
+    async first(kind, id, ttlMs) {
+      // Hashed: a state or a jti is a secret, and a key name is readable by whoever reads the store.
+      const hash = createHash('sha256').update(`${kind} ${id}`).digest('base64url')
+      const isFirst = await mark({ kind: 'used', id: `${kind}:${hash}` }, Math.max(1, Math.ceil(ttlMs)))
+      if (!isFirst) {
+        metrics.replaysRejected.with({ kind }).value++
+        logger.warn({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')
+      }
+      return isFirst
+    },
+  }
+}

@@ -1,0 +1,51 @@
+// What orchestrators and operators ask: /healthz in the shape that users of the seed's document know, /livez without a look
+// at anything, /readyz for reasons that another replica would not share.
+import type { Answer } from './answer.ts'
+import { json } from './answer.ts'
+
+export interface CacheHealth {
+  readonly mode: 'memory' | 'redis' | 'hybrid'
+  readonly redis: {
+    readonly connected: boolean
+    /** `"2ms"`; null when never measured, or in memory mode. */
+    readonly latency: string | null
+    /** Why it is not connected, in plain words. */
+    readonly error?: string
+    readonly reason?: string
+  }
+  readonly circuit_breaker: { readonly state: 'closed' | 'open' | 'half-open'; readonly failures: number }
+}
+
+export interface HealthSources {
+  cache(): CacheHealth
+  provider(): 'starting' | 'ready' | 'failing'
+  /** `starting` until listening and configured, `draining` from the first stop signal on. */
+  phase(): 'starting' | 'serving' | 'draining'
+}
+
+export interface Health {
+  healthz(): Answer
+  livez(): Answer
+  readyz(): Answer
+}
+
+export function createHealth(sources: HealthSources): Health {
+  return {
+    healthz() {
+      const cache = sources.cache()
+      const away = cache.mode !== 'memory' && !cache.redis.connected
+      const phase = sources.phase()
+      const status = phase === 'serving' ? (away ? 'degraded' : 'healthy') : 'unhealthy'
+      return json(status === 'unhealthy' ? 503 : 200, { status, cache, provider: sources.provider(), phase })
+    },
+
+    livez: () => json(200, { status: 'alive' }),
+
+    readyz() {
+      const phase = sources.phase()
+      const provider = sources.provider()
+      const reason = phase !== 'serving' ? phase : provider === 'starting' ? 'provider_unknown' : undefined
+      return reason === undefined ? json(200, { status: 'ready' }) : json(503, { status: 'not ready', reason })
+    },
+  }
+}

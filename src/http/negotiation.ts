@@ -1,0 +1,14 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/**
+ * Whether a person is going somewhere, so that a redirect or a page is of use (SPEC 4.2). `Sec-Fetch-Mode` is the browser's
+ * own word and wins; without it, a GET or HEAD that asks for HTML.
+ */
+export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {
+  const mode = headers['sec-fetch-mode']
+  if (mode !== undefined) return mode === 'navigate'
+  if (headers['x-requested-with'] !== undefined) return false
+  return (method === 'GET' || method === 'HEAD') && wantsHTML(headers)
+}
+
+export const wantsHTML = (headers: IncomingHttpHeaders): boolean => headers.accept?.includes('text/html') ?? false

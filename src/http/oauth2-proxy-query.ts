@@ -1,0 +1,38 @@
+// The constraints that oauth2-proxy's `/oauth2/auth` takes in its query: `allowed_groups`, `allowed_emails`,
+// `allowed_email_domains`. Comma lists, repeated or not; any of one list, all of the lists.
+import { claimText, claimValues } from '../access/claims.ts'
+import { domainMatcher, emailDomain } from '../access/requirement.ts'
+import type { Session } from '../session/session.ts'
+
+/** A further condition that one subrequest asks for. */
+export type Extra = (session: Session) => boolean
+
+/** Undefined when the query asks for nothing. `groupClaimName`: where groups are. */
+export function extraOf(query: string, groupClaimName: string): Extra | undefined {
+  if (query === '') return undefined
+  const parameters = new URLSearchParams(query)
+  const list = (name: string) =>
+    parameters.has(name)
+      ? parameters
+          .getAll(name)
+          .flatMap((value) => value.split(','))
+          .map((value) => value.trim())
+          .filter((value) => value !== '')
+      : undefined
+  const groups = list('allowed_groups')
+  const emails = list('allowed_emails')?.map((email) => email.toLowerCase())
+  const domains = list('allowed_email_domains')
+  const inDomain = domains === undefined ? undefined : domainMatcher(domains)
+  const checks: Extra[] = []
+  if (groups !== undefined) {
+    checks.push((session) => claimValues(session.claims, groupClaimName).some((group) => groups.includes(group)))
+  }
+  if (emails !== undefined) checks.push((session) => emails.includes(claimText(session.claims, 'email').toLowerCase()))
+  if (inDomain !== undefined) {
+    checks.push((session) => {
+      const domain = emailDomain(claimText(session.claims, 'email'))
+      return domain !== undefined && inDomain(domain)
+    })
+  }
+  return checks.length === 0 ? undefined : (session) => checks.every((check) => check(session))
+}
