@@ -8,13 +8,13 @@ import type { Context } from 'oidc-provider'
 import { escapeHTML, htmlPage } from './html.ts'
 import { listenOn } from './listen.ts'
 
-export interface Person {
+interface Person {
   readonly name: string
   readonly email: string
   readonly groups: readonly string[]
 }
 
-export const demoPeople: Readonly<Record<string, Person>> = {
+const demoPeople: Readonly<Record<string, Person>> = {
   alice: { name: 'Alice Ångström', email: 'alice@demo.test', groups: ['admins', 'users'] },
   bob: { name: 'Bob Baker', email: 'bob@demo.test', groups: ['users'] },
 }

@@ -20,7 +20,7 @@ export interface RunningProxy {
 }
 
 /** The file as it would be deployed, with the addresses of its header replaced. Throws if the file no longer contains one of them. */
-export async function deployedFile(path: string, replacements: Readonly<Record<string, string>>): Promise<string> {
+async function deployedFile(path: string, replacements: Readonly<Record<string, string>>): Promise<string> {
   let text = await readFile(new URL(`../${path}`, import.meta.url), 'utf8')
   for (const [literal, replacement] of Object.entries(replacements)) {
     if (!text.includes(literal)) throw new Error(`deploy/${path} no longer contains ${literal}`)
