@@ -34,9 +34,10 @@ export interface RequestDescription {
 
 const maxTargetLength = 16_384
 
-// Hot path: nearly every target is plain, and this one test says so. Its `(?!...)` keeps `.` and `..` out.
+// Hot path: nearly every target is plain, and this one test says so. Its `(?!...)` keeps `.` and `..` out. A port of four
+// digits is nobody's default, so it is plain too.
 const plainTarget = /^(?:\/(?!\.{1,2}(?:[/?]|$))[\w.~!$&'()*+,=:@-]+)*\/?(?:\?[\x21\x22\x24-\x7e]*)?$/
-const plainHost = /^(?:[a-z0-9_][a-z0-9_-]*\.)*[a-z_][a-z0-9_-]*$/
+const plainHost = /^(?:[a-z0-9_][a-z0-9_-]*\.)*[a-z_][a-z0-9_-]*(?::[1-9][0-9]{3})?$/
 const plainMethod = /^[A-Z]{1,32}$/
 
 /**
