@@ -29,9 +29,11 @@ const maxIssuedAgoMs = minutes(10)
 const lastSecond = 253_402_300_799
 
 /** Throws LoginRejected with the reason. */
-export function checkIDToken({ algorithm, claims }: Unverified, expected: Expected): IDTokenFacts {
+export function checkIDToken({ algorithm, type = 'JWT', claims }: Unverified, expected: Expected): IDTokenFacts {
   const { issuer, clockSkewMs, nonce, now } = expected
   const subject = claims['sub']
+  // RFC 8725 section 3.11: a token made for another purpose is not an ID token, whoever signed it.
+  demand(!/^(application\/)?(at|logout)\+jwt$/i.test(type), 'id_token_malformed', 'it is a token of another kind')
   demand(claims['iss'] === issuer, 'id_token_issuer', 'iss is not the configured provider')
   checkAudience(claims, expected.clientID)
   demand(

@@ -164,7 +164,7 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
   }
   const optional = (name: string): string | undefined => {
     const value = document[name]
-    return typeof value === 'string' && mayBeCalled(value, allowInsecure) ? value : undefined
+    return typeof value === 'string' && mayBeCalled(value, issuer, allowInsecure) ? value : undefined
   }
   const required = (name: string): string => {
     const value = optional(name)
@@ -187,10 +187,11 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
   }
 }
 
-function mayBeCalled(value: string, allowInsecure: boolean): boolean {
+function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return false
   if (url.protocol === 'https:') return true
   const loopback = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(\.\d+){3}$/.test(url.hostname)
-  return url.protocol === 'http:' && (loopback || allowInsecure)
+  // A provider on the network has no business on our loopback.
+  return url.protocol === 'http:' && (allowInsecure || (loopback && issuer.startsWith('http:')))
 }

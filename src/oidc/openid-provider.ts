@@ -1,8 +1,6 @@
 // The `Provider` port over a real OpenID provider: puts the parts of this room in order. Which answer means what is decided
 // in the parts (callback.ts, token-endpoint.ts, signature.ts, id-token.ts, user-info.ts); here it is decided what follows:
 // a login is refused, a session ends, or a failure of the provider's is passed over.
-import { createHash } from 'node:crypto'
-import { decodeJwt } from 'jose'
 import type { ProviderConfig } from '../config/config.ts'
 import type { RefreshReason } from '../errors.ts'
 import { LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
@@ -23,8 +21,9 @@ import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider
 import { authorizationURL, endSessionURL } from './requests.ts'
 import type { Unverified } from './signature.ts'
 import { takeApart, verifySignature } from './signature.ts'
-import type { TokenAnswer, TokenResult } from './token-endpoint.ts'
-import { createTokenEndpoint, isClientError } from './token-endpoint.ts'
+import { accessTokenIsFor, idTokenOf, singleUseKey, tokensOrRefusal } from './token-answer.ts'
+import type { TokenAnswer } from './token-endpoint.ts'
+import { createTokenEndpoint } from './token-endpoint.ts'
 import { createTransport } from './transport.ts'
 import { fetchUserInfo } from './user-info.ts'
 
@@ -118,7 +117,9 @@ export function createProvider(options: ProviderOptions): Provider {
     if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
     const token = await verifySignature(idToken, metadata, keys)
     const facts = checked(token, answer.accessToken, callback.nonce)
-    if (config.strictAudienceValidation) checkAccessTokenAudience(answer.accessToken, config.audience ?? clientID)
+    if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? clientID)) {
+      throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
+    }
     let claims = token.claims
     try {
       claims = await fromUserInfo(claims, facts.subject, answer, metadata)
@@ -237,6 +238,7 @@ export function createProvider(options: ProviderOptions): Provider {
       }
       metadataSource.start()
     },
+    // Cuts what is still under way: the last thing to do when stopping.
     stop() {
       metadataSource.stop()
       transport.close()
@@ -254,37 +256,3 @@ export function createProvider(options: ProviderOptions): Provider {
 
 const ended = (reason: RefreshReason, message: string, cause?: Error): RefreshRejected =>
   new RefreshRejected(reason, message, cause === undefined ? {} : { cause })
-
-function tokensOrRefusal(result: TokenResult): TokenAnswer {
-  if (result.kind === 'tokens') return result.answer
-  if (result.kind === 'unusable') throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
-  if (result.error === 'invalid_grant') throw new LoginRejected('code_rejected', 'the provider refuses the code')
-  throw new LoginRejected(
-    isClientError(result.error) ? 'client_rejected' : 'provider_error',
-    `the token endpoint answered ${result.error}`,
-  )
-}
-
-function idTokenOf({ idToken }: TokenAnswer): string | undefined {
-  if (idToken === undefined || typeof idToken === 'string') return idToken
-  throw new LoginRejected('id_token_malformed', 'id_token is not a string')
-}
-
-/** Opaque tokens say nothing about whom they are for, so nothing is held against them. */
-function checkAccessTokenAudience(accessToken: string, audience: string): void {
-  let aud: unknown
-  try {
-    aud = decodeJwt(accessToken).aud
-  } catch {
-    return
-  }
-  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
-  if (audiences.includes(audience)) return
-  throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
-}
-
-// Hashed in both cases: a `jti` may be of any length and hold any character, and becomes part of a key's name.
-function singleUseKey(idToken: string, { jti, iss }: JSONObject): string {
-  const single = typeof jti === 'string' && jti !== '' ? `${String(iss)} ${jti}` : idToken
-  return createHash('sha256').update(single).digest('base64url')
-}

@@ -6,11 +6,19 @@ import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest } from './provider.ts'
 
 // What `extraAuthParams` cannot set: ours, and those that would make the answer one that we cannot read.
-const managed = new Set(
-  'response_type response_mode client_id redirect_uri scope state nonce request request_uri code_challenge code_challenge_method'.split(
-    ' ',
-  ),
-)
+const managed = new Set([
+  'response_type',
+  'response_mode',
+  'client_id',
+  'redirect_uri',
+  'scope',
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'request',
+  'request_uri',
+])
 
 export async function authorizationURL(
   metadata: Metadata,

@@ -9,6 +9,8 @@ import type { Metadata } from './metadata.ts'
 /** A JWT taken apart, of which nothing has been verified. */
 export interface Unverified {
   readonly algorithm: string
+  /** `typ` of the header. */
+  readonly type: string | undefined
   readonly claims: JSONObject
 }
 
@@ -28,13 +30,9 @@ export function takeApart(token: string, algorithms: readonly string[]): Unverif
   // RFC 7515 section 4.1.11: extensions that we do not understand must not be passed over, and we understand none.
   if (crit !== undefined || b64 !== undefined) throw malformed('its header asks for an extension')
   if (kid !== undefined && typeof kid !== 'string') throw malformed('its kid is not a string')
-  // RFC 8725 section 3.11: a token made for another purpose is not an ID token, whoever signed it.
-  if (typeof header.typ === 'string' && /^(application\/)?(at|logout)\+jwt$/i.test(header.typ)) {
-    throw malformed('it is a token of another kind')
-  }
   const claims = readJSON(Buffer.from(parts[1] ?? '', 'base64url'))
   if (claims === undefined) throw malformed('its payload is not a JSON object')
-  return { algorithm: alg, claims }
+  return { algorithm: alg, type: typeof header.typ === 'string' ? header.typ : undefined, claims }
 }
 
 /**

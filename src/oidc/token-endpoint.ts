@@ -127,8 +127,9 @@ function sorted(answer: ProviderAnswer): TokenResult {
   }
 }
 
+// RFC 6749 appendix A.12: printable ASCII. Anything else could not be sent in a header.
 const isToken = (value: unknown): value is string =>
-  typeof value === 'string' && value !== '' && value.length <= maxTokenLength
+  typeof value === 'string' && value.length <= maxTokenLength && /^[\x20-\x7e]+$/.test(value)
 
 /** Some send a string. Zero and nonsense count as absent: a token that has ended before it came is of no use to anybody. */
 function lifetimeMs(body: JSONObject): number | undefined {

@@ -60,7 +60,7 @@ export function createTransport(options: TransportOptions): Transport {
     'http:': { reused: new http.Agent(reused), fresh: new http.Agent() },
   }
 
-  function exchange({ url, headers, form, maxBytes, operation }: ProviderRequest): Promise<ProviderAnswer> {
+  async function exchange({ url, headers, form, maxBytes, operation }: ProviderRequest): Promise<ProviderAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<ProviderAnswer>()
     const { request: open } = url.protocol === 'https:' ? https : http
     const pool = agents[url.protocol === 'https:' ? 'https:' : 'http:']
@@ -119,7 +119,9 @@ export function createTransport(options: TransportOptions): Transport {
         return answer
       } catch (error) {
         if (error instanceof TimedOut) outcome = 'timeout'
-        throw error
+        if (error instanceof ProviderUnavailable) throw error
+        // Node refuses to send it; without the cause, which may quote what it refuses.
+        throw new ProviderUnavailable(`${request.operation}: the request cannot be sent`)
       } finally {
         durations.with({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
       }

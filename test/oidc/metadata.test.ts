@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { hours, minutes, seconds } from '../../src/time.ts'
+import { parseMetadata } from '../../src/oidc/metadata.ts'
 import type { Fault } from '../fixtures/provider.ts'
 import { aWorld, flow, outcomeOf, settled } from './setup.ts'
 
@@ -58,6 +59,14 @@ describe('a discovery document', () => {
       `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
     assert.equal(await outcomeOf(login()), 'id_token_algorithm')
   })
+})
+
+test('a provider on the network cannot send us to our own loopback', () => {
+  const issuer = 'https://op.example'
+  const endpoints = { authorization_endpoint: `${issuer}/a`, token_endpoint: `${issuer}/t`, jwks_uri: `${issuer}/k` }
+  assert.ok(parseMetadata({ issuer, ...endpoints }, issuer, false))
+  const document = { issuer, ...endpoints, jwks_uri: 'http://127.0.0.1:6379/' }
+  assert.throws(() => parseMetadata(document, issuer, false), /jwks_uri/)
 })
 
 describe('discovery', () => {

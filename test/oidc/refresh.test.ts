@@ -9,7 +9,7 @@ import { aWorld, outcomeOf, startOfTest } from './setup.ts'
 
 interface Session extends World {
   tokens: Tokens
-  refresh(tokens?: Tokens): Promise<RefreshGrant>
+  refresh: (tokens?: Tokens) => Promise<RefreshGrant>
 }
 
 async function aSession(t: TestContext, options: WorldOptions = {}): Promise<Session> {

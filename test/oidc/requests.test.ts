@@ -77,7 +77,7 @@ describe('the authorization request', () => {
     const issuer = 'https://accounts.google.com'
     // A cached document stands for Google: nothing is fetched while it is fresh.
     const [kept] = cache.metadata.entries.values()
-    const document = (kept ?? '').replaceAll(`"issuer":"${op.issuer}"`, `"issuer":"${issuer}"`)
+    const document = (kept ?? '').replaceAll(op.issuer, issuer)
     const config = configFor(op, { providerURL: issuer, scopes: ['openid', 'offline_access'] })
     const google = another({
       config,

@@ -97,11 +97,11 @@ export interface World {
   /** `operation outcome` of every request, in order. */
   requests: string[]
   /** A login as a browser makes it. `query` replaces the callback's. */
-  login(options?: { claims?: Claims; query?: string }): Promise<Grant>
+  login: (options?: { claims?: Claims; query?: string }) => Promise<Grant>
   /** The callback's query of a good login. */
-  query(claims?: Claims): string
+  query: (claims?: Claims) => string
   /** Another replica or a later start: same cache, time and log. */
-  another(options?: Partial<ProviderOptions>): Provider
+  another: (options?: Partial<ProviderOptions>) => Provider
 }
 
 export interface WorldOptions {

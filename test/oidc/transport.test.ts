@@ -23,14 +23,9 @@ describe('a provider with a certificate of its own', { skip: !hasOpenssl && 'nee
   before(async () => {
     const directory = mkdtempSync(join(tmpdir(), 'foregate-'))
     const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-        ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', keyFile, '-out', certFile],
-      ],
-      { stdio: 'ignore' },
-    )
+    const request = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=localhost'
+    const names = ['-addext', 'subjectAltName=DNS:localhost', '-keyout', keyFile, '-out', certFile]
+    execFileSync('openssl', [...request.split(' '), ...names], { stdio: 'ignore' })
     cert = readFileSync(certFile, 'utf8')
     op = await startProvider({ clock: () => startOfTest, tls: { key: readFileSync(keyFile, 'utf8'), cert } })
     rmSync(directory, { recursive: true })
