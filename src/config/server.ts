@@ -49,10 +49,12 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
     if (path === '/' || isTaken || isInside) {
       refuse([name], 'is taken by another route of this service; use a path of its own, such as /oauth2/callback')
     }
-    // The pass and flow cookies must reach both, and a cookie is only sent below its path.
-    if (settings.cookiePath !== '/' && !covers(settings.cookiePath, path)) {
-      refuse([['cookiePath'], [name]], `does not cover ${name}, so our cookie would never reach it; use /`)
-    }
+  }
+  // A cookie is only sent below its path, and both must see it.
+  const outside = given.find(([, path]) => !covers(settings.cookiePath, path))
+  if (outside !== undefined) {
+    const [name] = outside
+    refuse([['cookiePath'], [name]], `does not cover ${name}, so our cookies would never reach it; use /`)
   }
   if (callbackURL === logoutURL) refuse([['logoutURL'], ['callbackURL']], 'is the same as callbackURL; use two paths')
   const isPath = /^\/(?![/\\])[^\\\s]*$/.test(postLogoutRedirectURI)

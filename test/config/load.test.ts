@@ -1,0 +1,477 @@
+import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import test from 'node:test'
+import * as fc from 'fast-check'
+import { loadConfig } from '../../src/config/load.ts'
+import { ConfigInvalid } from '../../src/errors.ts'
+import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
+
+const refusals: [text: string, problem: RegExp][] = [
+  // names and shapes
+  ['clientId: a', /^c\.yaml:1: clientId: is no known option; did you mean clientID\?/],
+  ['\nkeyPrefix: a', /^c\.yaml:2: keyPrefix: is no known option; did you mean redis\.keyPrefix\?/],
+  ['banana: a', /^c\.yaml:1: banana: is no known option; see config\.example\.yaml/],
+  [
+    'rules:\n  - path: /a\n    polcy: deny',
+    /^c\.yaml:3: rules\[0\]\.polcy: is no known option; did you mean rules\[0\]\.policy\?/,
+  ],
+  ['redis:\n  db: 1\n  db: 2', /^c\.yaml:3: db: is given twice on the same level/],
+  ['redis: [', /^c\.yaml:1: is not valid YAML/],
+  ['a: b: c', /^c\.yaml:1: is not valid YAML/],
+  ['- a', /^c\.yaml:1: must be a YAML mapping of options/],
+  ['just text', /^c\.yaml:1: must be a YAML mapping of options/],
+  ['a: &a [*a]', /^c\.yaml:1: is nested more than/],
+  ['clientID: 1234', /^c\.yaml:1: clientID: must be text, but YAML reads it as a number; put it in quotes/],
+  ['enablePKCE: perhaps', /enablePKCE: must be true or false/],
+  ['providerTimeout: fast', /providerTimeout: must be a duration; write seconds \(30\) or 250ms/],
+  ['sessionMaxAge: 401d', /sessionMaxAge: must be a duration from 1s to 400d/],
+  ['trustedProxies: { a: b }', /trustedProxies: must be a list/],
+  ['extraAuthParams: [a]', /extraAuthParams: must be a mapping/],
+  ['logLevel: verbose', /logLevel: must be one of debug, info, warn, error/],
+  // server
+  ['listen: nowhere', /listen: must be an address to listen on/],
+  ['metrics: { listen: ":4180" }', /metrics\.listen: has the port of `listen`/],
+  [
+    'trustedProxies:\n  - 10.0.0.1\n  - 0.0.0.0/0',
+    /^c\.yaml:3: trustedProxies\[1\]: is so wide that strangers are in it/,
+  ],
+  ['trustedProxies: ["::/0"]', /trustedProxies\[0\]: is so wide/],
+  ['publicURL: https://a.example.com/x', /publicURL: must be an origin without a path/],
+  ['publicURL: http://a.example.com', /publicURL: is http while forceHTTPS is true/],
+  ['publicURL: https://a.example.com\ncookieDomain: example.org', /publicURL: is not under cookieDomain/],
+  ['secretsDir: secrets', /secretsDir: must be an absolute path/],
+  // provider
+  ['providerURL: http://id.example.com', /providerURL: must be https/],
+  ['providerURL: id.example.com', /providerURL: must be an absolute URL/],
+  ['providerURL: https://id.example.com?x=1', /providerURL: must not have a query/],
+  ['revocationURL: http://id.example.com/r', /revocationURL: must be https/],
+  ['scopes: [profile]\noverrideScopes: true', /scopes: lacks openid/],
+  ['scopes: ["a\\"b"]', /scopes: has a scope with characters/],
+  ['extraAuthParams: { state: x }', /extraAuthParams\.state: is set by the login itself/],
+  ['caCertPath: /none', /caCertPath: its file cannot be read/],
+  [
+    'caCertPEM: "-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----"',
+    /caCertPEM: holds no readable certificate/,
+  ],
+  ['clientAuthMethod: private_key_jwt', /clientAssertionPrivateKey: is missing/],
+  [
+    'clientAuthMethod: private_key_jwt\nclientAssertionPrivateKey: nonsense',
+    /clientAssertionPrivateKey: holds no readable private key/,
+  ],
+  // paths
+  ['callbackURL: oauth2/callback', /callbackURL: must be a path that starts with \//],
+  ['callbackURL: https://a.example.com/cb', /callbackURL: must be a path that starts with \//],
+  ['callbackURL: /', /callbackURL: is taken by another route/],
+  ['callbackURL: /oauth2/start', /callbackURL: is taken by another route/],
+  ['logoutURL: /auth/logout', /logoutURL: is taken by another route/],
+  ['logoutURL: /oauth2/callback', /logoutURL: is the same as callbackURL/],
+  ['postLogoutRedirectURI: //evil.example', /postLogoutRedirectURI: must be a path that starts with one \//],
+  ['postLogoutRedirectURI: javascript:x', /postLogoutRedirectURI: must be a path/],
+  // cookies
+  ['cookieDomain: https://example.com', /cookieDomain: must be a bare domain/],
+  ['cookieDomain: com', /cookieDomain: is a top-level domain/],
+  ['cookieSameSite: none\nforceHTTPS: false', /cookieSameSite: none needs forceHTTPS/],
+  ['cookieName: "a b"', /cookieName: has characters that a cookie name must not have/],
+  ['cookieName: __Host-a\ncookieDomain: example.com', /cookieName: begins with __Host-/],
+  ['cookiePrefix: __Secure-a\nforceHTTPS: false', /cookiePrefix: begins with __Secure-/],
+  ['cookieName: foregate_pass', /cookieName: is the name of another cookie of ours/],
+  ['cookiePath: /app', /cookiePath: does not cover callbackURL/],
+  // access
+  ['excludedURLs: [/oauth2]', /excludedURLs\[0\]: would make our own path \/oauth2\/auth public/],
+  ['excludedURLs: [/public, /]', /excludedURLs\[1\]: would make our own path/],
+  ['excludedURLs: ["/*/callback"]', /excludedURLs\[0\]: would make our own path \/oauth2\/callback public/],
+  ['excludedURLs: [public]', /excludedURLs\[0\]: must be a path that starts with \//],
+  ['excludedURLs: ["/a*"]', /excludedURLs\[0\]: has a \* within a segment/],
+  ['allowedUserDomains: ["*"]', /allowedUserDomains\[0\]: must be the domain of an e-mail address/],
+  ['rules: { path: /a }', /rules: must be a list/],
+  ['rules: [{ policy: allow }]', /rules\[0\]\.policy: must be one of public, login, deny/],
+  ['rules: [{ host: "https://a" }]', /rules\[0\]\.host: must be a host/],
+  [
+    'rules: [{ path: /a, policy: public, require: { users: [a] } }]',
+    /rules\[0\]\.require: means nothing with policy: public/,
+  ],
+  ['rules: [{ path: /a, require: {} }]', /rules\[0\]\.require: is empty/],
+  ['rules: [{ path: /a, require: { groups: [] } }]', /rules\[0\]\.require\.groups: is an empty list/],
+  ['rules: [{ path: /a, require: { domains: [] } }]', /rules\[0\]\.require\.domains: is an empty list/],
+  ['rules: [{ path: /a, methods: ["G T"] }]', /rules\[0\]\.methods: must be a list of HTTP methods/],
+  ['headers: [{ name: "X Y", value: a }]', /headers\[0\]\.name: has characters/],
+  [
+    'headers: [{ name: Set-Cookie, value: a }]',
+    /headers\[0\]\.name: is a header of the connection or the answer itself/,
+  ],
+  ['headers: [{ name: x_forwarded_for, value: a }]', /headers\[0\]\.name: is a header of the connection/],
+  ['headers: [{ name: X-A, value: a }, { name: x_a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
+  ['headers: [{ name: X-A }]', /headers\[0\]: has no template/],
+  ['headers: [{ name: X-A, value: a, template: b }]', /headers\[0\]: has both template and value/],
+  ['headers: [{ name: X-A, value: "a\\nSet-Cookie: b" }]', /headers\[0\]: has a line break/],
+  ['headers: [{ value: a }]', /headers\[0\]\.name: is missing/],
+  ['rateLimit: 0', /rateLimit\.loginsPerMinute: must be a whole number/],
+  // service
+  ['forwardAuth: { contract: envoy, allowStatus: 202 }', /forwardAuth\.allowStatus: must be 200: Envoy/],
+  ['upstreams: [{ path: / }]', /upstreams\[0\]\.url: is missing/],
+  ['upstreams: [{ url: "http://a" }, { url: "http://b" }]', /upstreams\[1\]: has the host and path of an earlier one/],
+  ['upstreams: [{ path: /oauth2/x, url: "http://a" }]', /upstreams\[0\]\.path: lies where only this service answers/],
+  [
+    'upstreams: [{ url: "http://a", rules: [{ pth: /a }] }]',
+    /upstreams\[0\]\.rules\[0\]\.pth: is no known option; did you mean upstreams\[0\]\.rules\[0\]\.path\?/,
+  ],
+  ['pages: { accentColor: "red;}" }', /pages\.accentColor: must be a colour/],
+  ['pages: { logo: "http://a/b.png" }', /pages\.logo: must be a data:image/],
+]
+for (const [text, problem] of refusals) {
+  test(`refused, once and by line and path: ${JSON.stringify(text)}`, () => {
+    const problems = problemsOf({ text })
+    assert.equal(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0] ?? '', problem)
+    assert.match(problems[0] ?? '', /^c\.yaml:\d+: /)
+  })
+}
+
+const notYet = [
+  'workers: 2',
+  'dynamicClientRegistration: { enabled: true }',
+  'bearer: { enabled: true }',
+  'enableBearerAuth: true',
+  'allowOpaqueTokens: true',
+  'requireTokenIntrospection: true',
+  'introspectionURL: https://id.example.com/i',
+  'enableBackchannelLogout: true',
+  'enableFrontchannelLogout: true',
+  'backchannelLogoutURL: /b',
+  'frontchannelLogoutURL: /f',
+  'rules: [{ path: /a, require: { acr: [gold] } }]',
+  'rules: [{ path: /a, require: { maxAge: 5m } }]',
+]
+for (const text of notYet) {
+  test(`not built yet, so refused instead of ignored: ${text}`, () => {
+    const problems = problemsOf({ text })
+    assert.equal(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0] ?? '', /^c\.yaml:1: \S+: is not available yet/)
+  })
+}
+
+test('what is not built yet may be written down as off', () => {
+  const text =
+    'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nenableBackchannelLogout: false\nrequireTokenIntrospection: false'
+  assert.deepEqual(problemsOf({ text }), [])
+})
+
+test('all problems come at once, in the order of the lines, of single options and of options together', () => {
+  const problems = problemsOf({
+    text: 'logLevel: loud\nredis:\n  enabled: true\n  db: 77\nexcludedURLs: [/]\nbanana: 1\nworkers: 3\nsessionEncryptionKey: short',
+  })
+  assert.deepEqual(
+    problems.map((line) => line.split(': ').slice(0, 2).join(' ')),
+    [
+      'c.yaml:1 logLevel',
+      'c.yaml:2 redis.address',
+      'c.yaml:4 redis.db',
+      'c.yaml:5 excludedURLs[0]',
+      'c.yaml:6 banana',
+      'c.yaml:7 workers',
+      'c.yaml:8 sessionEncryptionKey',
+    ],
+  )
+})
+
+test('a misspelt option is not reported as missing, too', () => {
+  const problems = problemsOf({ text: 'clientId: a', env: { CLIENT_ID: '' } })
+  assert.equal(problems.length, 1, problems.join('\n'))
+})
+
+const readNothing = (): string => {
+  throw Object.assign(new Error('no'), { code: 'ENOENT' })
+}
+
+test('a configuration file that is not there is a problem of its own', () => {
+  assert.throws(
+    () => loadConfig({ file: 'missing.yaml', env: {}, readFile: readNothing }),
+    (error) => error instanceof ConfigInvalid && error.message.startsWith('missing.yaml: cannot be read (ENOENT)'),
+  )
+})
+
+test('no problem and no warning shows a value, wherever a secret was put', () => {
+  const value = 'S3CRET-nobody-may-see'
+  const options = [
+    'clientSecret',
+    'logLevel',
+    'listen',
+    'providerURL',
+    'sessionEncryptionKey',
+    'cookieDomain',
+    'callbackURL',
+    'workers',
+    'enablePKCE',
+    'providerTimeout',
+    'trustedProxies',
+    'rules',
+    'redis',
+    'headers',
+    'caCertPEM',
+    'postLogoutRedirectURI',
+    'excludedURLs',
+    'scopes',
+  ]
+  const nested = ['url', 'password', 'address', 'db', 'cacheMode', 'caFile', 'sentinel', 'enableTLS']
+  const texts = [
+    ...options.map((name) => `${name}: "${value}"`),
+    ...options.map((name) => `${name}: ["${value}"]`),
+    ...nested.map((name) => `redis: { enabled: true, ${name}: "${value}" }`),
+    `redis: { url: "redis://:${value}@h:1", password: other }`,
+    `clientSecret: ${value}: ${value}`,
+    `clientSecret: [${value}`,
+    `clientSecret: "${value}`,
+    `clientSecret: *${value}`,
+    `clientSecret: "\${${value}"`,
+    value,
+    `- ${value}`,
+  ]
+  let refused = 0
+  for (const text of texts) {
+    const problems = problemsOf({ text })
+    refused += problems.length
+    assert.ok(!problems.join('\n').includes(value), `${text}\n${problems.join('\n')}`)
+  }
+  assert.ok(refused > 30)
+  assert.ok(!load({ text: 'insecureSkipVerify: true\nclientAuthMethod: none' }).warnings.join('\n').includes(SECRET))
+})
+
+test('the result is frozen all the way down', () => {
+  const { config } = load({
+    text: 'redis: { enabled: true, address: "r:1" }\nrules: [{ path: /a, require: { claims: { a.b: x } } }]\nupstreams: [{ url: "http://a" }]',
+  })
+  const visit = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
+    assert.ok(Object.isFrozen(value), path)
+    for (const [name, member] of Object.entries(value)) visit(member, `${path}.${name}`)
+  }
+  visit(config, 'config')
+  assert.throws(() => Object.assign(config.redis, { db: 9 }), TypeError)
+})
+
+test('a middleware block of the Traefik plugin can be pasted in; what does nothing here says so', () => {
+  const { config, warnings } = load({
+    text: `
+providerURL: https://accounts.google.com
+callbackURL: /oauth2/callback
+rateLimit: 100
+cookiePrefix: _oidc_
+stripAuthCookies: true
+securityHeaders: { enabled: true, profile: strict, customHeaders: { X-A: b } }
+allowPrivateIPAddresses: true
+minimalHeaders: true
+headers:
+  - name: X-User-Email
+    value: "{{.Claims.email}}"
+`,
+  })
+  assert.equal(config.access.loginsPerMinute, 100)
+  assert.deepEqual(config.access.headers, [{ name: 'X-User-Email', template: '{{.Claims.email}}' }])
+  assert.deepEqual(
+    warnings.map((line) => line.split(': ').slice(0, 3).join(': ')),
+    [
+      'c.yaml:6: stripAuthCookies: does nothing here',
+      'c.yaml:7: securityHeaders: does nothing here',
+      'c.yaml:8: allowPrivateIPAddresses: does nothing here',
+      'c.yaml:9: minimalHeaders: does nothing here',
+    ],
+  )
+})
+
+const cookieNames: [text: string, session: string, flow: string, pass: string][] = [
+  ['', '__Host-foregate_session', '__Host-foregate_flow_', '__Host-foregate_pass'],
+  ['cookieName: sid', '__Host-sid', '__Host-foregate_flow_', '__Host-foregate_pass'],
+  ['cookieName: __Secure-sid', '__Secure-sid', '__Host-foregate_flow_', '__Host-foregate_pass'],
+  ['cookieDomain: .example.com', '__Secure-foregate_session', '__Secure-foregate_flow_', '__Secure-foregate_pass'],
+  ['cookiePath: /oauth2', '__Secure-foregate_session', '__Secure-foregate_flow_', '__Secure-foregate_pass'],
+  ['forceHTTPS: false', 'foregate_session', 'foregate_flow_', 'foregate_pass'],
+  ['cookiePrefix: x-', '__Host-x-session', '__Host-x-flow_', '__Host-x-pass'],
+]
+for (const [text, session, flow, pass] of cookieNames) {
+  test(`cookies are named ${session}, … with ${text || 'the defaults'}`, () => {
+    const { cookies } = load({ text }).config
+    assert.deepEqual([cookies.sessionName, cookies.flowPrefix, cookies.passName], [session, flow, pass])
+  })
+}
+
+test('a provider on plain http is fine on loopback, and elsewhere only on request, with a warning', () => {
+  for (const host of ['127.0.0.1:9000', 'localhost', '[::1]:1', 'id.localhost']) {
+    assert.deepEqual(load({ text: `providerURL: http://${host}` }).warnings, [])
+  }
+  const { warnings } = load({ text: 'providerURL: http://id.internal\nallowInsecureProvider: true' })
+  assert.match(warnings[0] ?? '', /^c\.yaml:1: providerURL: is plain http/)
+})
+
+test('the issuer is kept exactly as written', () => {
+  assert.equal(
+    load({ text: 'providerURL: https://ID.example.com/realms/a/' }).config.provider.providerURL,
+    'https://ID.example.com/realms/a/',
+  )
+})
+
+test('scopes are added to the defaults, unless they override them', () => {
+  assert.deepEqual(load({ text: 'scopes: [groups, email]' }).config.provider.scopes, [
+    'openid',
+    'profile',
+    'email',
+    'groups',
+  ])
+  assert.deepEqual(load({ text: 'scopes: [openid, groups]\noverrideScopes: true' }).config.provider.scopes, [
+    'openid',
+    'groups',
+  ])
+})
+
+test('a public client and private_key_jwt need no client secret', () => {
+  const env = { CLIENT_SECRET: '' }
+  assert.equal(load({ text: 'clientAuthMethod: none', env }).config.provider.clientSecret, undefined)
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const files = { '/k.pem': privateKey.export({ type: 'sec1', format: 'pem' }).toString() }
+  const text = 'clientAuthMethod: private_key_jwt\nclientAssertionPrivateKeyPath: /k.pem\nclientAssertionAlg: ES256'
+  const assertion = load({ text, env, files }).config.provider.clientAssertion
+  assert.match(assertion?.privateKeyPEM ?? '', /^-----BEGIN PRIVATE KEY-----/)
+  assert.match(
+    problemsOf({ text: text.replace('ES256', 'RS256'), env, files })[0] ?? '',
+    /does not fit clientAssertionAlg, which needs an RSA key/,
+  )
+})
+
+test('a private key of several lines may stand in one variable, with \\n written out', () => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString().trim()
+  const env = {
+    CLIENT_SECRET: '',
+    CLIENT_AUTH_METHOD: 'private_key_jwt',
+    CLIENT_ASSERTION_ALG: 'EdDSA',
+    CLIENT_ASSERTION_PRIVATE_KEY: pem.replaceAll('\n', String.raw`\n`),
+  }
+  assert.equal(load({ env }).config.provider.clientAssertion?.privateKeyPEM.trim(), pem)
+})
+
+test('durations become milliseconds and sizes bytes', () => {
+  const { config } = load({
+    text: 'sessionMaxAge: 3600\nsessionIdleTimeout: 30m\nclockSkew: 0\noutage: { storeDeadline: 100ms, maxStale: 1m }\nmemory: { maxMB: 2 }',
+  })
+  assert.deepEqual(
+    [
+      config.session.maxAgeMs,
+      config.session.idleTimeoutMs,
+      config.provider.clockSkewMs,
+      config.outage.storeDeadlineMs,
+      config.outage.maxStaleMs,
+      config.memory.maxBytes,
+    ],
+    [3_600_000, 1_800_000, 0, 100, 60_000, 2_097_152],
+  )
+  assert.equal(load({ text: 'sessionIdleTimeout: off' }).config.session.idleTimeoutMs, undefined)
+})
+
+test('a rate limit that is off lets any number of logins through', () => {
+  assert.equal(load({ text: 'rateLimit: { enabled: false }' }).config.access.loginsPerMinute, Infinity)
+  assert.equal(load({}).config.access.loginsPerMinute, 300)
+})
+
+test('a rule is read whole', () => {
+  const text =
+    'rules: [{ host: Admin.Example.com, path: /x/**, methods: get, require: { users: a@b.c, domains: ["@B.c"], claims: { a.b: [1, true], c: x } } }]'
+  assert.deepEqual(load({ text }).config.access.rules, [
+    {
+      host: 'admin.example.com',
+      path: '/x/**',
+      methods: ['GET'],
+      policy: 'login',
+      require: {
+        users: ['a@b.c'],
+        domains: ['b.c'],
+        groups: undefined,
+        roles: undefined,
+        claims: { 'a.b': ['1', 'true'], c: ['x'] },
+      },
+    },
+  ])
+})
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.json(),
+  fc
+    .array(
+      fc.tuple(
+        fc.constantFrom(
+          'redis',
+          'rules',
+          '- ',
+          '  ',
+          'listen',
+          '&a',
+          '*a',
+          '<<',
+          '__proto__',
+          'rateLimit',
+          'headers',
+          '? ',
+          '!!set',
+          '---',
+          '${A',
+          '{',
+          '[',
+          '|',
+          '#',
+          '"',
+        ),
+        fc.constantFrom(': ', '\n', ' ', '', ': [', ': {', ', '),
+        fc.constantFrom('1', 'true', '*a', '&a', '${X:-y}', '${', '~', '.nan', '', '\t', '[[', '}', '{a: 1}'),
+        fc.constantFrom('\n', '\n  ', ' ', ''),
+      ),
+    )
+    .map((parts) => parts.flat().join('')),
+)
+
+test('whatever the file holds, loading it gives a configuration or ConfigInvalid, nothing else', () => {
+  fc.assert(
+    fc.property(anyText, (text) => void problemsOf({ text })),
+    { numRuns: 200 },
+  )
+})
+
+const names = [
+  'providerURL',
+  'listen',
+  'redis',
+  'rules',
+  'headers',
+  'upstreams',
+  'rateLimit',
+  'sessionEncryptionKey',
+  'extraAuthParams',
+  'trustedProxies',
+  'scopes',
+  'bearer',
+  'pages',
+  'outage',
+  '__proto__',
+  'constructor',
+]
+test('whatever shape an option has, loading it gives a configuration or ConfigInvalid, nothing else', () => {
+  const tree = fc.dictionary(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 4 }))
+  fc.assert(
+    fc.property(tree, (value) => void problemsOf({ text: JSON.stringify(value) })),
+    { numRuns: 200 },
+  )
+})
+
+test('deep nesting and exploding aliases are a problem, not a crash', () => {
+  assert.equal(problemsOf({ text: '['.repeat(20_000) }).length, 1)
+  assert.match(problemsOf({ text: `a: ${'['.repeat(30)}${']'.repeat(30)}` })[0] ?? '', /nested more than 20 deep/)
+  const bomb = [
+    'a0: &a0 [x]',
+    ...Array.from({ length: 12 }, (_, n) => `a${n + 1}: &a${n + 1} [${Array(9).fill(`*a${n}`).join(', ')}]`),
+  ]
+  assert.match(problemsOf({ text: bomb.join('\n') })[0] ?? '', /too large/)
+})
+
+test('an alias repeats what its anchor said', () => {
+  const { config } = load({ text: 'allowedUsers: &people [a@b.c]\nrules: [{ path: /x, require: { users: *people } }]' })
+  assert.deepEqual(config.access.rules[0]?.require?.users, ['a@b.c'])
+  assert.equal(KEY.length, 32)
+})
