@@ -216,10 +216,10 @@ export function createApp(config: Config, surroundings: Surroundings): App {
   let stopping: Promise<void> | undefined
   return {
     async start() {
-      tier.start()
-      provider.start()
-      if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen(metricsListen)
-      await server.listen(listen)
+      // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
+      void tier.start().then(() => provider.start())
+      if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
+      await server.listen({ ...listen })
       phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.
       const { port } = server.server.address() as AddressInfo

@@ -218,7 +218,15 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     onChange: (handler) => void changeHandlers.push(handler),
     onFlush: (handler) => void flushHandlers.push(handler),
     onRestart: (handler) => void restartHandlers.push(handler),
-    start: () => undefined,
+
+    start: () =>
+      new Promise((resolve) => {
+        const callOff = timer(resolve, outage.storeDeadlineMs)
+        void link.firstContact.then(() => {
+          callOff()
+          resolve()
+        })
+      }),
 
     async stop() {
       if (journal.size > 0) {

@@ -11,8 +11,8 @@ import type { SharedTier } from './shared-tier.ts'
 
 /** A tier with its life: opened, watched, closed. */
 export interface Tier extends SharedTier {
-  /** Begins to connect; returns at once. */
-  start(): void
+  /** Resolves once the store was reached for the first time, or at the latest after `outage.storeDeadline`. Never rejects. */
+  start(): Promise<void>
   /** Writes what can still be written, then lets go. Never throws. */
   stop(): Promise<void>
   health(): CacheHealth
@@ -34,7 +34,7 @@ export function createTier({ config, surroundings }: { config: Config; surroundi
   const store = createMemoryStore({ clock, maxBytes: config.memory.maxBytes / 2 })
   return {
     ...createMemoryTier(store),
-    start: () => undefined,
+    start: () => Promise.resolve(),
     stop: () => Promise.resolve(),
     health: () => ({
       mode: 'memory',

@@ -226,7 +226,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     return referer === undefined || isOwn(referer)
   }
 
-  const absolute = (visit: Visit, uri: string) => (uri.startsWith('/') ? addresses.origin(visit) + uri : uri)
+  function absolute(visit: Visit, uri: string): string {
+    return uri.startsWith('/') ? addresses.origin(visit) + uri : uri
+  }
 
   function signedOut(visit: Visit): Answer {
     return page(
