@@ -82,6 +82,9 @@ export const hostPattern: Reader<string> = (value) => {
   return wild === '.' ? `*${lower}` : lower
 }
 
+/** The host of a rule or an upstream: a pattern, or `*` for any. */
+export const ruleHost: Reader<string> = (value) => (value === '*' ? value : hostPattern(value))
+
 /** The domain of somebody's e-mail address; `@` in front is allowed. */
 export const mailDomain: Reader<string> = (value) => {
   const written = text(value)

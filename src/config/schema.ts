@@ -3,7 +3,16 @@
 // slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts.
 import { z } from 'zod'
 import { ignoredOptions } from './ignored.ts'
-import { cookieDomain, hostPattern, listenAddress, mailDomain, origin, proxyRange, webURL } from './network.ts'
+import {
+  cookieDomain,
+  hostPattern,
+  listenAddress,
+  mailDomain,
+  origin,
+  proxyRange,
+  ruleHost,
+  webURL,
+} from './network.ts'
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
@@ -102,7 +111,7 @@ const rules = () =>
   structured(
     z.array(
       z.strictObject({
-        host: leaf(hostPattern).optional(),
+        host: leaf(ruleHost).optional(),
         path: leaf(pathPattern).optional(),
         methods: someTexts().optional(),
         policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
@@ -173,7 +182,7 @@ const serviceOptions = {
     structured(
       z.array(
         z.strictObject({
-          host: leaf(hostPattern).optional(),
+          host: leaf(ruleHost).optional(),
           path: leaf(plainPath).prefault('/'),
           url: leaf(webURL),
           caFile: leaf(text).optional(),

@@ -15,19 +15,27 @@ export const plainPath: Reader<string> = (value) => {
   return written.length > 1 ? written.replace(/\/$/, '') : written
 }
 
-/** A prefix that ends at a segment boundary; `*` is one segment, `**` any number. */
+/**
+ * A prefix that ends at a segment boundary; `*` is one segment, `**` any number. May be written decoded (`/café`) or encoded;
+ * access/ refuses what no unambiguous request could match.
+ */
 export const pathPattern: Reader<string> = (value) => {
-  const path = plainPath(value)
-  if (path instanceof Wrong) return path
-  const isWhole = path.split('/').every((segment) => !segment.includes('*') || segment === '*' || segment === '**')
-  return isWhole
-    ? path
-    : new Wrong('has a * within a segment; * stands for one whole segment, ** for any number of them')
+  const written = text(value)
+  if (written instanceof Wrong || !written.startsWith('/'))
+    return new Wrong('must be a path that starts with /, such as /public')
+  if (/[\\?#;]|\/\/|\/\.{1,2}(?:\/|$)/.test(written)) {
+    return new Wrong('must be a path alone: no query, no ;, \\, empty or dot segments')
+  }
+  const isWhole = written.split('/').every((segment) => !segment.includes('*') || segment === '*' || segment === '**')
+  if (!isWhole) return new Wrong('has a * within a segment; * stands for one whole segment, ** for any number of them')
+  return written.length > 1 ? written.replace(/\/$/, '') : written
 }
 
 /** Whether a `pathPattern` covers `path`. For the few paths checked at the start; requests are matched in access/. */
 export function covers(pattern: string, path: string): boolean {
-  const wanted = pattern.split('/').filter((segment) => segment !== '')
+  const wanted = decoded(pattern)
+    .split('/')
+    .filter((segment) => segment !== '')
   const present = path.split('/').filter((segment) => segment !== '')
   const matches = (at: number, from: number): boolean => {
     const segment = wanted[at]
@@ -39,6 +47,15 @@ export function covers(pattern: string, path: string): boolean {
     return from < present.length && (segment === '*' || segment === present[from]) && matches(at + 1, from + 1)
   }
   return matches(0, 0)
+}
+
+/** `/%6fauth2` is `/oauth2` to whoever reads it next. */
+function decoded(pattern: string): string {
+  try {
+    return decodeURIComponent(pattern)
+  } catch {
+    return pattern
+  }
 }
 
 /** Paths below which nothing but this service answers. */

@@ -220,8 +220,10 @@ const readers: Case[] = [
     [
       ['/a/*/b', '/a/*/b'],
       ['/**/x', '/**/x'],
+      ['/café/%C3%A9/', '/café/%C3%A9'],
+      ['/my files', '/my files'],
     ],
-    ['/a*', '/*.js', '/a/***'],
+    ['/a*', '/*.js', '/a/***', 'a', '/a?b', '/a//b', '/a/..', '/a;b'],
   ],
 ]
 for (const [name, read, good, bad] of readers) {
@@ -238,6 +240,7 @@ const coverage: [pattern: string, path: string, covered: boolean][] = [
   ['/oauth2', '/oauth2/callback', true],
   ['/oauth2/callback/x', '/oauth2/callback', false],
   ['/oauth', '/oauth2/callback', false],
+  ['/%6fauth2', '/oauth2/callback', true],
   ['/*', '/oauth2/callback', true],
   ['/*/callback', '/oauth2/callback', true],
   ['/**/callback', '/oauth2/callback', true],
