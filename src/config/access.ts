@@ -50,7 +50,8 @@ export function ruleConfig({ refuse }: Checks, at: Path, rule: RuleSettings): Ru
   }
   if (rule.require?.domains?.length === 0)
     refuse([...at, 'require', 'domains'], 'is an empty list; name at least one, or leave it out')
-  return { host: rule.host, path: rule.path, methods, policy: rule.policy, require: requirement(rule.require) }
+  const host = rule.host === '*' ? undefined : rule.host
+  return { host, path: rule.path, methods, policy: rule.policy, require: requirement(rule.require) }
 }
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {

@@ -110,7 +110,7 @@ export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
     const caPEM = fileText(checks, [...at, 'caFile'], upstream.caFile)
     if (caPEM !== undefined) checkCertificates(checks, [...at, 'caFile'], caPEM)
     return {
-      host: upstream.host,
+      host: upstream.host === '*' ? undefined : upstream.host,
       path: upstream.path,
       url: upstream.url,
       caPEM,

@@ -475,3 +475,8 @@ test('an alias repeats what its anchor said', () => {
   assert.deepEqual(config.access.rules[0]?.require?.users, ['a@b.c'])
   assert.equal(KEY.length, 32)
 })
+
+test('the host * of a rule or an upstream is any host', () => {
+  const { config } = load({ text: 'rules: [{ host: "*", path: /x }]\nupstreams: [{ host: "*", url: "http://a" }]' })
+  assert.deepEqual([config.access.rules[0]?.host, config.upstreams[0]?.host], [undefined, undefined])
+})
