@@ -46,30 +46,28 @@ const plainMethod = /^[A-Z]{1,32}$/
  */
 export function originalRequest({ method, scheme, host, target }: RequestDescription): OriginalRequest {
   const canonicalScheme = schemeOf(scheme)
-  const isPlainMethod = plainMethod.test(method)
-  if (!isPlainMethod && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method)) {
-    throw new BadRequest('the method is not a token')
-  }
-  const isPlainHost = host.length <= 253 && plainHost.test(host)
-  const canonicalHost = isPlainHost ? { host, ambiguous: false } : readHost(host, canonicalScheme)
   if (target.charCodeAt(0) !== 47) throw new BadRequest('the request target does not start with a slash')
   if (target.length > maxTargetLength) throw new BadRequest(`the request target is longer than ${maxTargetLength}`)
-
-  const isPlain = plainTarget.test(target)
   const queryAt = target.indexOf('?')
   const rawPath = queryAt < 0 ? target : target.slice(0, queryAt)
   const rawQuery = queryAt < 0 ? '' : target.slice(queryAt)
-  const reading = isPlain ? { path: rawPath, ambiguity: undefined } : readTarget(target, rawPath)
-  // Methods are case-sensitive (RFC 9110 section 9.1), yet many applications take `get` for GET.
-  const lowerCaseMethod = !isPlainMethod && method !== method.toUpperCase()
+
+  const isPlain = plainTarget.test(target) && host.length <= 253 && plainHost.test(host)
+  if (isPlain && (method === 'GET' || plainMethod.test(method))) {
+    return { method, scheme: canonicalScheme, host, rawPath, rawQuery, path: rawPath, ambiguity: undefined }
+  }
+  const reading = readTarget(target, rawPath)
+  const authority = readHost(host, canonicalScheme)
+  const verb = readMethod(method)
   return {
-    method: isPlainMethod ? method : method.toUpperCase(),
+    method: verb.method,
     scheme: canonicalScheme,
-    host: canonicalHost.host,
+    host: authority.host,
     rawPath,
     rawQuery,
     path: reading.path,
-    ambiguity: canonicalHost.ambiguous ? 'host' : (reading.ambiguity ?? (lowerCaseMethod ? 'method' : undefined)),
+    ambiguity:
+      (authority.ambiguous ? 'host' : undefined) ?? reading.ambiguity ?? (verb.ambiguous ? 'method' : undefined),
   }
 }
 
@@ -78,6 +76,13 @@ export function schemeOf(value: string): 'http' | 'https' {
   if (value === 'https' || value === 'wss') return 'https'
   if (value === 'http' || value === 'ws') return 'http'
   throw new BadRequest('the scheme is neither http(s) nor ws(s)')
+}
+
+/** Methods are case-sensitive (RFC 9110 section 9.1), yet many applications take `get` for GET. */
+function readMethod(given: string): { method: string; ambiguous: boolean } {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(given)) throw new BadRequest('the method is not a token')
+  const method = given.toUpperCase()
+  return { method, ambiguous: method !== given }
 }
 
 function readTarget(target: string, rawPath: string): { path: string; ambiguity: Ambiguity | undefined } {
