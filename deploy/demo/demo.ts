@@ -91,6 +91,16 @@ function showTrouble(line: string): void {
 }
 
 function welcome(url: string, issuer: string, upstreamPort: number, foregate: RunningForegate, behindNginx: boolean): void {
+  const toTry = [
+    [`${url}/reports?year=2026`, 'you come back to exactly the page you asked for'],
+    [`${url}/admin`, 'only for Alice; Bob reads why, and may switch'],
+    [`${url}/public`, 'no sign-in needed'],
+    [`${url}/oauth2/logout`, 'sign out, here and at the provider'],
+    [`${foregate.url}/healthz`, 'state of the service'],
+    [`${foregate.url}/metrics`, 'figures for Prometheus'],
+  ] as const
+  const width = Math.max(...toTry.map(([address]) => address.length)) + 3
+  const between = behindNginx ? `nginx by deploy/nginx/foregate.conf asks Foregate ${foregate.url}` : 'Foregate is the reverse proxy'
   console.log(`
   Foregate is running. Open
 
@@ -98,14 +108,9 @@ function welcome(url: string, issuer: string, upstreamPort: number, foregate: Ru
 
   and sign in as Alice (an administrator) or Bob (a user); there are no passwords. Then try:
 
-      ${url}/reports?year=2026    you come back to exactly the page you asked for
-      ${url}/admin                only for Alice; Bob reads why, and may switch
-      ${url}/public               no sign-in needed
-      ${url}/oauth2/logout        sign out, here and at the provider
-      ${foregate.url}/healthz     state of the service
-      ${foregate.url}/metrics     figures for Prometheus
+${toTry.map(([address, what]) => `      ${address.padEnd(width)}${what}`).join('\n')}
 
-  Provider ${issuer}, application http://127.0.0.1:${upstreamPort}${behindNginx ? `, nginx by deploy/nginx/foregate.conf, Foregate ${foregate.url}` : ''}
+  Provider ${issuer}, application http://127.0.0.1:${upstreamPort}; ${between}.
   VERBOSE=1 shows the log. Ctrl-C stops everything.
 `)
 }

@@ -48,7 +48,8 @@ function nginxAround(directory: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return [
     'daemon off;',
-    'worker_processes 1;',
+    // One process: were we killed, a worker without its master would live on.
+    'master_process off;',
     `pid ${join(directory, 'nginx.pid')};`,
     'error_log stderr warn;',
     'events { worker_connections 1024; }',
