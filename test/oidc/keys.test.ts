@@ -14,6 +14,13 @@ describe('the keys of the provider', () => {
     assert.equal(op.calls.jwks, 2)
   })
 
+  test('are fetched once for fifty logins at the same moment', async (t) => {
+    const { op, login } = await aWorld(t)
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcomeOf(login())))
+    assert.deepEqual(new Set(outcomes), new Set(['ok']))
+    assert.equal(op.calls.jwks, 1)
+  })
+
   test('rotated right after they were fetched: the very next login succeeds', async (t) => {
     const { op, login } = await aWorld(t)
     assert.equal(await outcomeOf(login()), 'ok')

@@ -157,6 +157,16 @@ describe('discovery', () => {
     assert.equal(await outcomeOf(late.authorizationURL(flow)), 'ok')
   })
 
+  test('of a restarted replica does not use what is older than a day', async (t) => {
+    const { op, another, time } = await aWorld(t)
+    op.fault('discovery', { status: 500 })
+    time.advance(hours(24))
+    const replica = another()
+    replica.start()
+    await settled(replica)
+    assert.equal(replica.status(), 'starting')
+  })
+
   for (const [name, json] of [
     ['damaged', '{'],
     ['of another shape', '[]'],
