@@ -1,0 +1,42 @@
+// Puts the pages together: the operator's name, picture and colour on one side, the port's methods on the other.
+import type { PagesConfig } from '../config/config.ts'
+import { ConfigInvalid } from '../errors.ts'
+import { confirmLogoutPage } from './pages/confirm-logout.ts'
+import { errorPage } from './pages/error.ts'
+import { forbiddenPage } from './pages/forbidden.ts'
+import type { Look } from './pages/layout.ts'
+import { signInPage } from './pages/sign-in.ts'
+import { signedOutPage } from './pages/signed-out.ts'
+import type { Pages } from './pages.ts'
+import { contentSecurityPolicy, stylesheet } from './styles.ts'
+
+/** Throws ConfigInvalid for a colour or a logo that cannot be used. */
+export function createPages(config: PagesConfig): Pages {
+  checkLogo(config.logo)
+  const look: Look = { name: config.name, logo: config.logo, style: stylesheet(config.accentColor) }
+  return {
+    signIn: (page) => signInPage(look, page),
+    error: (page) => errorPage(look, page),
+    forbidden: (page) => forbiddenPage(look, page),
+    signedOut: (page) => signedOutPage(look, page),
+    confirmLogout: (page) => confirmLogoutPage(look, page),
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': contentSecurityPolicy(look.style, look.logo),
+      'cache-control': 'no-store',
+      // Not `no-referrer`: with it browsers send `Origin: null` on the logout form's POST, which then looks cross-site.
+      'referrer-policy': 'same-origin',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    },
+  }
+}
+
+function checkLogo(logo: string | undefined): void {
+  if (logo === undefined) return
+  const isPicture = /^data:image\/[a-z+.-]+[;,][\w%+/=;,.:!*'()~-]*$/i.test(logo)
+  const isAddress = URL.canParse(logo) && new URL(logo).protocol === 'https:' && !/[\s"'<>]/.test(logo)
+  if (!isPicture && !isAddress) {
+    throw new ConfigInvalid(['pages.logo: neither an https URL nor a data:image/... URI'])
+  }
+}

@@ -1,0 +1,239 @@
+// Every word that a person reads. To translate: copy, change `lang` (and `dir`), keep the codes. A reason without a text does
+// not compile. Three questions each: what is it called, what happened in plain words, what can I do now?
+import type { DenialReason } from '../access/access.ts'
+import type { LoginReason } from '../errors.ts'
+
+/** Codes of pages that are not about one login. */
+export type ServiceReason =
+  | 'store_unavailable'
+  | 'provider_unavailable'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'bad_request'
+  | 'untrusted_peer'
+  | 'rate_limited'
+  | 'bad_gateway'
+  | 'gateway_timeout'
+  | 'internal'
+
+export interface ErrorText {
+  readonly title: string
+  /** What happened. */
+  readonly what: string
+  /** What to do next. */
+  readonly next: string
+}
+
+export const texts = {
+  lang: 'en',
+  dir: 'ltr',
+  support: { code: 'Code', request: 'Request' },
+  signIn: {
+    title: 'Sign in',
+    body: 'You need to sign in before you can go on.',
+    button: 'Sign in',
+    buttonWith: (provider: string) => `Sign in with ${provider}`,
+  },
+  signedOut: {
+    title: 'You are signed out',
+    body: 'Your session here has ended. On a shared computer, close the browser window as well.',
+    button: 'Sign in again',
+  },
+  confirmLogout: {
+    title: 'Sign out?',
+    body: 'Another site asked to sign you out. If that was not you, nothing has happened yet.',
+    signedInAs: 'Signed in as',
+    button: 'Sign out',
+    stay: 'Stay signed in',
+  },
+  forbidden: {
+    title: 'You do not have access',
+    next: 'If you have another account, switch to it. Otherwise ask the person who runs this site for access.',
+    signedInAs: 'Signed in as',
+    switchAccount: 'Switch account',
+    signOut: 'Sign out',
+  },
+  error: { retry: 'Try again' },
+} as const
+
+const startAgain = 'Start again. If it keeps happening, tell the person who runs this site, with the code below.'
+const tellTheOperator =
+  'Trying again may not help: tell the person who runs this site, and give them the code and the request number below.'
+const expiredTab: ErrorText = {
+  title: 'This sign-in is no longer valid',
+  what: 'It was started too long ago, in another browser, or had already been finished.',
+  next: 'Start again. You will usually not have to type your password a second time.',
+}
+const damagedAnswer: ErrorText = {
+  title: 'The sign-in did not work',
+  what: 'The answer that came back with your browser was incomplete or had been changed on the way.',
+  next: startAgain,
+}
+const untrustedAnswer: ErrorText = {
+  title: 'The sign-in could not be verified',
+  what: 'The sign-in service sent proof of who you are, but it did not pass our checks. To be safe, you were not signed in.',
+  next: tellTheOperator,
+}
+const wrongTime: ErrorText = {
+  title: 'The sign-in was out of time',
+  what: 'The proof of who you are was not valid at this moment. The clocks of the two services may differ.',
+  next: startAgain,
+}
+const misconfigured: ErrorText = {
+  title: 'The sign-in is not set up correctly',
+  what: 'The sign-in service did not accept this site. This is nothing that you did.',
+  next: tellTheOperator,
+}
+
+/** Exported for the test that looks at every one of them. */
+export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>> = {
+  state_missing: damagedAnswer,
+  state_unknown: expiredTab,
+  state_reused: {
+    title: 'This sign-in was already used',
+    what: 'A sign-in link works only once. Going back or reloading the page can bring you here.',
+    next: 'Start again. You will usually not have to type your password a second time.',
+  },
+  parameter_repeated: damagedAnswer,
+  parameter_too_long: damagedAnswer,
+  code_missing: damagedAnswer,
+  iss_missing: untrustedAnswer,
+  iss_mismatch: {
+    title: 'The sign-in could not be verified',
+    what: 'The answer came from a different sign-in service than the one you were sent to. To be safe, you were not signed in.',
+    next: startAgain,
+  },
+  provider_error: {
+    title: 'The sign-in service reported a problem',
+    what: 'It could not finish your sign-in.',
+    next: startAgain,
+  },
+  access_denied: {
+    title: 'The sign-in was cancelled',
+    what: 'You said no, or the sign-in service did not let this account through.',
+    next: 'Try again, or use another account. If you believe you should have access, ask the person who runs this site.',
+  },
+  code_rejected: expiredTab,
+  client_rejected: misconfigured,
+  token_response_invalid: untrustedAnswer,
+  id_token_missing: misconfigured,
+  id_token_malformed: untrustedAnswer,
+  id_token_signature: untrustedAnswer,
+  id_token_algorithm: untrustedAnswer,
+  id_token_issuer: untrustedAnswer,
+  id_token_audience: untrustedAnswer,
+  id_token_azp: untrustedAnswer,
+  id_token_expired: wrongTime,
+  id_token_not_yet_valid: wrongTime,
+  id_token_issued_at: wrongTime,
+  id_token_nonce: {
+    title: 'The sign-in could not be verified',
+    what: 'The answer belongs to a different sign-in than the one started in this browser. To be safe, you were not signed in.',
+    next: startAgain,
+  },
+  id_token_at_hash: untrustedAnswer,
+  id_token_subject: untrustedAnswer,
+  id_token_auth_time: {
+    title: 'Please sign in afresh',
+    what: 'This page asks for a recent sign-in, and yours was too long ago.',
+    next: 'Try again and enter your password when you are asked for it.',
+  },
+  id_token_replayed: {
+    title: 'This sign-in was already used',
+    what: 'The same proof of who you are had been used before. To be safe, you were not signed in a second time.',
+    next: startAgain,
+  },
+  access_token_audience: untrustedAnswer,
+  userinfo_subject: untrustedAnswer,
+  userinfo_invalid: untrustedAnswer,
+  email_not_verified: {
+    title: 'Your e-mail address is not verified',
+    what: 'This site lets in verified e-mail addresses only, and the sign-in service has not verified yours.',
+    next: 'Verify your address with the sign-in service (look for its message in your mailbox), then try again.',
+  },
+  claims_too_large: {
+    title: 'Your account is too large for this site',
+    what: 'The sign-in service sent more about your account, usually groups, than can be kept here.',
+    next: tellTheOperator,
+  },
+  store_unavailable: {
+    title: 'Please try again in a moment',
+    what: 'We cannot look up your session at the moment. You have not been signed out.',
+    next: 'Wait a few seconds and try again.',
+  },
+  provider_unavailable: {
+    title: 'The sign-in service does not answer',
+    what: 'We could not reach the service that signs you in. This is usually over soon.',
+    next: 'Wait a moment and try again.',
+  },
+  not_found: {
+    title: 'There is no such page',
+    what: 'The address may be mistyped, or the page has moved.',
+    next: 'Check the address, or go back to where you came from.',
+  },
+  method_not_allowed: {
+    title: 'This page cannot be used like that',
+    what: 'It was asked for in a way that it does not support.',
+    next: 'Go back and try again from the beginning.',
+  },
+  bad_request: {
+    title: 'We could not understand the request',
+    what: 'The address or the data sent with it is not valid.',
+    next: 'Check the address, or go back and try again.',
+  },
+  untrusted_peer: {
+    title: 'This request came a wrong way',
+    what: 'It did not arrive through a proxy that this service trusts. This is nothing that you did.',
+    next: tellTheOperator,
+  },
+  rate_limited: {
+    title: 'Too many attempts',
+    what: 'There were too many sign-ins from your network within a short time.',
+    next: 'Wait a minute, then try again.',
+  },
+  bad_gateway: {
+    title: 'The application does not answer',
+    what: 'You are signed in, but the application behind this page could not be reached.',
+    next: 'Wait a moment and try again.',
+  },
+  gateway_timeout: {
+    title: 'The application takes too long',
+    what: 'You are signed in, but the application behind this page did not answer in time.',
+    next: 'Wait a moment and try again.',
+  },
+  internal: {
+    title: 'Something went wrong',
+    what: 'An error on our side kept us from answering. This is nothing that you did.',
+    next: startAgain,
+  },
+}
+
+export const denialTexts: Readonly<Record<DenialReason | 'denied_by_rule' | 'ambiguous_path', string>> = {
+  user_not_allowed: 'You are signed in, but this account is not among those that may use this page.',
+  group_not_allowed: 'You are signed in, but your account is in none of the groups that may use this page.',
+  role_not_allowed: 'You are signed in, but your account has none of the roles that may use this page.',
+  claim_not_allowed: 'You are signed in, but your account lacks something that this page asks for.',
+  email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',
+  denied_by_rule: 'This page is closed to everybody.',
+  ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
+}
+
+/** Text for a public code; for one that is unknown, general words that fit the status. */
+export function errorText(reason: string, status: number): ErrorText {
+  if (isKnown(errorTexts, reason)) return errorTexts[reason]
+  if (isKnown(denialTexts, reason) || status === 403) {
+    return { title: texts.forbidden.title, what: denialText(reason), next: texts.forbidden.next }
+  }
+  return errorTexts[status < 500 ? 'bad_request' : 'internal']
+}
+
+export function denialText(reason: string | undefined): string {
+  return reason !== undefined && isKnown(denialTexts, reason)
+    ? denialTexts[reason]
+    : 'This account may not use this page.'
+}
+
+/** Codes may come from outside: `constructor` is not one. */
+function isKnown<Known extends string>(table: Readonly<Record<Known, unknown>>, code: string): code is Known {
+  return Object.hasOwn(table, code)
+}
