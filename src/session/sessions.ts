@@ -163,7 +163,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   // --- near copies --------------------------------------------------------------------------------------------------
 
-  function adopt(ticket: Ticket, session: Session, value: Buffer, whole: boolean, pending = false): NearSession {
+  /** `touchedAt`: when the stored value was last given its whole idle time, as far as this process knows. */
+  function adopt(
+    ticket: Ticket,
+    session: Session,
+    value: Buffer,
+    { whole = true, pending = false, touchedAt = clock() }: { whole?: boolean; pending?: boolean; touchedAt?: number } = {},
+  ): NearSession {
     const now = clock()
     const previous = near.get(ticket.id)
     const entry: NearSession = {
@@ -176,12 +182,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
       refreshAt: session.refreshAt + random() * maxJitterMs,
       refreshFailures: 0,
       lastSeenAt: now,
-      touchedAt: previous?.touchedAt ?? now,
+      touchedAt: previous?.touchedAt ?? touchedAt,
       outdated: false,
       pending,
     }
     entry.attentionAt = nextAttention(entry)
-    near.set(ticket.id, entry)
+    // A read or a refresh may have been under way when the session was ended: its answer must not bring it back.
+    if (!revocations.has(ticket.id)) near.set(ticket.id, entry)
     return entry
   }
 
@@ -313,7 +320,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       decoded = codec.decode(all, ticket)
     }
     if (decoded === undefined || decoded === 'short') return undefined
-    return adopt(ticket, decoded, value, whole)
+    // Read, not written: how much of its idle time is left only the store knows, so the next request touches it.
+    return adopt(ticket, decoded, value, { whole, touchedAt: 0 })
   }
 
   async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
@@ -323,13 +331,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
     expected.writeUInt32BE(before.generation, 1)
     const note = tier.note({ what: 'written', id: ticket.id })
     const written = await store.replace(sessionKey(ticket.id), value, storedTtl(next.session), expected, note)
-    if (written && !revocations.has(ticket.id)) adopt(ticket, next.session, value, true)
+    if (written) adopt(ticket, next.session, value)
     return written
   }
 
   function keepForLater(ticket: Ticket, before: Session, next: FullSession): void {
     const value = codec.encode(next, ticket)
-    adopt(ticket, next.session, value, true, true)
+    adopt(ticket, next.session, value, { pending: true })
     journal.add({
       name: `session:${ticket.id}`,
       revocation: false,
@@ -409,6 +417,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const outcome = await refreshed(ticket, entry)
     switch (outcome.kind) {
       case 'refreshed':
+        if (revocations.has(ticket.id)) return { kind: 'absent', reason: 'revoked' }
         return { kind: 'found', session: outcome.full.session, from: 'shared' }
       case 'ended':
         return { kind: 'absent', reason: 'ended' }
@@ -418,24 +427,31 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
   }
 
+  const noted = new WeakSet<RefreshOutcome>()
+
   async function refreshed(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
     const outcome = await refresher.refresh(ticket, entry.session)
+    // All who waited share one outcome: a hundred waiters of one failure are still one failure.
+    if (noted.has(outcome)) return outcome
+    noted.add(outcome)
     switch (outcome.kind) {
       case 'refreshed': {
         const current = near.get(ticket.id)
         if (current !== undefined && current.session.generation >= outcome.full.session.generation) break
-        if (!revocations.has(ticket.id)) adopt(ticket, outcome.full.session, codec.encode(outcome.full, ticket), true)
+        adopt(ticket, outcome.full.session, codec.encode(outcome.full, ticket))
         break
       }
       case 'ended':
         near.delete(ticket.id)
         event('ended')
         break
-      case 'failed':
-        entry.refreshFailures++
-        entry.refreshAt = clock() + Math.min(maxBackoffMs, firstBackoffMs * 2 ** (entry.refreshFailures - 1))
-        entry.attentionAt = nextAttention(entry)
+      case 'failed': {
+        const current = near.get(ticket.id) ?? entry
+        current.refreshFailures++
+        current.refreshAt = clock() + Math.min(maxBackoffMs, firstBackoffMs * 2 ** (current.refreshFailures - 1))
+        current.attentionAt = nextAttention(current)
         break
+      }
     }
     return outcome
   }
@@ -566,7 +582,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
           },
         })
       }
-      adopt(ticket, session, value, true, pending)
+      adopt(ticket, session, value, { pending })
       event('created')
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket) }
     },
@@ -576,16 +592,18 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (ticket === undefined) return undefined
       let full: FullSession | undefined
       let expiresAt = clock() + lifetimes.maxAgeMs
+      const entry = near.get(ticket.id)
+      const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)
       try {
         full = await readWhole(ticket)
-        // An id alone, without its secret, ends nothing.
-        if (full === undefined) return undefined
+        // An id alone, without its secret, ends nothing. A near copy is proof, too: the store may have lost its value
+        // (evicted, damaged) while copies still answer.
+        if (full === undefined && !isOurs) return undefined
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
-        const entry = near.get(ticket.id)
-        if (entry !== undefined && !presentsSecret(entry, ticket.secret)) return undefined
-        if (entry?.whole === true) full = open(entry.value, ticket)
+        if (entry !== undefined && !isOurs) return undefined
       }
+      if (full === undefined && isOurs && entry.whole) full = open(entry.value, ticket)
       if (full !== undefined) expiresAt = full.session.expiresAt
       await revoke(ticket.id, expiresAt)
       event('logged_out')
