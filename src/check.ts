@@ -1,7 +1,17 @@
-// `foregate check --connect`: tries what the service will need, and says what it found in words that name the remedy.
-import type { Config } from './config/config.ts'
+// `foregate check`: what can be known without a network, and with `--connect` what the service will need, tried. Says what it
+// found in words that name the remedy.
+import { compileIdentityHeaders } from './access/identity-headers.ts'
+import { compileRules } from './access/rules.ts'
+import { openRedis } from './cache/redis.ts'
 import type { TierSurroundings } from './cache/tier.ts'
+import type { Config } from './config/config.ts'
 import { createProvider } from './oidc/openid-provider.ts'
+
+/** Throws ConfigInvalid for rules and templates that do not compile. */
+export function checkConfig({ access, upstreams }: Config): void {
+  compileRules({ access, upstreams })
+  compileIdentityHeaders({ access, upstreams })
+}
 
 export interface CheckReport {
   readonly ok: boolean
@@ -10,8 +20,22 @@ export interface CheckReport {
 
 /** Never throws; takes no longer than the configured timeouts. */
 export async function checkConnections(config: Config, surroundings: TierSurroundings): Promise<CheckReport> {
-  const lines: string[] = []
-  let ok = true
+  const results = await Promise.all([
+    tried('provider', () => reachProvider(config, surroundings)),
+    ...(config.redis.mode === 'memory' ? [] : [tried('redis', () => reachRedis(config, surroundings))]),
+  ])
+  return { ok: results.every(({ ok }) => ok), lines: results.flatMap(({ lines }) => lines) }
+}
+
+async function tried(name: string, reach: () => Promise<string[]>): Promise<CheckReport> {
+  try {
+    return { ok: true, lines: (await reach()).map((line) => `${name}: ${line}`) }
+  } catch (error) {
+    return { ok: false, lines: [`${name}: ${error instanceof Error ? error.message : String(error)}`] }
+  }
+}
+
+async function reachProvider(config: Config, surroundings: TierSurroundings): Promise<string[]> {
   const provider = createProvider({
     ...surroundings,
     config: config.provider,
@@ -27,14 +51,28 @@ export async function checkConnections(config: Config, surroundings: TierSurroun
       nonce: 'check',
       codeVerifier: 'check'.repeat(10),
     })
-    lines.push(`provider: reached ${config.provider.providerURL}`)
-  } catch (error) {
-    ok = false
-    lines.push(`provider: ${error instanceof Error ? error.message : String(error)}`)
+    return [`reached ${config.provider.providerURL}`]
   } finally {
     provider.stop()
   }
-  return { ok, lines }
+}
+
+async function reachRedis(config: Config, surroundings: TierSurroundings): Promise<string[]> {
+  const link = openRedis({ config: config.redis, origin: 'check', ...surroundings })
+  try {
+    const fault = await link.firstContact
+    if (fault !== undefined) throw new Error(fault.words)
+    await link.ping()
+    const info = await link.serverInfo()
+    const lines = [`reached, version ${info.version ?? 'unknown'}, mode ${config.redis.mode}`]
+    if (info.maxmemoryPolicy !== undefined && info.maxmemoryPolicy !== 'noeviction') {
+      lines.push(`warning: maxmemory-policy is ${info.maxmemoryPolicy}: revocation marks may be evicted; set noeviction`)
+    }
+    if (info.uncheckable.length > 0) lines.push(`the ACL forbids ${info.uncheckable.join(' and ')}: not checked`)
+    return lines
+  } finally {
+    link.close()
+  }
 }
 
 const noDocuments = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() }

@@ -2,10 +2,10 @@
 // The process: its arguments, files, environment, output, signals and exit codes. Nothing else touches them.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createApp } from './app.ts'
-import { checkConnections } from './check.ts'
+import { createApp, type App } from './app.ts'
+import { checkConfig, checkConnections } from './check.ts'
 import { parseArguments } from './cli.ts'
-import { loadConfig } from './config/load.ts'
+import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { ConfigInvalid } from './errors.ts'
 import { createLogger } from './telemetry/pino.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
@@ -35,18 +35,15 @@ async function main(): Promise<number | undefined> {
     case 'serve':
       break
   }
-  let loaded
-  try {
+  let loaded: LoadedConfig | undefined
+  configHolds(undefined, () => {
     loaded = loadConfig({
       ...(command.file !== undefined && { file: command.file }),
       env: process.env,
       readFile: (path) => readFileSync(path, 'utf8'),
     })
-  } catch (error) {
-    if (!(error instanceof ConfigInvalid)) throw error
-    for (const problem of error.problems) process.stderr.write(`${problem}\n`)
-    return exitCode.badConfig
-  }
+  })
+  if (loaded === undefined) return exitCode.badConfig
   const { config, warnings } = loaded
 
   const logger = createLogger({ level: config.server.logLevel })
@@ -60,13 +57,7 @@ async function main(): Promise<number | undefined> {
   }
   if (command.kind === 'check') {
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
-    try {
-      createApp(config, { ...surroundings, metrics: createMetrics({ processMetrics: false }) })
-    } catch (error) {
-      if (!(error instanceof ConfigInvalid)) throw error
-      for (const problem of error.problems) process.stderr.write(`${command.file ?? 'environment'}: ${problem}\n`)
-      return exitCode.badConfig
-    }
+    if (!configHolds(command.file, () => checkConfig(config))) return exitCode.badConfig
     if (!command.connect) {
       process.stdout.write('the configuration is fine\n')
       return exitCode.fine
@@ -77,14 +68,12 @@ async function main(): Promise<number | undefined> {
   }
 
   for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
-  let app
-  try {
+  let app: App | undefined
+  const holds = configHolds(command.file, () => {
     app = createApp(config, { ...surroundings, metrics: createMetrics({ processMetrics: true }) })
-  } catch (error) {
-    if (!(error instanceof ConfigInvalid)) throw error
-    for (const problem of error.problems) process.stderr.write(`${command.file ?? 'environment'}: ${problem}\n`)
-    return exitCode.badConfig
-  }
+  })
+  if (!holds || app === undefined) return exitCode.badConfig
+  const running = app
 
   const stop = () => {
     // A second signal (npm passes its own on) changes nothing; whoever must not wait has SIGKILL.
@@ -94,7 +83,7 @@ async function main(): Promise<number | undefined> {
       process.exit(exitCode.fine)
     }, config.server.shutdownTimeoutMs)
     forced.unref()
-    void app.stop().then(() => {
+    void running.stop().then(() => {
       logger.flush()
       process.exit(exitCode.fine)
     })
@@ -102,7 +91,7 @@ async function main(): Promise<number | undefined> {
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
   try {
-    await app.start()
+    await running.start()
   } catch (error) {
     logger.error({ event: 'start_failed', err: error }, 'could not start')
     logger.flush()
@@ -111,6 +100,18 @@ async function main(): Promise<number | undefined> {
   }
   logger.flush()
   return undefined
+}
+
+/** False when it does not: then every problem stands on a line of its own. `file`: put in front where the problem has none. */
+function configHolds(file: string | undefined, attempt: () => void): boolean {
+  try {
+    attempt()
+    return true
+  } catch (error) {
+    if (!(error instanceof ConfigInvalid)) throw error
+    for (const problem of error.problems) process.stderr.write(`${file === undefined ? '' : `${file}: `}${problem}\n`)
+    return false
+  }
 }
 
 process.on('uncaughtException', (error) => {

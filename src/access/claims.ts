@@ -1,22 +1,9 @@
 // Reading claims by the names that operators write. Claims come from outside: only own properties are ever read, so that
 // a path such as `__proto__.x` or `constructor` finds nothing instead of the prototype.
+import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 
-/**
- * The claim at a dot path (`realm_access.roles`), or undefined. At each level the longest literal key wins: providers
- * that demand namespaced claims (Auth0: `https://example.com/roles`) put dots into names.
- */
-export function claimAt(claims: Claims, path: string): unknown {
-  if (Object.hasOwn(claims, path)) return claims[path]
-  for (let dot = path.lastIndexOf('.'); dot > 0; dot = path.lastIndexOf('.', dot - 1)) {
-    const inner = Object.hasOwn(claims, path.slice(0, dot)) ? claims[path.slice(0, dot)] : undefined
-    if (isRecord(inner)) {
-      const found = claimAt(inner, path.slice(dot + 1))
-      if (found !== undefined) return found
-    }
-  }
-  return undefined
-}
+export { claimAt }
 
 /** The claim as a list: a string (or number, boolean) counts as a list of one; anything else in it is left out. */
 export function claimValues(claims: Claims, path: string): readonly string[] {
@@ -40,8 +27,4 @@ export function keepClaims(claims: Claims, paths: readonly string[]): Claims {
 export function scalarText(value: unknown): string {
   if (typeof value === 'string') return value
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
-}
-
-function isRecord(value: unknown): value is Claims {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

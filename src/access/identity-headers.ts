@@ -2,7 +2,7 @@
 // nothing to say: one that is missing would let the client's own copy through (Caddy CVE-2026-30851).
 import type { AccessConfig, UpstreamConfig } from '../config/config.ts'
 import { ConfigInvalid } from '../errors.ts'
-import { encodeUnsafe, headerSafe } from '../http/header-value.ts'
+import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
 import type { Identity } from './access.ts'
 import { claimText, claimValues } from './claims.ts'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { compileTemplate } from '../../src/access/template.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
-import { headerSafe } from '../../src/http/header-value.ts'
+import { headerSafe } from '../../src/access/header-value.ts'
 
 const context = {
   claims: {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { headerSafe } from '../../src/http/header-value.ts'
+import { headerSafe } from '../../src/access/header-value.ts'
 
 const table: [value: string, header: string][] = [
   ['', ''],
