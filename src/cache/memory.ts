@@ -100,7 +100,8 @@ export function createMemoryStore({ clock, maxBytes, onEvict }: MemoryStoreParts
       return true
     },
     replace: async (key, value, ttlMs, expectedHead, note) => {
-      const head = read(key)?.subarray(0, notEmpty(expectedHead).length)
+      notEmpty(expectedHead)
+      const head = read(key)?.subarray(0, expectedHead.length)
       if (head === undefined || !head.equals(expectedHead)) return false
       write(key, value, ttlMs)
       tell(note)

@@ -40,7 +40,10 @@ export function openDataClient(parts: ConnectionParts): DataClient {
   if (config.cluster !== undefined) {
     const cluster = new Cluster([...config.cluster.addresses], clusterOptions(parts))
     // Before it connects: every node, also one discovered years later, asks for the password of that moment.
-    cluster.on('+node', (node: Redis) => live(node))
+    cluster.on('+node', (node: Redis) => {
+      live(node)
+      introduce(node)
+    })
     // The `scripts` option adds the methods; its types do not say so.
     return cluster as Cluster & RedisScripts
   }
@@ -53,6 +56,7 @@ export function openDataClient(parts: ConnectionParts): DataClient {
     sentinelRetryStrategy: (attempt) => retryDelayMs(attempt, random),
   })
   live(redis)
+  introduce(redis)
   // As above.
   return redis as Redis & RedisScripts
 }
@@ -67,13 +71,24 @@ export function openSubscriber(parts: ConnectionParts, node: Address | undefined
     sentinelRetryStrategy: () => null,
   })
   livePasswords(parts)(redis)
+  introduce(redis)
   return redis
+}
+
+/**
+ * A name for CLIENT LIST. Not by `connectionName`: that makes it the first command of a connection and drops its error,
+ * which is where "max number of clients reached" arrives.
+ */
+function introduce(redis: Redis): void {
+  redis.on('ready', () => {
+    // Where an ACL forbids it there is no name.
+    redis.client('SETNAME', 'foregate').catch(() => {})
+  })
 }
 
 function commonOptions(config: RedisConfig): Options {
   return {
     lazyConnect: true,
-    connectionName: 'foregate',
     disableClientInfo: true,
     // RESP2: understood by every server, proxy and managed service; RESP3 was not measurably faster.
     protocol: 2,

@@ -42,7 +42,8 @@ const meanings = {
   tls_client_certificate: 'Redis wants a client certificate, or refused ours: set redis.certFile and redis.keyFile',
   tls_required:
     'Redis closed the plain connection before it answered: it probably expects TLS (redis.enableTLS), or something between cuts the connection',
-  tls_not_offered: 'Redis does not speak TLS on this port: unset redis.enableTLS, or use its TLS port',
+  tls_not_offered:
+    'no TLS handshake took place: the port may not speak TLS (unset redis.enableTLS, or use the TLS port), or the host does not answer',
   readonly: 'Redis is a read-only replica (READONLY): a failover is under way, or redis.address names a replica',
   loading: 'Redis is still loading its data (LOADING)',
   busy: 'Redis is busy with a long script (BUSY)',
@@ -106,12 +107,13 @@ const kindsByWords: readonly (readonly [RegExp, RedisFaultKind])[] = [
   [/\b(MISCONF|NOREPLICAS)\b/, 'write_refused'],
   [/\bNOAUTH\b/, 'auth_required'],
   [/\bWRONGPASS\b|invalid password|invalid username-password/i, 'wrong_password'],
-  [/\bNOPERM\b|ACL failure in script/, 'no_permission'],
+  [/\bNOPERM\b|ACL failure in script|The user executing the script can't/, 'no_permission'],
   [/\b(CLUSTERDOWN|TRYAGAIN)\b/, 'cluster_down'],
   [/\bMASTERDOWN\b/, 'master_down'],
   [/max number of clients/, 'max_clients'],
   [/cluster support disabled/, 'not_cluster'],
-  [/All sentinels are unreachable\b(?!.*Last error)/, 'sentinel'],
+  // Of a Sentinel that it could not reach the driver only knows that the connection is closed.
+  [/No such master|All sentinels are unreachable(?!.*Last error: (?!Connection is closed))/, 'sentinel'],
   [/Too many Cluster redirections.*\b(MOVED|ASK)\b/, 'moved'],
   [/^(MOVED|ASK) /, 'is_cluster'],
   [/^BUSY\b/, 'busy'],

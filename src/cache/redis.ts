@@ -64,13 +64,16 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
   const first = Promise.withResolvers<RedisFault | undefined>()
   let status: ReturnType<RedisLink['status']> = 'connecting'
   let reason: RedisFault | undefined = fault('connecting')
-  let lastError: unknown
+  let everUp = false
+  // The first error of an attempt is the reason; those after it are how the connection then came apart.
+  let attemptError: unknown
   let subscription: Subscription | undefined
 
   function wentUp(): void {
-    lastError = undefined
+    attemptError = undefined
     if (status === 'closed') return
     status = 'up'
+    everUp = true
     reason = undefined
     logger.info({ event: 'redis_connected' }, 'connected to Redis')
     first.resolve(undefined)
@@ -79,8 +82,8 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
 
   function wentDown(): void {
     if (status === 'closed') return
-    const found = lastError === undefined ? closedUnasked(status) : redisFault(lastError)
-    lastError = undefined
+    const found = whyDown(attemptError === undefined ? fault('reset') : redisFault(attemptError))
+    attemptError = undefined
     // Attempts fail every second: one line per change.
     if (status !== 'down' || found.kind !== reason?.kind) {
       logger.warn({ event: 'redis_lost', reason: found.kind, detail: found.words }, 'Redis cannot be reached')
@@ -91,19 +94,22 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
     for (const handler of downHandlers) handler(found)
   }
 
-  /** A plain client on a TLS port learns nothing but that the server hung up before it had said a word. */
-  function closedUnasked(before: typeof status): RedisFault {
-    return fault(before !== 'up' && config.tls === undefined ? 'tls_required' : 'reset')
+  /** Both ends wait for each other, or one hangs up without a word, where only one of them speaks TLS. */
+  function whyDown(found: RedisFault): RedisFault {
+    if (everUp) return found
+    if (found.kind === 'reset' && config.tls === undefined) return fault('tls_required')
+    if (found.kind === 'timeout' && config.tls !== undefined) return fault('tls_not_offered')
+    return found
   }
 
   client.on('ready', wentUp)
   client.on('close', wentDown)
   client.on('error', (error: Error) => {
-    lastError = error
+    attemptError ??= error
     // With Sentinels there may be no connection whose end could be noticed.
     if (/All sentinels are unreachable/.test(error.message)) wentDown()
   })
-  cluster?.on('node error', (error: Error) => (lastError = error))
+  cluster?.on('node error', (error: Error) => (attemptError ??= error))
   // The driver gives up for ever where no attempt was possible (an unreadable certificate): it is asked again.
   client.on('end', () => {
     if (status === 'closed') return

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { redisFault } from '../../src/cache/redis-fault.ts'
+import type { Key } from '../../src/cache/store.ts'
+import { eventually, redisConfig, redisMissing, startCluster } from '../fixtures/redis.ts'
+import type { ClusterGroup } from '../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './redis-under-test.ts'
+import { storeContract } from './store-contract.ts'
+
+const value = Buffer.from('value')
+
+describe('in a Cluster', { skip: redisMissing }, () => {
+  let cluster: ClusterGroup
+  before(async () => {
+    cluster = await startCluster()
+  })
+  after(() => cluster.close())
+
+  const config = () => redisConfig({ cluster: { addresses: cluster.addresses } })
+
+  storeContract('a Redis Cluster', () => storeUnderTest(config(), async () => {}), { realTime: true })
+
+  test('a session and its mark share a slot, and keys spread over the primaries', async (t) => {
+    const { link } = await liveLinkTo(config())
+    t.after(() => link.close())
+    const owners = new Set<unknown>()
+    for (let at = 0; at < 12; at++) {
+      const key: Key = { kind: 'session', id: `spread-${at}` }
+      await link.store.seed(key, value, 60_000, { kind: 'revoked', id: key.id })
+      const owner = await cluster.ownerOf(`traefikoidc:session:{${key.id}}`)
+      assert.equal(await owner.cli('EXISTS', `traefikoidc:session:{${key.id}}`), '1')
+      owners.add(owner)
+    }
+    assert.ok(owners.size > 1)
+    assert.equal((await link.serverInfo()).runIds.length, 3)
+    assert.equal(link.poolStats().size, 3)
+  })
+
+  test('a brace in the key prefix is refused: it would take over the choice of the slot', () => {
+    const prefixed = redisConfig({ cluster: { addresses: cluster.addresses }, keyPrefix: 'my{app' })
+    assert.throws(() => linkTo(prefixed), { code: 'CONFIG_INVALID' })
+  })
+
+  test('a standalone configuration that meets a Cluster is named', async (t) => {
+    const it = linkTo(redisConfig({ address: cluster.addresses[0] }))
+    t.after(() => it.link.close())
+    await it.happened('up')
+    const all = Array.from({ length: 20 }, (_, at) => it.link.store.get({ kind: 'session', id: `lost-${at}` }))
+    const failed = (await Promise.allSettled(all)).flatMap((call) => (call.status === 'rejected' ? [call.reason] : []))
+    assert.ok(failed.length > 0)
+    for (const error of failed) assert.equal(redisFault(error).kind, 'is_cluster')
+  })
+
+  test('a primary killed: its replica takes over, keys and notes come through again', async (t) => {
+    const it = await liveLinkTo(config())
+    t.after(() => it.link.close())
+    const key: Key = { kind: 'session', id: 'failover' }
+    await it.link.store.set(key, value, 60_000)
+    const owner = await cluster.ownerOf('traefikoidc:session:{failover}')
+    await owner.kill()
+    await eventually(() =>
+      it.link.store.get(key).then(
+        (found) => found?.equals(value) === true,
+        (error: unknown) => {
+          assert.equal(Object(error).code, 'STORE_UNAVAILABLE')
+          return false
+        },
+      ),
+    )
+    await eventually(() =>
+      it.link.probeLink(500).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await it.link.store.set(key, value, 60_000, 'after')
+    await eventually(() => it.notes.includes('after'))
+  })
+})

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import type { Key } from '../../src/cache/store.ts'
+import { eventually, redisConfig, redisMissing, startSentinel } from '../fixtures/redis.ts'
+import type { SentinelGroup } from '../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './redis-under-test.ts'
+import { storeContract } from './store-contract.ts'
+
+const key: Key = { kind: 'session', id: 'abc' }
+const value = Buffer.from('value')
+
+describe('behind Sentinels', { skip: redisMissing }, () => {
+  let group: SentinelGroup
+  before(async () => {
+    group = await startSentinel()
+  })
+  after(() => group.close())
+
+  const config = (changes = {}) =>
+    redisConfig({
+      sentinel: {
+        masterName: group.masterName,
+        addresses: group.sentinels,
+        username: undefined,
+        password: undefined,
+        enableTLS: false,
+      },
+      ...changes,
+    })
+
+  storeContract('Redis behind Sentinels, database 2', () => storeUnderTest(config({ db: 2 }), async () => {}), {
+    realTime: true,
+  })
+
+  test('the database is honoured', async (t) => {
+    const { link } = await liveLinkTo(config({ db: 5 }))
+    t.after(() => link.close())
+    await link.store.set(key, value, 60_000)
+    assert.equal(await (await group.primary()).cli('-n', '5', 'EXISTS', 'traefikoidc:session:abc'), '1')
+  })
+
+  test('a planned failover is followed: writes, reads and notes go on with the new primary', async (t) => {
+    const it = await liveLinkTo(config())
+    t.after(() => it.link.close())
+    await it.link.store.set(key, value, 60_000, 'before')
+    await group.failover()
+    const primary = await group.primary()
+    // Until then writes may fail (READONLY, reset), and must say so.
+    await eventually(() =>
+      it.link.store.set(key, value, 60_000).then(
+        () => true,
+        (error: unknown) => {
+          assert.equal(Object(error).code, 'STORE_UNAVAILABLE')
+          return false
+        },
+      ),
+    )
+    assert.equal((await it.link.serverInfo()).role, 'master')
+    assert.equal(await primary.cli('EXISTS', 'traefikoidc:session:abc'), '1')
+    await eventually(() =>
+      it.link.probeLink(500).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await it.link.store.announce('after')
+    await eventually(() => it.notes.includes('after'))
+  })
+
+  test('the primary killed: a replica takes over, and the link finds it', async (t) => {
+    const it = await liveLinkTo(config())
+    t.after(() => it.link.close())
+    const before = await group.primary()
+    const runId = (await before.cli('INFO', 'server')).match(/run_id:(\w+)/)?.[1] ?? 'none'
+    await before.kill()
+    await eventually(async () => (await group.primary()) !== before)
+    await eventually(() =>
+      it.link.store.set(key, value, 60_000).then(
+        () => true,
+        () => false,
+      ),
+    )
+    const { runIds } = await it.link.serverInfo()
+    assert.equal(runIds.length, 1)
+    assert.ok(!runIds.includes(runId))
+    await eventually(() =>
+      it.link.probeLink(500).then(
+        () => true,
+        () => false,
+      ),
+    )
+  })
+
+  test('Sentinels that do not know the name, and none at all, are named', async (t) => {
+    const sentinel = { masterName: 'other', username: undefined, password: undefined, enableTLS: false }
+    const unknown = linkTo(redisConfig({ sentinel: { ...sentinel, addresses: group.sentinels } }))
+    t.after(() => unknown.link.close())
+    assert.equal((await unknown.link.firstContact)?.kind, 'sentinel')
+    const nobody = linkTo(redisConfig({ sentinel: { ...sentinel, addresses: [{ host: '127.0.0.1', port: 1 }] } }))
+    t.after(() => nobody.link.close())
+    assert.equal((await nobody.link.firstContact)?.kind, 'sentinel')
+    await eventually(() => nobody.story.filter((what) => what === 'sentinel').length >= 3)
+  })
+})
