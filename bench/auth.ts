@@ -90,7 +90,12 @@ async function logIn(base: string): Promise<{ headers: Record<string, string>; a
   const approved = await client.send(start.headers.location ?? '')
   await client.send(approved.headers.location ?? '')
   const cookie = client.cookies.header(new URL(base)) ?? ''
-  const headers = { ...described, cookie, accept: 'text/html', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Bench/1.0' }
+  const headers = {
+    ...described,
+    cookie,
+    accept: 'text/html',
+    'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Bench/1.0',
+  }
   const allowed = await client.send(`${base}/auth`, { headers })
   if (allowed.status !== 200) throw new Error(`the bench could not log in: ${allowed.status} ${allowed.body}`)
   const own = new Set(['date', 'connection', 'keep-alive', 'content-length'])

@@ -1,8 +1,9 @@
 // `npm run bench -- [auth|seed] [--json]`. Without a name: what `--json` promises, the seed's table.
 import { benchAuth } from './auth.ts'
+import { benchSeed, promised } from './seed.ts'
 
 const asJSON = process.argv.includes('--json')
-const [name = 'seed'] = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const name = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? 'seed'
 
 switch (name) {
   case 'auth': {
@@ -11,7 +12,23 @@ switch (name) {
     else {
       console.log(`bare Fastify handler  ${figures.bareMicros.toFixed(1)} us of CPU per request`)
       console.log(`Foregate /auth        ${figures.foregateMicros.toFixed(1)} us of CPU per request`)
-      console.log(`ratio                 ${figures.ratio.toFixed(2)} (rounds: ${figures.ratios.map((r) => r.toFixed(2)).join(' ')})`)
+      console.log(
+        `ratio                 ${figures.ratio.toFixed(2)} (rounds: ${figures.ratios.map((r) => r.toFixed(2)).join(' ')})`,
+      )
+    }
+    break
+  }
+  case 'seed': {
+    const seedTable = await benchSeed()
+    if (asJSON) console.log(JSON.stringify({ seedTable }))
+    else {
+      console.log('| | memory | redis | hybrid |\n|---|---|---|---|')
+      for (const cell of ['readP50Ms', 'readP99Ms', 'writeP50Ms', 'opsPerSecond'] as const) {
+        const columns = (['memory', 'redis', 'hybrid'] as const).map(
+          (mode) => `${seedTable[mode][cell]} (promised ${promised[mode][cell]})`,
+        )
+        console.log(`| ${cell} | ${columns.join(' | ')} |`)
+      }
     }
     break
   }

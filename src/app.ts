@@ -66,7 +66,10 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     onTruncated: () => {
       if (truncationTold) return
       truncationTold = true
-      logger.warn({ event: 'groups_cut', reason: 'header_too_long' }, 'a groups header was cut at 4 KB, at a whole group')
+      logger.warn(
+        { event: 'groups_cut', reason: 'header_too_long' },
+        'a groups header was cut at 4 KB, at a whole group',
+      )
     },
   })
 

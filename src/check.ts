@@ -66,7 +66,9 @@ async function reachRedis(config: Config, surroundings: TierSurroundings): Promi
     const info = await link.serverInfo()
     const lines = [`reached, version ${info.version ?? 'unknown'}, mode ${config.redis.mode}`]
     if (info.maxmemoryPolicy !== undefined && info.maxmemoryPolicy !== 'noeviction') {
-      lines.push(`warning: maxmemory-policy is ${info.maxmemoryPolicy}: revocation marks may be evicted; set noeviction`)
+      lines.push(
+        `warning: maxmemory-policy is ${info.maxmemoryPolicy}: revocation marks may be evicted; set noeviction`,
+      )
     }
     if (info.uncheckable.length > 0) lines.push(`the ACL forbids ${info.uncheckable.join(' and ')}: not checked`)
     return lines

@@ -62,7 +62,10 @@ async function main(): Promise<number | undefined> {
       process.stdout.write('the configuration is fine\n')
       return exitCode.fine
     }
-    const report = await checkConnections(config, { ...surroundings, metrics: createMetrics({ processMetrics: false }) })
+    const report = await checkConnections(config, {
+      ...surroundings,
+      metrics: createMetrics({ processMetrics: false }),
+    })
     for (const line of report.lines) process.stdout.write(`${line}\n`)
     return report.ok ? exitCode.fine : exitCode.failed
   }

@@ -8,9 +8,6 @@ const ivBytes = 12
 const tagBytes = 16
 const headerBytes = 1 + keyIdBytes + ivBytes + tagBytes
 
-/** Bytes that a sealed value is longer than what it holds. */
-export const sealedOverhead = headerBytes
-
 export interface Sealer {
   /**
    * `context`: what this value is and where it lives (key name, format version). It is authenticated, so that a value moved
@@ -42,7 +39,8 @@ export function createSealer(keys: readonly Buffer[], purpose: string, randomByt
   })
   const [first] = rings
   if (first === undefined) throw new RangeError('a sealer needs a key')
-  const keyFor = (ring: Ring, secret: string | undefined) => (secret === undefined ? ring.key : expand(ring.prk, secret))
+  const keyFor = (ring: Ring, secret: string | undefined) =>
+    secret === undefined ? ring.key : expand(ring.prk, secret)
 
   return {
     seal(plain, context, secret) {

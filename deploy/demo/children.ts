@@ -60,7 +60,12 @@ export function startChild(command: string, args: readonly string[], options: Ch
 }
 
 /** Waits until `probe` holds. Throws with the child's last lines if it ends before, or after `limitMs`. */
-export async function untilReady(child: Child, name: string, probe: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
+export async function untilReady(
+  child: Child,
+  name: string,
+  probe: () => Promise<boolean>,
+  limitMs = 20_000,
+): Promise<void> {
   const deadline = Date.now() + limitMs
   let ended = false
   void child.exited.then(() => (ended = true))

@@ -90,7 +90,13 @@ function showTrouble(line: string): void {
   if (process.env['VERBOSE'] || /^\{"level":"(error|fatal)"/.test(line)) console.log(line)
 }
 
-function welcome(url: string, issuer: string, upstreamPort: number, foregate: RunningForegate, behindNginx: boolean): void {
+function welcome(
+  url: string,
+  issuer: string,
+  upstreamPort: number,
+  foregate: RunningForegate,
+  behindNginx: boolean,
+): void {
   const toTry = [
     [`${url}/reports?year=2026`, 'you come back to exactly the page you asked for'],
     [`${url}/admin`, 'only for Alice; Bob reads why, and may switch'],
@@ -100,7 +106,9 @@ function welcome(url: string, issuer: string, upstreamPort: number, foregate: Ru
     [`${foregate.url}/metrics`, 'figures for Prometheus'],
   ] as const
   const width = Math.max(...toTry.map(([address]) => address.length)) + 3
-  const between = behindNginx ? `nginx by deploy/nginx/foregate.conf asks Foregate ${foregate.url}` : 'Foregate is the reverse proxy'
+  const between = behindNginx
+    ? `nginx by deploy/nginx/foregate.conf asks Foregate ${foregate.url}`
+    : 'Foregate is the reverse proxy'
   console.log(`
   Foregate is running. Open
 

@@ -94,7 +94,10 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
     },
     rotateRefreshToken: () => true,
     issueRefreshToken: async () => true,
-    interactions: { policy, url: (_context: Context, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
+    interactions: {
+      policy,
+      url: (_context: Context, interaction: { uid: string }) => `/interaction/${interaction.uid}`,
+    },
     loadExistingGrant,
     findAccount: (_context: Context, id: string) => account(people, id),
     renderError: (context: Context, error: { error: string; error_description?: string }) => {
@@ -111,7 +114,11 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
           context.body = logoutPage(form)
         },
         postLogoutSuccessSource: (context: Context) => {
-          context.body = htmlPage({ title: 'Signed out', accent, body: '<h1>You are signed out of the demo provider</h1>' })
+          context.body = htmlPage({
+            title: 'Signed out',
+            accent,
+            body: '<h1>You are signed out of the demo provider</h1>',
+          })
         },
       },
     },

@@ -90,7 +90,11 @@ export async function startCaddy(options: ProxyOptions): Promise<RunningProxy> {
   })
 }
 
-async function inDirectory(name: string, port: number, start: (directory: string) => Promise<Child>): Promise<RunningProxy> {
+async function inDirectory(
+  name: string,
+  port: number,
+  start: (directory: string) => Promise<Child>,
+): Promise<RunningProxy> {
   const directory = await mkdtemp(join(tmpdir(), `foregate-${name}-`))
   const child = await start(directory)
   await untilReady(child, name, () => isListening(port))

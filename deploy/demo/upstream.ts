@@ -39,7 +39,8 @@ function pageFor(url: string, request: IncomingMessage): string {
   const name = header(request, 'x-demo-name') || user
   const groups = header(request, 'x-auth-request-groups')
   const path = url.split('?')[0]
-  const title = path === '/admin' ? 'The control room' : path === '/public' ? 'The front garden' : name ? `Hello, ${name}` : 'Hello'
+  const title =
+    path === '/admin' ? 'The control room' : path === '/public' ? 'The front garden' : name ? `Hello, ${name}` : 'Hello'
   const lead =
     path === '/admin'
       ? 'Only members of <b>admins</b> get this far.'

@@ -160,7 +160,10 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
       )
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) {
-        logger.error({ event: 'recovery_failed', reason: 'internal', err: error }, 'recovery failed, will be tried again')
+        logger.error(
+          { event: 'recovery_failed', reason: 'internal', err: error },
+          'recovery failed, will be tried again',
+        )
       }
       // Lost again half-way, or too slow: tried again for as long as Redis seems well.
       timer(() => reconsider(), recoveryRetryMs)
@@ -232,7 +235,10 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
       if (journal.size > 0) {
         await journal.replay('all').catch(() => undefined)
         if (journal.size > 0) {
-          logger.warn({ event: 'journal_lost', reason: 'stopped', entries: journal.size }, 'stopped before Redis was back')
+          logger.warn(
+            { event: 'journal_lost', reason: 'stopped', entries: journal.size },
+            'stopped before Redis was back',
+          )
         }
       }
       stopped = true
@@ -258,4 +264,5 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
   }
 }
 
-const sameIds = (a: readonly string[], b: readonly string[]) => a.length === b.length && a.every((id, at) => id === b[at])
+const sameIds = (a: readonly string[], b: readonly string[]) =>
+  a.length === b.length && a.every((id, at) => id === b[at])

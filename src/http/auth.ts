@@ -99,7 +99,11 @@ export function createAuth(deps: AuthDeps): Auth {
     return timed(contract, startedAt, () => forwardUntimed(contract, request, extra))
   }
 
-  function timed(label: Label, startedAt: number, decide: () => Outcome | Promise<Outcome>): Outcome | Promise<Outcome> {
+  function timed(
+    label: Label,
+    startedAt: number,
+    decide: () => Outcome | Promise<Outcome>,
+  ): Outcome | Promise<Outcome> {
     const duration = hot.get(label)?.duration
     const outcome = decide()
     if (!(outcome instanceof Promise)) {
@@ -109,7 +113,11 @@ export function createAuth(deps: AuthDeps): Auth {
     return outcome.finally(() => duration?.observe((stopwatch() - startedAt) / 1_000))
   }
 
-  function forwardUntimed(contract: Contract, request: AuthRequest, extra: Extra | undefined): Outcome | Promise<Outcome> {
+  function forwardUntimed(
+    contract: Contract,
+    request: AuthRequest,
+    extra: Extra | undefined,
+  ): Outcome | Promise<Outcome> {
     const reader = contracts[contract]
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
@@ -274,7 +282,12 @@ export function createAuth(deps: AuthDeps): Auth {
       relayed: true,
     }
     try {
-      return refusedWith(await endpoints.sendToProvider(visit, addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`))
+      return refusedWith(
+        await endpoints.sendToProvider(
+          visit,
+          addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
+        ),
+      )
     } catch (error) {
       return failed(about.label, request, error, 400)
     }

@@ -39,7 +39,10 @@ export function createBrowserCookies(
     tickets: (header) => cookieValues(header, config.sessionName),
     pass: (header) => cookieValues(header, config.passName)[0],
     flows: (header) =>
-      cookiesWithPrefix(header, config.flowPrefix).map(([name, value]) => [name.slice(config.flowPrefix.length), value]),
+      cookiesWithPrefix(header, config.flowPrefix).map(([name, value]) => [
+        name.slice(config.flowPrefix.length),
+        value,
+      ]),
     setTicket: (value) =>
       setCookie({ ...attributes(config.sessionName), value, maxAgeSeconds: lifetimes.sessionMaxAgeMs / 1_000 }),
     setPass: (value) =>
@@ -48,7 +51,6 @@ export function createBrowserCookies(
     expireTicket: () => expireCookie(attributes(config.sessionName)),
     expirePass: () => expireCookie(attributes(config.passName)),
     expireFlow: (id) => expireCookie(flowAttributes(id)),
-    isOurs: (name) =>
-      name === config.sessionName || name === config.passName || name.startsWith(config.flowPrefix),
+    isOurs: (name) => name === config.sessionName || name === config.passName || name.startsWith(config.flowPrefix),
   }
 }

@@ -201,8 +201,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     ]
     logger.info({ event: 'logged_out', requestId: visit.requestId }, 'a person has logged out')
     const rd = new URLSearchParams(visit.query).get('rd')
-    const goal =
-      addresses.returnURL(visit, rd ?? undefined) ?? absolute(visit, deps.postLogoutRedirectURI)
+    const goal = addresses.returnURL(visit, rd ?? undefined) ?? absolute(visit, deps.postLogoutRedirectURI)
     const atProvider = provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
     return redirect(visit.method === 'GET' ? 302 : 303, atProvider?.href ?? goal, forget)
   }

@@ -1,7 +1,14 @@
 // How we say no: a page to a person, JSON to a program, always with a public code and the request's id. A failure of ours or
 // of the provider's is a 503 with `Retry-After`, never a 401, and never touches a cookie.
 import type { IncomingHttpHeaders } from 'node:http'
-import { AppError, BadRequest, LoginRejected, ProviderUnavailable, StoreUnavailable, type LoginReason } from '../errors.ts'
+import {
+  AppError,
+  BadRequest,
+  LoginRejected,
+  ProviderUnavailable,
+  StoreUnavailable,
+  type LoginReason,
+} from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
 import { json, page, type Answer } from './answer.ts'
 import { isNavigation } from './negotiation.ts'

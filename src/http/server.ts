@@ -33,7 +33,27 @@ export interface ServerDeps {
 const maxHeaderBytes = 32 * 1024
 
 /** Every method a proxy may ask with: Envoy and `preserveRequestMethod` pass on the original one. */
-const allMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'MKCALENDAR', 'REPORT', 'SEARCH', 'QUERY']
+const allMethods = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+  'TRACE',
+  'PROPFIND',
+  'PROPPATCH',
+  'MKCOL',
+  'COPY',
+  'MOVE',
+  'LOCK',
+  'UNLOCK',
+  'MKCALENDAR',
+  'REPORT',
+  'SEARCH',
+  'QUERY',
+]
 
 export function createServer(deps: ServerDeps): FastifyInstance {
   const { auth, endpoints, addresses, refusals, peers, health } = deps
@@ -138,7 +158,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   app.setNotFoundHandler((request, reply) => {
     const { headers } = request.raw
-    return send(reply, refusals.refuse({ method: request.method, headers, requestId: deps.requestIdOf(headers) }, 404, 'not_found'))
+    return send(
+      reply,
+      refusals.refuse({ method: request.method, headers, requestId: deps.requestIdOf(headers) }, 404, 'not_found'),
+    )
   })
   app.setErrorHandler((error, request, reply) => {
     const { headers } = request.raw

@@ -6,7 +6,15 @@ import type { Provider } from '../oidc/provider.ts'
 import type { Begun, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../time.ts'
-import { flowIdOfState, flowLifetimeMs, isFlowId, maxFlowsPerBrowser, sameState, type Flow, type Flows } from './flow.ts'
+import {
+  flowIdOfState,
+  flowLifetimeMs,
+  isFlowId,
+  maxFlowsPerBrowser,
+  sameState,
+  type Flow,
+  type Flows,
+} from './flow.ts'
 
 /** Flow cookies that the browser sent: id and sealed value. */
 export type FlowCookies = readonly (readonly [id: string, value: string])[]
@@ -62,7 +70,10 @@ export function createLogins(deps: {
     async start({ redirectURI, returnTo, flows: cookies, prompt }) {
       const flow = flows.start({ redirectURI, returnTo, fresh: prompt !== undefined })
       const location = await provider.authorizationURL({ ...flow, ...(prompt !== undefined && { prompt }) })
-      const known = cookies.map(([id]) => id).filter(isFlowId).sort()
+      const known = cookies
+        .map(([id]) => id)
+        .filter(isFlowId)
+        .sort()
       return {
         location,
         flow: { id: flow.id, value: flows.seal(flow), maxAgeMs: flowLifetimeMs },
@@ -116,6 +127,9 @@ export function createLogins(deps: {
       const flow = flows.open(id, value)
       if (flow !== undefined && sameState(flow.state, state)) return flow
     }
-    return new LoginRejected('state_unknown', 'this browser has not begun the login it comes back from, or too long ago')
+    return new LoginRejected(
+      'state_unknown',
+      'this browser has not begun the login it comes back from, or too long ago',
+    )
   }
 }

@@ -26,7 +26,9 @@ export function createPasses({ sealer, clock, maxAgeMs }: { sealer: Sealer; cloc
   return {
     issue(session, ticket) {
       const stored: Stored = { at: clock(), session }
-      const value = sealer.seal(Buffer.from(JSON.stringify(stored)), context(ticket), ticket.secret).toString('base64url')
+      const value = sealer
+        .seal(Buffer.from(JSON.stringify(stored)), context(ticket), ticket.secret)
+        .toString('base64url')
       return value.length <= maxValueLength ? value : undefined
     },
     open(value, ticket) {

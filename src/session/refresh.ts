@@ -92,7 +92,10 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       if (error instanceof RefreshRejected) return rejected(ticket, before.session, error)
       if (!(error instanceof ProviderUnavailable)) throw error
       count('failed')
-      logger.warn({ event: 'refresh_failed', reason: 'provider_unavailable', err: error }, 'refresh failed, session kept')
+      logger.warn(
+        { event: 'refresh_failed', reason: 'provider_unavailable', err: error },
+        'refresh failed, session kept',
+      )
       return { kind: 'failed', fault: 'provider' }
     }
     const next = shelf.renewed(before, grant)

@@ -168,7 +168,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
     ticket: Ticket,
     session: Session,
     value: Buffer,
-    { whole = true, pending = false, touchedAt = clock() }: { whole?: boolean; pending?: boolean; touchedAt?: number } = {},
+    {
+      whole = true,
+      pending = false,
+      touchedAt = clock(),
+    }: { whole?: boolean; pending?: boolean; touchedAt?: number } = {},
   ): NearSession {
     const now = clock()
     const previous = near.get(ticket.id)
@@ -375,7 +379,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     let value
     try {
       // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
-      value = await read(ticket.id, tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined)
+      value = await read(
+        ticket.id,
+        tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined,
+      )
     } catch (error) {
       sharedErrors.value++
       if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
@@ -519,7 +526,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   })
 
   tier.onFlush(() => {
-    for (const [id, entry] of [...near.entries()]) if (!entry.pending) near.delete(id)
+    for (const [id, entry] of Array.from(near.entries())) if (!entry.pending) near.delete(id)
   })
 
   tier.onRestart({
@@ -529,13 +536,19 @@ export function createSessions(deps: SessionsDeps): Sessions {
       )
     },
     async reseed() {
-      const known = [...near.entries()].filter(([, entry]) => entry.whole && !entry.outdated && clock() < endOf(entry.session))
+      const known = [...near.entries()].filter(
+        ([, entry]) => entry.whole && !entry.outdated && clock() < endOf(entry.session),
+      )
       await inBatches(known, async ([id, entry]) => {
         const result = await store.seed(sessionKey(id), entry.value, storedTtl(entry.session), revokedKey(id))
         if (result === 'marked') near.delete(id)
         else entry.validatedAt = clock()
       })
-      if (known.length > 0) logger.info({ event: 'sessions_reseeded', sessions: known.length }, 'live sessions written to the restarted store')
+      if (known.length > 0)
+        logger.info(
+          { event: 'sessions_reseeded', sessions: known.length },
+          'live sessions written to the restarted store',
+        )
     },
   })
 

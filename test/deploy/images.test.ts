@@ -31,7 +31,8 @@ function instructions(dockerfile: string): Instruction[] {
 }
 
 const dockerfile = instructions(read('Dockerfile'))
-const inFinal = (word: string) => dockerfile.filter((one) => one.stage === 'final' && one.word === word).map((one) => one.rest)
+const inFinal = (word: string) =>
+  dockerfile.filter((one) => one.stage === 'final' && one.word === word).map((one) => one.rest)
 const manifest = JSON.parse(read('package.json'))
 
 test('everything that the Dockerfile copies exists, and is sent to the builder', () => {

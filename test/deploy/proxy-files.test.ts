@@ -20,19 +20,31 @@ const identityHeaders = [
   'X-Forwarded-User',
 ]
 
-test('nginx accepts deploy/nginx/foregate.conf as a part of its http block', { skip: missingProgram('nginx') }, async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'foregate-nginx-'))
-  try {
-    const main = `pid ${directory}/pid; error_log stderr; events {} http { access_log off; include ${deploy}nginx/foregate.conf; }`
-    await writeFile(join(directory, 'nginx.conf'), main)
-    const program = programPath('nginx') ?? 'nginx'
-    const { stderr } = await run(program, ['-t', '-e', 'stderr', '-p', directory, '-c', join(directory, 'nginx.conf')])
-    assert.match(stderr, /test is successful/)
-    assert.doesNotMatch(stderr, /\[(warn|emerg)\]/)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-})
+test(
+  'nginx accepts deploy/nginx/foregate.conf as a part of its http block',
+  { skip: missingProgram('nginx') },
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'foregate-nginx-'))
+    try {
+      const main = `pid ${directory}/pid; error_log stderr; events {} http { access_log off; include ${deploy}nginx/foregate.conf; }`
+      await writeFile(join(directory, 'nginx.conf'), main)
+      const program = programPath('nginx') ?? 'nginx'
+      const { stderr } = await run(program, [
+        '-t',
+        '-e',
+        'stderr',
+        '-p',
+        directory,
+        '-c',
+        join(directory, 'nginx.conf'),
+      ])
+      assert.match(stderr, /test is successful/)
+      assert.doesNotMatch(stderr, /\[(warn|emerg)\]/)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  },
+)
 
 test('HAProxy accepts deploy/haproxy/haproxy.cfg without a warning', { skip: missingProgram('haproxy') }, async () => {
   const program = programPath('haproxy') ?? 'haproxy'
@@ -41,18 +53,22 @@ test('HAProxy accepts deploy/haproxy/haproxy.cfg without a warning', { skip: mis
   assert.doesNotMatch(stdout + stderr, /warning/i)
 })
 
-test('Caddy accepts deploy/caddy/Caddyfile, and finds it well formatted', { skip: missingProgram('caddy') }, async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'foregate-caddy-'))
-  try {
-    const env = { ...process.env, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
-    const args = ['validate', '--config', `${deploy}caddy/Caddyfile`, '--adapter', 'caddyfile']
-    const { stdout, stderr } = await run(programPath('caddy') ?? 'caddy', args, { env })
-    assert.match(stdout + stderr, /Valid configuration/)
-    assert.doesNotMatch(stdout + stderr, /not formatted/)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-})
+test(
+  'Caddy accepts deploy/caddy/Caddyfile, and finds it well formatted',
+  { skip: missingProgram('caddy') },
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'foregate-caddy-'))
+    try {
+      const env = { ...process.env, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
+      const args = ['validate', '--config', `${deploy}caddy/Caddyfile`, '--adapter', 'caddyfile']
+      const { stdout, stderr } = await run(programPath('caddy') ?? 'caddy', args, { env })
+      assert.match(stdout + stderr, /Valid configuration/)
+      assert.doesNotMatch(stdout + stderr, /not formatted/)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  },
+)
 
 for (const file of ['nginx/foregate.conf', 'haproxy/haproxy.cfg', 'caddy/Caddyfile', 'traefik/foregate.yaml']) {
   test(`deploy/${file} names what to substitute, and hands on every identity header`, async () => {
@@ -74,7 +90,14 @@ test('nginx asks about the original URL, and passes on no other account of it', 
   assert.match(question, /proxy_set_header X-Original-Method \$request_method;/)
   assert.match(question, /proxy_pass_request_body off;/)
   assert.match(question, /internal;/)
-  const blanked = ['X-Original-URI', 'X-Auth-Request-Redirect', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-Uri', 'X-Forwarded-Method']
+  const blanked = [
+    'X-Original-URI',
+    'X-Auth-Request-Redirect',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Host',
+    'X-Forwarded-Uri',
+    'X-Forwarded-Method',
+  ]
   for (const name of [...blanked, 'Forwarded', 'Content-Length']) {
     assert.match(question, new RegExp(`proxy_set_header ${name} "";`), `${name} is blanked`)
   }

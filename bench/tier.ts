@@ -1,0 +1,81 @@
+// The cache service as the application composes it, without HTTP and without a provider.
+import { randomBytes } from 'node:crypto'
+import { createTier } from '../src/cache/tier.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { createSealer } from '../src/sealing.ts'
+import { createSessions, type Sessions } from '../src/session/sessions.ts'
+import { createLogger } from '../src/telemetry/pino.ts'
+import { createMetrics } from '../src/telemetry/prometheus.ts'
+import { systemTimer } from '../src/time.ts'
+import type { Provider } from '../src/oidc/provider.ts'
+
+export type BenchMode = 'memory' | 'redis' | 'hybrid'
+
+export async function createMemoryTierOrRedis(
+  mode: BenchMode,
+  redisPort: number,
+): Promise<{ sessions: Sessions; stop: () => Promise<void> }> {
+  const redis =
+    mode === 'memory' ? '' : `redis: { enabled: true, address: "127.0.0.1:${redisPort}", cacheMode: ${mode} }`
+  const { config } = loadConfig({
+    text: `providerURL: https://issuer.example
+clientID: bench
+clientSecret: not-a-secret-1
+sessionEncryptionKey: k9vPq2LxTz8RnW4bYc6HdJ1sFgMa7eUo0iXyZ3wB
+${redis}
+`,
+    env: {},
+    readFile: () => '',
+  })
+  const surroundings = {
+    clock: Date.now,
+    stopwatch: () => performance.now(),
+    timer: systemTimer,
+    random: Math.random,
+    randomBytes,
+    logger: createLogger({ level: 'error' }),
+    metrics: createMetrics({ processMetrics: false }),
+  }
+  const tier = createTier({ config, surroundings })
+  await tier.start()
+  const sessions = createSessions({
+    ...surroundings,
+    tier,
+    sealer: createSealer(config.session.encryptionKeys, 'session', randomBytes),
+    passSealer: createSealer(config.session.encryptionKeys, 'pass', randomBytes),
+    provider: noProvider,
+    claimsToKeep: (claims) => claims,
+    nearLimits:
+      mode === 'memory'
+        ? { maxItems: undefined, maxBytes: config.memory.maxBytes / 2 }
+        : { maxItems: config.redis.l1.maxItems, maxBytes: config.redis.l1.maxBytes },
+    lifetimes: {
+      maxAgeMs: config.session.maxAgeMs,
+      idleTimeoutMs: undefined,
+      refreshGraceMs: config.session.refreshGraceMs,
+      maxStaleMs: config.outage.maxStaleMs,
+      passMaxAgeMs: config.outage.passMaxAgeMs,
+      providerTimeoutMs: config.provider.providerTimeoutMs,
+    },
+  })
+  // The recovery that follows the first contact: from then on near copies are trusted.
+  while (mode !== 'memory' && tier.health().redis.connected === false)
+    await new Promise((resolve) => setImmediate(resolve))
+  while (mode === 'hybrid' && tier.trust.until === 0) await new Promise((resolve) => setImmediate(resolve))
+  return { sessions, stop: () => tier.stop() }
+}
+
+const unused = () => {
+  throw new Error('the bench has no provider')
+}
+
+const noProvider: Provider = {
+  status: () => 'ready',
+  start: unused,
+  stop: unused,
+  authorizationURL: unused,
+  redeem: unused,
+  refresh: unused,
+  revoke: unused,
+  endSessionURL: unused,
+}
