@@ -22,10 +22,16 @@ import { statusAndReason } from './refusals.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
-/** Either the headers of a 200, or a whole answer. `cookies`: only where the operator says that they arrive. */
+/** Either the makings of a 200, or a whole answer. `cookies`: only where the operator says that they arrive. */
 export type Outcome =
-  | { readonly allow: HeaderRecord; readonly cookies?: readonly string[] }
+  | { readonly allow: Allowed; readonly cookies?: readonly string[] }
   | { readonly allow: undefined; readonly answer: Answer }
+
+/** The identity headers, as a record and as they go out: name, value, name, value, ... with the empty body's length. */
+export interface Allowed {
+  readonly headers: HeaderRecord
+  readonly wire: string[]
+}
 
 export interface AuthRequest extends Subrequest {
   /** The socket's own address: what trust goes by. */
@@ -62,8 +68,8 @@ export interface AuthDeps {
 
 /** What a session's requests have in common, made once and kept as long as the session object lives. */
 interface Ready {
-  readonly headers: HeaderRecord
-  readonly headersForOAuth2Proxy: HeaderRecord
+  readonly outcome: Outcome & { readonly allow: Allowed }
+  readonly outcomeForOAuth2Proxy: Outcome & { readonly allow: Allowed }
   readonly verdicts: (Verdict | undefined)[]
 }
 
@@ -82,7 +88,7 @@ interface Case {
 export function createAuth(deps: AuthDeps): Auth {
   const { identityHeaders, sessions, cookies, peers, addresses, endpoints, refusals, logger, metrics, stopwatch } = deps
   const readyFor = new WeakMap<Session, Ready>()
-  const nobody: Outcome = { allow: identityHeaders.headersFor(undefined) }
+  const nobody = allowing(identityHeaders.headersFor(undefined))
   const labels: readonly Label[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy', 'proxy']
   const hot = new Map(
     labels.map((contract) => [
@@ -207,8 +213,8 @@ export function createAuth(deps: AuthDeps): Auth {
     const known = readyFor.get(session)
     if (known !== undefined) return known
     const ready: Ready = {
-      headers: identityHeaders.headersFor(session, tokens),
-      headersForOAuth2Proxy: identityHeaders.headersForOAuth2Proxy(session, tokens),
+      outcome: allowing(identityHeaders.headersFor(session, tokens)),
+      outcomeForOAuth2Proxy: allowing(identityHeaders.headersForOAuth2Proxy(session, tokens)),
       verdicts: [],
     }
     // Without its tokens a header would stay empty for as long as the session is near.
@@ -224,8 +230,8 @@ export function createAuth(deps: AuthDeps): Auth {
       if (extra !== undefined && !extra(session)) return denied(about, 'group_not_allowed', session)
     }
     if (allowed !== undefined) allowed.value++
-    const headers = label === 'oauth2-proxy' ? ready.headersForOAuth2Proxy : ready.headers
-    return deps.renewPass ? { allow: headers, cookies: renewedPass(about, session) } : { allow: headers }
+    const outcome = label === 'oauth2-proxy' ? ready.outcomeForOAuth2Proxy : ready.outcome
+    return deps.renewPass ? { ...outcome, cookies: renewedPass(about, session) } : outcome
   }
 
   function renewedPass(about: Case, session: Session): readonly string[] {
@@ -371,5 +377,9 @@ export function createAuth(deps: AuthDeps): Auth {
 
   return { forward, direct }
 }
+
+const allowing = (headers: HeaderRecord): Outcome & { readonly allow: Allowed } => ({
+  allow: { headers, wire: [...Object.entries(headers).flat(), 'content-length', '0'] },
+})
 
 const refusedWith = (answer: Answer): Outcome => ({ allow: undefined, answer })

@@ -194,10 +194,11 @@ function sendOutcome(reply: FastifyReply, outcome: Outcome, allowStatus: number)
     void send(reply, outcome.answer)
     return
   }
-  reply.statusCode = allowStatus
-  void reply.headers(outcome.allow)
-  if (outcome.cookies !== undefined && outcome.cookies.length > 0) void reply.header('set-cookie', outcome.cookies)
-  void reply.send()
+  const { wire } = outcome.allow
+  const cookies = outcome.cookies ?? []
+  // Past Fastify's reply: there is no body to serialise and no hook to run, and it costs a quarter of the whole answer.
+  void reply.hijack()
+  reply.raw.writeHead(allowStatus, cookies.length === 0 ? wire : [...wire, 'set-cookie', [...cookies]]).end()
 }
 
 export function send(reply: FastifyReply, answer: Answer): FastifyReply {
