@@ -360,7 +360,10 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     t.after(() => Promise.all([replica.close(), primary.close()]))
     const it = await liveLinkTo(redisConfig({ address: replica.address }))
     t.after(() => it.link.close())
+    const since = it.story.length
     await assert.rejects(it.link.store.set(key, value, 60_000, 'note'), refusedWith('readonly'))
+    // Connects again: behind a name or a Sentinel that leads to the new primary.
+    await it.happened('up', since)
   })
 
   test('a Cluster configured without a Cluster: not_cluster', async (t) => {
