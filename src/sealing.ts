@@ -40,7 +40,7 @@ export function createSealer(keys: readonly Buffer[], purpose: string, randomByt
   const [first] = rings
   if (first === undefined) throw new RangeError('a sealer needs a key')
   const keyFor = (ring: Ring, secret: string | undefined) =>
-    secret === undefined ? ring.key : expand(ring.prk, secret)
+    secret === undefined ? ring.key : expand(ring.prk, `with ${secret}`)
 
   return {
     seal(plain, context, secret) {

@@ -198,7 +198,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   function nextAttention(entry: NearSession): number {
     const { session } = entry
-    let at = Math.min(session.expiresAt, session.refreshable ? entry.refreshAt : session.tokenExpiresAt)
+    // The token's end also while its refresh is under way or put off: from then on an answer has to wait, or is a stale one.
+    let at = Math.min(session.expiresAt, session.tokenExpiresAt)
+    if (session.refreshable) at = Math.min(at, entry.refreshAt)
     if (shared) at = Math.min(at, entry.validatedAt + revalidateAfterMs)
     if (idleTimeoutMs !== undefined) at = Math.min(at, entry.touchedAt + idleGrainMs, entry.lastSeenAt + idleTimeoutMs)
     return at

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { createSealer } from '../../src/sealing.ts'
+import { createSessionCodec, headBytes, identityReadBytes } from '../../src/session/codec.ts'
+import type { FullSession } from '../../src/session/session.ts'
+import { newTicket } from '../../src/session/ticket.ts'
+import { encryptionKey } from './world.ts'
+
+const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes))
+const ticket = newTicket(randomBytes)
+
+const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): FullSession => ({
+  session: {
+    id: ticket.id,
+    subject: 'alice',
+    issuer: 'https://id.example.com',
+    providerSessionId: 'sid-1',
+    claims,
+    createdAt: 1_000,
+    expiresAt: 9_000,
+    tokenExpiresAt: 5_000,
+    refreshAt: 4_000,
+    refreshable: true,
+    generation,
+  },
+  tokens: { accessToken: 'at', idToken: 'id', refreshToken: 'rt' },
+})
+const value = codec.encode(full(), ticket)
+const identityEnd = headBytes + value.readUIntBE(5, 3)
+
+test('a session and its tokens come back as they were', () => {
+  assert.deepEqual(codec.decode(value, ticket), full().session)
+  assert.deepEqual(codec.decodeTokens(value, ticket), full().tokens)
+})
+
+test('what a session lacks, it lacks again', () => {
+  const bare: FullSession = {
+    session: { ...full().session, providerSessionId: undefined, refreshable: false, claims: {} },
+    tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined },
+  }
+  const stored = codec.encode(bare, ticket)
+  assert.deepEqual(codec.decode(stored, ticket), bare.session)
+  assert.deepEqual(codec.decodeTokens(stored, ticket), bare.tokens)
+})
+
+test('nothing of it can be read in the store', () => {
+  for (const text of ['alice', 'example.com', 'at"', 'rt"', 'sid-1', ticket.secret]) {
+    assert.equal(value.includes(text), false, text)
+  }
+})
+
+test('the first kilobyte of a usual session is enough for a decision', () => {
+  const large = codec.encode({ ...full(), tokens: { ...full().tokens, accessToken: 'a'.repeat(5_000) } }, ticket)
+  assert.deepEqual(codec.decode(large.subarray(0, identityReadBytes), ticket), full().session)
+})
+
+test('of an identity longer than what was read, it says so', () => {
+  const claims = { groups: Array.from({ length: 200 }, (_, index) => `group-${index}`) }
+  const large = codec.encode(full(1, claims), ticket)
+  assert.equal(codec.decode(large.subarray(0, identityReadBytes), ticket), 'short')
+  assert.deepEqual(codec.decode(large, ticket), full(1, claims).session)
+  assert.equal(codec.decodeTokens(large.subarray(0, identityReadBytes), ticket), undefined)
+})
+
+const withByte = (at: number, byte: number) => {
+  const changed = Buffer.from(value)
+  changed[at] = byte
+  return changed
+}
+const other = codec.encode(full(2), ticket)
+const otherIdentityEnd = headBytes + other.readUIntBE(5, 3)
+const neighbour = newTicket(randomBytes)
+const swapped: [name: string, value: Buffer, as?: typeof ticket][] = [
+  ['of a newer format', withByte(0, 2)],
+  ['of format 0', withByte(0, 0)],
+  ['empty', Buffer.alloc(0)],
+  ['shorter than its head', value.subarray(0, headBytes - 1)],
+  ['text of somebody else', Buffer.from('{"a":"session","of":"another program"}')],
+  ['with its generation raised', withByte(4, 2)],
+  [
+    'with its parts exchanged',
+    Buffer.concat([value.subarray(0, headBytes), value.subarray(identityEnd), value.subarray(headBytes, identityEnd)]),
+  ],
+  ['that belongs to another id', value, neighbour],
+  ['with the same id and another secret', value, { ...ticket, secret: neighbour.secret }],
+  [
+    'with the identity of another state',
+    Buffer.concat([value.subarray(0, headBytes), other.subarray(headBytes, otherIdentityEnd)]),
+  ],
+]
+for (const [name, stored, as = ticket] of swapped) {
+  test(`a value ${name} is no session`, () => assert.equal(codec.decode(stored, as), undefined))
+}
+
+test('tokens of one state do not go with the identity of another', () => {
+  const mixed = Buffer.concat([other.subarray(0, otherIdentityEnd), value.subarray(identityEnd)])
+  assert.deepEqual(codec.decode(mixed, ticket), full(2).session)
+  assert.equal(codec.decodeTokens(mixed, ticket), undefined)
+})
+
+test('property: with any byte changed it is no session, or has no tokens; it never throws', () => {
+  for (let at = 0; at < value.length; at++) {
+    const damaged = withByte(at, (value[at] ?? 0) ^ 0x10)
+    const session = codec.decode(damaged, ticket)
+    const isIdentityWhole = at >= identityEnd
+    if (isIdentityWhole) assert.deepEqual(session, full().session, `byte ${at}`)
+    else assert.ok(session === undefined || session === 'short', `byte ${at}`)
+    if (isIdentityWhole || at < headBytes) assert.equal(codec.decodeTokens(damaged, ticket), undefined, `byte ${at}`)
+  }
+})

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { createLeases } from '../../src/session/lease.ts'
+import { createFakeStore, unavailable } from '../fixtures/fake-store.ts'
+import { stoppedTime } from '../oidc/setup.ts'
+import { quiet } from './world.ts'
+
+function replicas() {
+  const time = stoppedTime()
+  const store = createFakeStore({ clock: time.clock })
+  const deps = { store, timer: time.timer, randomBytes }
+  return { time, store, here: createLeases(deps), there: createLeases(deps) }
+}
+
+test('of all who ask, one gets the lease, until it is given back', async () => {
+  const { here, there } = replicas()
+  const lease = await here.acquire('s')
+  assert.notEqual(lease, undefined)
+  assert.equal(await there.acquire('s'), undefined)
+  assert.notEqual(await there.acquire('another'), undefined)
+  await lease?.release()
+  assert.notEqual(await there.acquire('s'), undefined)
+})
+
+test('it is renewed for as long as its owner lives', async () => {
+  const { time, here, there } = replicas()
+  await here.acquire('s')
+  for (let second = 0; second < 20; second++) {
+    time.advance(1_000)
+    await quiet()
+  }
+  assert.equal(await there.acquire('s'), undefined)
+})
+
+test('that of an owner who has died ends by itself within 4 seconds', async () => {
+  const { time, store, there } = replicas()
+  // A timer that never fires: a process that is gone.
+  await createLeases({ store, timer: () => () => undefined, randomBytes }).acquire('s')
+  time.advance(3_999)
+  assert.equal(await there.acquire('s'), undefined)
+  time.advance(2)
+  assert.notEqual(await there.acquire('s'), undefined)
+})
+
+test('a renewal that fails is tried again', async () => {
+  const { time, store, here, there } = replicas()
+  await here.acquire('s')
+  store.once('touchIf', unavailable)
+  for (let second = 0; second < 6; second++) {
+    time.advance(1_000)
+    await quiet()
+  }
+  assert.equal(await there.acquire('s'), undefined)
+})
+
+test('a late owner gives back nothing that is not its own any more', async () => {
+  const { time, store, there, here } = replicas()
+  const late = await createLeases({ store, timer: () => () => undefined, randomBytes }).acquire('s')
+  time.advance(4_001)
+  await there.acquire('s')
+  await late?.release()
+  assert.equal(await here.acquire('s'), undefined)
+})
+
+test('giving back never throws', async () => {
+  const { store, here } = replicas()
+  const lease = await here.acquire('s')
+  store.down = true
+  await lease?.release()
+})

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { createSealer } from '../../src/sealing.ts'
+import { createPasses } from '../../src/session/pass.ts'
+import type { Session } from '../../src/session/session.ts'
+import { newTicket } from '../../src/session/ticket.ts'
+import { stoppedTime } from '../oidc/setup.ts'
+import { encryptionKey, hour } from './world.ts'
+
+const sealer = createSealer([encryptionKey], 'pass', randomBytes)
+
+function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives = 24 * hour) {
+  const time = stoppedTime()
+  const passes = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour })
+  const ticket = newTicket(randomBytes)
+  const session: Session = {
+    id: ticket.id,
+    subject: 'alice',
+    issuer: 'https://id.example.com',
+    providerSessionId: 'sid-1',
+    claims,
+    createdAt: time.clock(),
+    expiresAt: time.clock() + lives,
+    tokenExpiresAt: time.clock() + hour,
+    refreshAt: time.clock() + hour,
+    refreshable: true,
+    generation: 3,
+  }
+  return { time, passes, ticket, session, value: passes.issue(session, ticket) ?? '' }
+}
+
+test('a pass gives back the session that it was issued for', () => {
+  const { passes, ticket, session, value } = aPass()
+  assert.deepEqual(passes.open(value, ticket), session)
+  assert.match(value, /^[\w-]+$/)
+})
+
+test('a pass is of no use without its ticket: not with another id, not with another secret', () => {
+  const { passes, ticket, value } = aPass()
+  const stranger = newTicket(randomBytes)
+  assert.equal(passes.open(value, stranger), undefined)
+  assert.equal(passes.open(value, { ...ticket, secret: stranger.secret }), undefined)
+  assert.equal(passes.open(value, { ...ticket, id: stranger.id }), undefined)
+})
+
+test('a pass ends with its own age', () => {
+  const { time, passes, ticket, value } = aPass()
+  time.advance(8 * hour - 1)
+  assert.notEqual(passes.open(value, ticket), undefined)
+  time.advance(1)
+  assert.equal(passes.open(value, ticket), undefined)
+})
+
+test('a pass does not outlive its session', () => {
+  const { time, passes, ticket, value } = aPass({}, hour)
+  time.advance(hour - 1)
+  assert.notEqual(passes.open(value, ticket), undefined)
+  time.advance(1)
+  assert.equal(passes.open(value, ticket), undefined)
+})
+
+test('an identity too large for a cookie gets no pass', () => {
+  assert.equal(aPass({ groups: Array.from({ length: 400 }, (_, index) => `group-${index}`) }).value, '')
+})
+
+test('property: whatever else a browser sends as a pass opens nothing and never throws', () => {
+  const { passes, ticket, value } = aPass()
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ minLength: 3_400, maxLength: 4_000 })), (text) => {
+      assert.equal(passes.open(text, ticket), undefined)
+      assert.equal(passes.open(value.slice(0, text.length % value.length), ticket), undefined)
+    }),
+    { numRuns: 200 },
+  )
+})

@@ -1,0 +1,652 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { ProviderUnavailable, RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
+import { newTicket, parseTicket, ticketValue } from '../../src/session/ticket.ts'
+import { unavailable } from '../fixtures/fake-store.ts'
+import { aWorld, gate, hour, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
+
+const keyOf = (ticket: string) => ({ kind: 'session' as const, id: ticket.slice(0, 22) })
+const away = () => Promise.reject(new ProviderUnavailable('away'))
+const notRefreshable = { tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined } }
+
+// --- finding ----------------------------------------------------------------------------------------------------------
+
+for (const mode of ['memory', 'redis', 'hybrid'] as const) {
+  test(`${mode}: who has logged in is found, with their identity`, async () => {
+    const { sessions, login } = aWorld({ mode })
+    const ticket = await login()
+    const session = sessionIn(await sessions.find(ticket, undefined))
+    assert.equal(session.subject, 'alice')
+    assert.equal(session.providerSessionId, 'sid-1')
+    assert.deepEqual(session.claims['groups'], ['staff'])
+    assert.deepEqual(await sessions.tokens(ticket), { accessToken: 'at-0', idToken: 'id-0', refreshToken: 'rt-0' })
+  })
+
+  test(`${mode}: a made-up ticket finds nobody, nor does a real id with another secret`, async () => {
+    const { sessions, login } = aWorld({ mode })
+    const ticket = await login()
+    const stranger = ticketValue(newTicket(randomBytes))
+    assert.equal(await look(sessions, stranger), 'unknown')
+    assert.equal(await look(sessions, ticket.slice(0, 22) + stranger.slice(22)), 'unknown')
+    assert.equal(await look(sessions, 'nonsense'), 'malformed')
+    assert.equal(sessions.near(ticket.slice(0, 22) + stranger.slice(22)), undefined)
+  })
+
+  test(`${mode}: the owner of a session is not disturbed by a wrong secret for it`, async () => {
+    const { sessions, login } = aWorld({ mode })
+    const ticket = await login()
+    await look(sessions, ticket.slice(0, 22) + ticketValue(newTicket(randomBytes)).slice(22))
+    assert.match(await look(sessions, ticket), /near|shared/)
+  })
+}
+
+test('no two logins have an id or a secret in common', async () => {
+  const { login } = aWorld()
+  const [a, b] = [await login(), await login()]
+  assert.notEqual(a.slice(0, 22), b.slice(0, 22))
+  assert.notEqual(a.slice(22), b.slice(22))
+})
+
+test('another replica finds the session, and from then on by itself', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  assert.equal(await look(other.sessions, ticket), 'shared')
+  assert.equal(await look(other.sessions, ticket), 'near')
+})
+
+test('one read per session, however many requests wait for it', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await Promise.all(Array.from({ length: 1_000 }, () => other.sessions.find(ticket, undefined)))
+  assert.deepEqual(other.tier.store.calls, ['get session'])
+})
+
+test('redis mode asks the store for every request', async () => {
+  const world = aWorld({ mode: 'redis' })
+  const ticket = await world.login()
+  world.tier.store.calls.length = 0
+  for (let request = 0; request < 3; request++) assert.equal(await look(world.sessions, ticket), 'shared')
+  assert.deepEqual(world.tier.store.calls, ['get session', 'get session', 'get session'])
+})
+
+const damages: [name: string, value: (real: Buffer) => Buffer][] = [
+  ['corrupt', (real) => Buffer.concat([real.subarray(0, 40), Buffer.from('x'), real.subarray(41)])],
+  ['cut short', (real) => real.subarray(0, 20)],
+  ['of a newer version', (real) => Buffer.concat([Buffer.from([2]), real.subarray(1)])],
+  ['not ours at all', () => Buffer.from('hello')],
+]
+for (const [name, damage] of damages) {
+  test(`a stored value that is ${name} is an absence with a warning and a count, never an error`, async () => {
+    const world = aWorld()
+    const ticket = await world.login()
+    const real = await world.tier.store.memory.get(keyOf(ticket))
+    await world.tier.store.memory.set(keyOf(ticket), damage(real ?? Buffer.alloc(0)), hour)
+    const other = world.replica()
+    assert.equal(await look(other.sessions, ticket), 'unknown')
+    assert.deepEqual(
+      world.log.lines.map(({ event }) => event),
+      ['stored_value_unusable'],
+    )
+    assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
+  })
+}
+
+test('a stored value moved to another id is nobody else’s session', async () => {
+  const world = aWorld()
+  const [alice, bob] = [await world.login(), await world.login()]
+  const stolen = await world.tier.store.memory.get(keyOf(alice))
+  await world.tier.store.memory.set(keyOf(bob), stolen ?? Buffer.alloc(0), hour)
+  assert.equal(await look(world.replica().sessions, bob), 'unknown')
+})
+
+test('a value of a wrong type is an absence', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  await world.tier.store.memory.delete(keyOf(ticket))
+  await world.tier.store.memory.indexAdd(keyOf(ticket), 'member', world.time.clock() + hour)
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
+// --- how long it lives --------------------------------------------------------------------------------------------------
+
+for (const mode of ['memory', 'redis', 'hybrid'] as const) {
+  test(`${mode}: a session ends absolutely after sessionMaxAge, refreshed and used or not`, async () => {
+    const { sessions, login, time, provider } = aWorld({ mode, lifetimes: { maxAgeMs: hour } })
+    provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 24 * hour))
+    const ticket = await login({ expiresAt: time.clock() + 5 * minute })
+    for (let passed = 0; passed < 59; passed++) {
+      time.advance(minute)
+      assert.match(await look(sessions, ticket), /near|shared/, `after ${passed + 1} minutes`)
+      await quiet()
+    }
+    time.advance(minute)
+    assert.match(await look(sessions, ticket), /expired|unknown/)
+    assert.equal(sessions.near(ticket), undefined)
+  })
+
+  test(`${mode}: a session that cannot be refreshed ends with its token`, async () => {
+    const { sessions, login, time } = aWorld({ mode })
+    const ticket = await login(notRefreshable)
+    time.advance(5 * minute - 1)
+    assert.match(await look(sessions, ticket), /near|shared/)
+    time.advance(2)
+    assert.match(await look(sessions, ticket), /expired|unknown/)
+  })
+
+  test(`${mode}: a session idle for longer than sessionIdleTimeout ends; one that is used does not`, async () => {
+    const { sessions, login, time } = aWorld({ mode, lifetimes: { idleTimeoutMs: 10 * minute, refreshGraceMs: 0 } })
+    const used = await login({ expiresAt: time.clock() + 24 * hour })
+    const idle = await login({ expiresAt: time.clock() + 24 * hour })
+    for (let passed = 0; passed < 30; passed++) {
+      time.advance(minute)
+      assert.match(await look(sessions, used), /near|shared/, `after ${passed + 1} minutes`)
+      await quiet()
+    }
+    assert.match(await look(sessions, idle), /expired|unknown/)
+    // 10 s: how exactly idleness is kept.
+    time.advance(10 * minute + 11_000)
+    assert.match(await look(sessions, used), /expired|unknown/)
+  })
+}
+
+test('use on one replica keeps the session from being idle on another', async () => {
+  const world = aWorld({ lifetimes: { idleTimeoutMs: 10 * minute, refreshGraceMs: 0 } })
+  const ticket = await world.login({ expiresAt: world.time.clock() + 24 * hour })
+  const other = world.replica()
+  for (let passed = 0; passed < 20; passed++) {
+    world.time.advance(minute)
+    assert.match(await look(other.sessions, ticket), /near|shared/)
+    await quiet()
+  }
+  assert.equal(await look(world.sessions, ticket), 'shared')
+})
+
+test('a replica that reads a session just before its idle end keeps it alive from that request on', async () => {
+  const world = aWorld({ lifetimes: { idleTimeoutMs: 10 * minute, refreshGraceMs: 0 } })
+  const ticket = await world.login({ expiresAt: world.time.clock() + 24 * hour })
+  world.time.advance(10 * minute - 2_000)
+  const other = world.replica()
+  assert.equal(await look(other.sessions, ticket), 'shared')
+  await quiet()
+  // 13 s later: the 10 s grain past the first idle end is over, and only a touch at that request can have saved it.
+  world.time.advance(13_000)
+  assert.equal(await look(other.sessions, ticket), 'near')
+  await quiet()
+  assert.match(await look(other.sessions, ticket), /near|shared/)
+})
+
+test('idleness costs one write per 10 seconds, not one per request', async () => {
+  const { sessions, login, time, tier } = aWorld({ lifetimes: { idleTimeoutMs: 10 * minute, refreshGraceMs: 0 } })
+  const ticket = await login({ expiresAt: time.clock() + 24 * hour })
+  for (let request = 0; request < 100; request++) {
+    time.advance(200)
+    await look(sessions, ticket)
+  }
+  assert.equal(tier.store.calls.filter((call) => call.startsWith('touch')).length, 2)
+})
+
+// --- refresh --------------------------------------------------------------------------------------------------------------
+
+test('within refreshGracePeriodSeconds of the token’s end it is refreshed in the background: nobody waits', async () => {
+  const { sessions, login, time, provider } = aWorld({ mode: 'memory' })
+  const ticket = await login()
+  const answer = gate<ReturnType<typeof refreshGrant>>()
+  provider.onRefresh = () => answer.promise
+  time.advance(4 * minute - 1)
+  assert.equal(await look(sessions, ticket), 'near')
+  assert.equal(provider.refreshes.length, 0)
+  time.advance(1)
+  assert.notEqual(sessions.near(ticket), undefined)
+  await quiet()
+  assert.equal(provider.refreshes.length, 1)
+  assert.notEqual(sessions.near(ticket), undefined)
+  answer.open(refreshGrant(time.clock() + 5 * minute, 1))
+  await quiet()
+  assert.deepEqual((await sessions.tokens(ticket))?.refreshToken, 'rt-1')
+  assert.equal(provider.refreshes.length, 1)
+})
+
+test('the refresh is put off by a jitter of less than a second', async () => {
+  const { sessions, login, time, provider } = aWorld({ mode: 'memory', random: 0.999 })
+  const ticket = await login()
+  time.advance(4 * minute + 998)
+  sessions.near(ticket)
+  await quiet()
+  assert.equal(provider.refreshes.length, 0)
+  time.advance(2)
+  sessions.near(ticket)
+  await quiet()
+  assert.equal(provider.refreshes.length, 1)
+})
+
+test('a grace longer than the token lives does not refresh at each request', async () => {
+  const { sessions, login, time, provider } = aWorld({ mode: 'memory', lifetimes: { refreshGraceMs: 10 * minute } })
+  provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 5 * minute))
+  const ticket = await login()
+  for (let request = 0; request < 100; request++) {
+    time.advance(1_000)
+    sessions.near(ticket)
+    await quiet()
+  }
+  assert.equal(provider.refreshes.length, 0)
+  time.advance(50_000)
+  sessions.near(ticket)
+  await quiet()
+  assert.equal(provider.refreshes.length, 1)
+})
+
+test('once the token has ended, all wait for one refresh and use its result', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  time.advance(6 * minute)
+  const all = await Promise.all(Array.from({ length: 100 }, () => sessions.find(ticket, undefined)))
+  assert.equal(provider.refreshes.length, 1)
+  assert.ok(all.every((found) => found.kind === 'found' && found.session.generation === 2))
+})
+
+test('three replicas with a hundred requests each make one call with each refresh token', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const replicas = [world, world.replica(), world.replica()]
+  world.time.advance(6 * minute)
+  const answer = gate<ReturnType<typeof refreshGrant>>()
+  world.provider.onRefresh = () => answer.promise
+  const all = replicas.flatMap(({ sessions }) => Array.from({ length: 100 }, () => look(sessions, ticket)))
+  await quiet()
+  answer.open(refreshGrant(world.time.clock() + 5 * minute))
+  assert.deepEqual(new Set(await Promise.all(all)), new Set(['shared']))
+  assert.deepEqual(
+    world.provider.refreshes.map(({ refreshToken }) => refreshToken),
+    ['rt-0'],
+  )
+})
+
+test('new groups take effect with the refresh, here and on the other replicas', async () => {
+  const world = aWorld()
+  const { time, provider } = world
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  provider.onRefresh = async () => ({
+    ...refreshGrant(time.clock() + 5 * minute),
+    claims: { iss: 'https://id.example.com', sub: 'alice', groups: ['admins'] },
+  })
+  time.advance(4 * minute)
+  await look(world.sessions, ticket)
+  await quiet()
+  assert.deepEqual(world.sessions.near(ticket)?.claims['groups'], ['admins'])
+  assert.equal(other.sessions.near(ticket), undefined, 'a copy known to be outdated does not answer')
+  assert.deepEqual(sessionIn(await other.sessions.find(ticket, undefined)).claims['groups'], ['admins'])
+})
+
+test('a failed refresh is tried again after 1, 2, 4, ... seconds, and nobody notices while the token lives', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const startedAt = time.clock()
+  const ticket = await login()
+  const calls: number[] = []
+  provider.onRefresh = () => {
+    calls.push((time.clock() - startedAt) / 1_000)
+    return away()
+  }
+  for (let second = 1; second < 300; second++) {
+    time.advance(1_000)
+    assert.notEqual(sessions.near(ticket), undefined, `after ${second} s`)
+    await quiet()
+  }
+  assert.deepEqual(calls, [240, 241, 243, 247, 255, 271])
+})
+
+test('a hundred requests that wait for one failed refresh are one failure: it is tried again a second later', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  time.advance(6 * minute)
+  provider.onRefresh = away
+  const all = await Promise.all(Array.from({ length: 100 }, () => look(sessions, ticket)))
+  assert.deepEqual(new Set(all), new Set(['stale']))
+  assert.equal(provider.refreshes.length, 1)
+  time.advance(1_001)
+  provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 5 * minute))
+  assert.equal(await look(sessions, ticket), 'shared')
+})
+
+test('while the provider is away a session goes on until the token’s end plus maxStale; then it is “later”, not “logged out”', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  provider.onRefresh = away
+  time.advance(5 * minute)
+  assert.equal(await look(sessions, ticket), 'stale')
+  time.advance(10 * minute - 1)
+  assert.equal(await look(sessions, ticket), 'stale')
+  time.advance(1)
+  assert.equal(await look(sessions, ticket), 'PROVIDER_UNAVAILABLE')
+  time.advance(minute)
+  provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 5 * minute))
+  assert.equal(await look(sessions, ticket), 'shared')
+})
+
+test('within its back-off nobody waits for a provider that hangs', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  provider.onRefresh = away
+  time.advance(5 * minute)
+  await look(sessions, ticket)
+  provider.onRefresh = () => new Promise(() => undefined)
+  assert.equal(await look(sessions, ticket), 'stale')
+})
+
+test('invalid_grant ends the session on every replica', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  world.provider.onRefresh = () => Promise.reject(new RefreshRejected('invalid_grant', 'no'))
+  world.time.advance(4 * minute)
+  await look(world.sessions, ticket)
+  await quiet()
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  assert.equal(await look(other.sessions, ticket), 'revoked')
+})
+
+test('a refresh whose write the store misses keeps its tokens, and writes them when the store is back', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const answer = gate<ReturnType<typeof refreshGrant>>()
+  world.provider.onRefresh = () => answer.promise
+  world.time.advance(4 * minute)
+  await look(world.sessions, ticket)
+  await quiet()
+  world.tier.goAway()
+  answer.open(refreshGrant(world.time.clock() + 5 * minute, 1))
+  await quiet()
+  assert.equal(await look(world.sessions, ticket), 'stale')
+  assert.equal((await world.sessions.tokens(ticket))?.refreshToken, 'rt-1')
+  await world.tier.comeBack()
+  const other = world.replica()
+  assert.equal((await other.sessions.tokens(ticket))?.refreshToken, 'rt-1')
+})
+
+test('a failover that lost our last write gets it back: only we have the rotated refresh token', async () => {
+  const world = aWorld({ mode: 'redis' })
+  const ticket = await world.login()
+  const before = await world.tier.store.memory.get(keyOf(ticket))
+  world.time.advance(6 * minute)
+  assert.equal(await look(world.sessions, ticket), 'shared')
+  await world.tier.store.memory.set(keyOf(ticket), before ?? Buffer.alloc(0), hour)
+  assert.equal(sessionIn(await world.sessions.find(ticket, undefined)).generation, 2)
+  await quiet()
+  assert.equal((await world.replica().sessions.tokens(ticket))?.refreshToken, 'rt-1')
+})
+
+// --- logout ---------------------------------------------------------------------------------------------------------------
+
+for (const mode of ['memory', 'redis', 'hybrid'] as const) {
+  test(`${mode}: a logout ends the session at once, gives the tokens back, and ends nothing else`, async () => {
+    const { sessions, login } = aWorld({ mode })
+    const [ticket, another] = [await login(), await login()]
+    const ended = await sessions.end(ticket)
+    assert.equal(ended?.tokens.refreshToken, 'rt-0')
+    assert.equal(sessions.near(ticket), undefined)
+    assert.equal(await look(sessions, ticket), 'revoked')
+    assert.match(await look(sessions, another), /near|shared/)
+    assert.equal(await sessions.end(ticket), undefined)
+  })
+}
+
+test('a logout ends the session on the other replicas', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  await world.sessions.end(ticket)
+  assert.equal(other.sessions.near(ticket), undefined)
+  assert.equal(await look(other.sessions, ticket), 'revoked')
+})
+
+test('an id without its secret logs nobody out', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const forged = ticket.slice(0, 22) + ticketValue(newTicket(randomBytes)).slice(22)
+  assert.equal(await world.sessions.end(forged), undefined)
+  assert.equal(await world.replica().sessions.end(forged), undefined)
+  assert.equal(await look(world.sessions, ticket), 'near')
+})
+
+test('a session whose stored value was evicted is logged out all the same, here and where a copy lives', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  await world.tier.store.memory.delete(keyOf(ticket))
+  assert.equal((await world.sessions.end(ticket))?.tokens.refreshToken, 'rt-0')
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  assert.equal(await look(other.sessions, ticket), 'revoked')
+})
+
+test('a confirmation that was under way when the session ended does not bring it back', async () => {
+  const { sessions, login, time, tier } = aWorld()
+  const ticket = await login({ expiresAt: time.clock() + hour })
+  const answered = gate()
+  tier.store.once('get', async (run) => {
+    const value = await run()
+    await answered.promise
+    return value
+  })
+  time.advance(31_000)
+  assert.notEqual(sessions.near(ticket), undefined, 'confirmed in the background')
+  await sessions.end(ticket)
+  answered.open()
+  await quiet()
+  assert.equal(sessions.near(ticket), undefined)
+  assert.equal(await look(sessions, ticket), 'revoked')
+})
+
+test('a logout during an outage beats a refresh that was under way', async () => {
+  const { sessions, login, time, tier, provider } = aWorld()
+  const ticket = await login()
+  const answer = gate<ReturnType<typeof refreshGrant>>()
+  provider.onRefresh = () => answer.promise
+  time.advance(4 * minute)
+  await look(sessions, ticket)
+  await quiet()
+  tier.goAway()
+  await sessions.end(ticket)
+  answer.open(refreshGrant(time.clock() + 5 * minute))
+  await quiet()
+  assert.equal(await look(sessions, ticket), 'revoked')
+  await tier.comeBack()
+  assert.equal(sessions.near(ticket), undefined)
+  assert.equal(await look(sessions, ticket), 'revoked')
+})
+
+test('a logout while the store is away holds here at once, and everywhere when the store is back', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  world.tier.goAway()
+  await world.sessions.end(ticket)
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  await world.tier.comeBack()
+  assert.equal(await look(other.sessions, ticket), 'revoked')
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
+// --- the store is away ------------------------------------------------------------------------------------------------------
+
+test('a known session goes on for maxStale of an outage, then its pass counts, then it is “later”', async () => {
+  const { sessions, login, time, tier, grant } = aWorld()
+  const begun = await sessions.begin(grant({ expiresAt: time.clock() + 24 * hour }))
+  const withoutPass = await login({ expiresAt: time.clock() + 24 * hour })
+  tier.goAway()
+  assert.equal(await look(sessions, begun.ticket), 'stale')
+  time.advance(10 * minute - 1)
+  assert.equal(await look(sessions, begun.ticket), 'stale')
+  time.advance(1)
+  assert.equal(await look(sessions, begun.ticket, begun.pass), 'pass')
+  assert.equal(await look(sessions, withoutPass), 'STORE_UNAVAILABLE')
+  assert.equal(await look(sessions, withoutPass, begun.pass), 'STORE_UNAVAILABLE', 'somebody else’s pass')
+})
+
+test('a replica that has no copy honours the pass, and only with its ticket', async () => {
+  const world = aWorld()
+  const begun = await world.sessions.begin(world.grant())
+  const other = world.replica()
+  other.tier.goAway()
+  assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'pass')
+  assert.equal(await look(other.sessions, begun.ticket), 'STORE_UNAVAILABLE')
+  const stranger = ticketValue(newTicket(randomBytes))
+  assert.equal(await look(other.sessions, stranger, begun.pass), 'STORE_UNAVAILABLE')
+})
+
+test('while the store answers, a pass alone lets nobody in', async () => {
+  const world = aWorld()
+  const begun = await world.sessions.begin(world.grant())
+  await world.tier.store.memory.delete(keyOf(begun.ticket))
+  assert.equal(await look(world.replica().sessions, begun.ticket, begun.pass), 'unknown')
+})
+
+test('a logout here beats the pass', async () => {
+  const { sessions, tier, grant } = aWorld()
+  const begun = await sessions.begin(grant())
+  tier.goAway()
+  await sessions.end(begun.ticket)
+  assert.equal(await look(sessions, begun.ticket, begun.pass), 'revoked')
+})
+
+test('a copy that another replica has overtaken still serves in an outage: better old than out', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  world.tier.hear({ what: 'written', id: ticket.slice(0, 22) })
+  world.tier.goAway()
+  assert.equal(await look(world.sessions, ticket), 'stale')
+})
+
+test('nobody can log in to a session that has ended during the outage', async () => {
+  const { sessions, login, time, tier } = aWorld({ lifetimes: { maxAgeMs: 8 * minute } })
+  const ticket = await login()
+  tier.goAway()
+  time.advance(8 * minute)
+  assert.equal(await look(sessions, ticket), 'STORE_UNAVAILABLE')
+})
+
+test('one slow answer of the store ends nobody’s session', async () => {
+  const world = aWorld({ mode: 'redis' })
+  const ticket = await world.login()
+  world.tier.store.once('get', unavailable)
+  assert.equal(await look(world.sessions, ticket), 'stale')
+  assert.equal(await look(world.sessions, ticket), 'shared')
+})
+
+test('who logs in while the store is away is logged in here, and everywhere when it is back', async () => {
+  const world = aWorld()
+  world.tier.goAway()
+  const ticket = await world.login()
+  assert.equal(await look(world.sessions, ticket), 'stale')
+  world.time.advance(11 * minute)
+  assert.equal(await look(world.sessions, ticket), 'stale', 'only this replica has it: no limit of maxStale')
+  await world.tier.comeBack()
+  assert.equal(await look(world.replica().sessions, ticket), 'shared')
+})
+
+test('who logs in and out while the store is away is logged out when it is back', async () => {
+  const world = aWorld()
+  world.tier.goAway()
+  const ticket = await world.login()
+  await world.sessions.end(ticket)
+  await world.tier.comeBack()
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
+// --- and back ------------------------------------------------------------------------------------------------------------------
+
+test('a store that restarted empty is given its sessions again: nobody notices', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  world.tier.goAway()
+  await world.tier.store.memory.delete(keyOf(ticket))
+  await world.tier.comeBack({ restarted: true })
+  assert.equal(await look(world.replica().sessions, ticket), 'shared')
+})
+
+test('what was logged out does not come back from another replica’s memory after a restart', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  other.tier.hears = false
+  other.tier.goAway()
+  await world.sessions.end(ticket)
+  // The store restarts empty: mark and all. This replica still knows, and says so before the other one writes.
+  await world.tier.store.memory.delete({ kind: 'revoked', id: ticket.slice(0, 22) })
+  await world.tier.comeBack({ restarted: true })
+  await other.tier.comeBack({ restarted: true })
+  assert.equal(await look(other.sessions, ticket), 'unknown')
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
+test('while the others may still be writing back what they know, a miss is not yet a miss', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  await world.tier.store.memory.delete(keyOf(ticket))
+  world.tier.trust.until = 0
+  world.tier.trust.settlingUntil = world.time.clock() + 4_000
+  assert.equal(await look(world.sessions, ticket), 'stale')
+  world.time.advance(4_000)
+  assert.equal(await look(world.sessions, ticket), 'unknown')
+})
+
+test('a revoked session does not live on in that time', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  other.tier.hears = false
+  await world.sessions.end(ticket)
+  other.tier.trust.until = 0
+  other.tier.trust.settlingUntil = world.time.clock() + 4_000
+  assert.equal(await look(other.sessions, ticket), 'unknown')
+})
+
+test('after a partition the copies go, but not a login that the store has not seen yet', async () => {
+  const { sessions, login, tier } = aWorld()
+  const known = await login()
+  tier.store.once('set', unavailable)
+  const pending = await login()
+  tier.flush()
+  assert.equal(sessions.near(known), undefined)
+  assert.notEqual(sessions.near(pending), undefined)
+})
+
+test('a session that FLUSHALL or eviction took ends within 60 seconds', async () => {
+  const { sessions, login, time, tier } = aWorld()
+  const ticket = await login({ expiresAt: time.clock() + hour })
+  await tier.store.memory.delete(keyOf(ticket))
+  time.advance(30_000)
+  assert.notEqual(sessions.near(ticket), undefined)
+  await quiet()
+  assert.equal(await look(sessions, ticket), 'unknown')
+})
+
+test('a copy that could not be confirmed for 60 seconds does not answer by itself', async () => {
+  const { sessions, login, time, tier } = aWorld()
+  const ticket = await login({ expiresAt: time.clock() + hour })
+  time.advance(30_000)
+  tier.store.once('get', () => Promise.reject(new StoreUnavailable('late')))
+  assert.notEqual(sessions.near(ticket), undefined)
+  await quiet()
+  time.advance(30_000)
+  assert.equal(sessions.near(ticket), undefined)
+  assert.equal(await look(sessions, ticket), 'shared')
+})
+
+test('nothing is kept of whoever has no session', async () => {
+  const { sessions, tier } = aWorld()
+  for (let visitor = 0; visitor < 100; visitor++) await look(sessions, ticketValue(newTicket(randomBytes)))
+  assert.equal(sessions.nearSize, 0)
+  assert.equal(tier.store.memory.usage().entries, 0)
+  assert.equal(parseTicket(''), undefined)
+})

@@ -1,0 +1,166 @@
+// Sessions over a fake tier and a fake provider. Time stands still until a test moves it.
+import { randomBytes } from 'node:crypto'
+import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
+import { createSealer } from '../../src/sealing.ts'
+import { createSessions, type Found, type Sessions, type SessionsDeps } from '../../src/session/sessions.ts'
+import type { Session } from '../../src/session/session.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import type { Metrics } from '../../src/telemetry/metrics.ts'
+import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
+import { recordedLog, stoppedTime, type RecordedLog, type Time } from '../oidc/setup.ts'
+
+export const minute = 60_000
+export const hour = 60 * minute
+export const encryptionKey = Buffer.from('k9Jv2mPq8sXw4zB7nD1fG5hL0tRyUcEa')
+
+export interface FakeProvider extends Provider {
+  /** The tokens that each refresh was called with. */
+  readonly refreshes: Tokens[]
+  readonly revoked: Tokens[]
+  /** What the next refreshes answer. */
+  onRefresh: (tokens: Tokens) => Promise<RefreshGrant>
+}
+
+export function fakeProvider(clock: () => number): FakeProvider {
+  const notHere = () => {
+    throw new Error('not part of this test')
+  }
+  const provider: FakeProvider = {
+    refreshes: [],
+    revoked: [],
+    onRefresh: () => Promise.resolve(refreshGrant(clock() + 5 * minute, provider.refreshes.length)),
+    status: () => 'ready',
+    start: notHere,
+    stop: notHere,
+    authorizationURL: notHere,
+    redeem: notHere,
+    endSessionURL: notHere,
+    async refresh(tokens) {
+      provider.refreshes.push(tokens)
+      return provider.onRefresh(tokens)
+    },
+    async revoke(tokens) {
+      provider.revoked.push(tokens)
+    },
+  }
+  return provider
+}
+
+export const refreshGrant = (expiresAt: number, number = 1): RefreshGrant => ({
+  tokens: { accessToken: `at-${number}`, idToken: undefined, refreshToken: `rt-${number}` },
+  expiresAt,
+  claims: undefined,
+})
+
+export interface World {
+  readonly sessions: Sessions
+  readonly tier: FakeTier
+  readonly time: Time
+  readonly provider: FakeProvider
+  readonly metrics: Metrics
+  readonly log: RecordedLog
+  /** Alice, with a token of five minutes and a refresh token. */
+  readonly grant: (overrides?: Partial<Grant>) => Grant
+  readonly login: (overrides?: Partial<Grant>) => Promise<string>
+  /** Another process over the same store, with time, provider and log in common. */
+  readonly replica: (overrides?: WorldOptions) => World
+}
+
+export interface WorldOptions {
+  readonly mode?: FakeTier['mode']
+  readonly lifetimes?: Partial<SessionsDeps['lifetimes']>
+  readonly nearLimits?: SessionsDeps['nearLimits']
+  /** The jitter of refreshes, 0 <= x < 1. */
+  readonly random?: number
+}
+
+export function aWorld(options: WorldOptions = {}): World {
+  const time = stoppedTime()
+  return build(options, { time, provider: fakeProvider(time.clock), log: recordedLog() }, undefined)
+}
+
+function build(
+  options: WorldOptions,
+  common: Pick<World, 'time' | 'provider' | 'log'>,
+  beside: FakeTier | undefined,
+): World {
+  const { time, provider, log } = common
+  const { clock, timer } = time
+  const tier = createFakeTier({
+    clock,
+    ...(options.mode !== undefined && { mode: options.mode }),
+    ...(beside !== undefined && { beside }),
+  })
+  const metrics = createMetrics({ processMetrics: false })
+  const sessions = createSessions({
+    tier,
+    sealer: createSealer([encryptionKey], 'session', randomBytes),
+    passSealer: createSealer([encryptionKey], 'pass', randomBytes),
+    provider,
+    claimsToKeep: (claims) => claims,
+    nearLimits: options.nearLimits ?? { maxItems: 1_000, maxBytes: 10_000_000 },
+    lifetimes: {
+      maxAgeMs: 24 * hour,
+      idleTimeoutMs: undefined,
+      refreshGraceMs: minute,
+      maxStaleMs: 10 * minute,
+      passMaxAgeMs: 8 * hour,
+      providerTimeoutMs: 5_000,
+      ...options.lifetimes,
+    },
+    clock,
+    timer,
+    random: () => options.random ?? 0,
+    randomBytes,
+    metrics,
+    logger: log,
+  })
+  const grant = (overrides: Partial<Grant> = {}): Grant => ({
+    tokens: { accessToken: 'at-0', idToken: 'id-0', refreshToken: 'rt-0' },
+    expiresAt: clock() + 5 * minute,
+    claims: { iss: 'https://id.example.com', sub: 'alice', sid: 'sid-1', groups: ['staff'] },
+    idTokenKey: 'key',
+    idTokenExpiresAt: clock() + 5 * minute,
+    ...overrides,
+  })
+  return {
+    ...common,
+    sessions,
+    tier,
+    metrics,
+    grant,
+    login: async (overrides) => (await sessions.begin(grant(overrides))).ticket,
+    replica: (overrides = options) => build(overrides, common, tier),
+  }
+}
+
+/** Lets everything that is ready go on: background work that waits for nothing but promises. */
+export async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** `near`, `shared`, `stale`, `pass`, the reason of an absence, or the code of an error. */
+export async function look(sessions: Sessions, ticket: string, pass?: string): Promise<string> {
+  try {
+    const found = await sessions.find(ticket, pass)
+    return found.kind === 'found' ? found.from : found.reason
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+  }
+}
+
+export function sessionIn(found: Found): Session {
+  if (found.kind !== 'found') throw new Error(`no session: ${found.reason}`)
+  return found.session
+}
+
+/** A promise that a test settles. */
+export function gate<T = void>(): { promise: Promise<T>; open: (value: T) => void; fail: (error: Error) => void } {
+  let open: (value: T) => void = () => undefined
+  let fail: (error: Error) => void = () => undefined
+  const promise = new Promise<T>((resolve, reject) => {
+    open = resolve
+    fail = reject
+  })
+  return { promise, open, fail }
+}
