@@ -1,29 +1,30 @@
 // Routes and nothing else: what comes in over Fastify is handed to the parts, what they answer is sent.
+import type { IncomingMessage } from 'node:http'
 import { fastify, LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { schemeOf } from '../access/canonical.ts'
 import type { Contract } from '../config/config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ownPath, ownPrefix, type Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import type { Auth, AuthRequest, Outcome } from './auth.ts'
-import type { TrustedPeers } from './client.ts'
 import { envoyPrefix } from './contracts.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Health } from './health.ts'
 import { extraOf, type Extra } from './oauth2-proxy-query.ts'
 import type { Refusals } from './refusals.ts'
-import type { Visit } from './visit.ts'
+import { queryOf, type Visit } from './visit.ts'
 
 export interface ServerDeps {
   readonly auth: Auth
   readonly endpoints: Endpoints
   readonly addresses: Addresses
   readonly refusals: Refusals
-  readonly peers: TrustedPeers
+  readonly visitOf: (raw: IncomingMessage) => Visit
   readonly health: Health
   readonly metrics: Metrics
   /** `/metrics` has a port of its own. */
   readonly separateMetrics: boolean
+  /** Reverse-proxy mode is on. */
+  readonly proxies: boolean
   readonly contract: Contract
   readonly allowStatus: number
   readonly groupClaimName: string
@@ -56,12 +57,13 @@ const allMethods = [
 ]
 
 export function createServer(deps: ServerDeps): FastifyInstance {
-  const { auth, endpoints, addresses, refusals, peers, health } = deps
+  const { auth, endpoints, addresses, refusals, health } = deps
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
     // Above the idle timeouts of the proxies in front (Traefik 90 s): whoever closes first causes the other's retry.
     keepAliveTimeout: 120_000,
-    requestTimeout: 10_000,
+    // How long a whole request may take to arrive. An upload through the proxy may take as long as it likes.
+    requestTimeout: deps.proxies ? 0 : 10_000,
     http: { maxHeaderSize: maxHeaderBytes },
     exposeHeadRoutes: false,
     return503OnClosing: false,
@@ -117,32 +119,11 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   // --- our own paths ------------------------------------------------------------------------------------------------
 
   const ownEndpoint = async (request: FastifyRequest, reply: FastifyReply) => {
-    const answer = await endpoints.answer(visitOf(request))
+    const answer = await endpoints.answer(deps.visitOf(request.raw))
     return send(reply, answer)
   }
   for (const url of new Set([`${ownPrefix}*`, addresses.callbackPath, addresses.logoutPath])) {
     app.route({ method: [...app.supportedMethods], url, handler: ownEndpoint })
-  }
-
-  /** A proxy that we trust describes the browser's request; from anyone else the request itself is all there is. */
-  function visitOf(request: FastifyRequest): Visit {
-    const { raw } = request
-    const { headers } = raw
-    const peer = raw.socket.remoteAddress
-    const trusted = peers.includes(peer)
-    const url = raw.url ?? '/'
-    const at = url.indexOf('?')
-    return {
-      method: raw.method ?? 'GET',
-      scheme: (trusted ? schemeIn(headers['x-forwarded-proto']) : undefined) ?? 'http',
-      host: (trusted ? hostIn(headers['x-forwarded-host']) : undefined) ?? hostIn(headers.host) ?? 'localhost',
-      path: at < 0 ? url : url.slice(0, at),
-      query: queryOf(url),
-      headers,
-      clientAddress: peers.clientAddress(peer, headers),
-      requestId: deps.requestIdOf(headers),
-      relayed: false,
-    }
   }
 
   // --- operators ----------------------------------------------------------------------------------------------------
@@ -205,27 +186,6 @@ export function send(reply: FastifyReply, answer: Answer): FastifyReply {
   void reply.code(answer.status).headers(answer.headers)
   if (answer.cookies.length > 0) void reply.header('set-cookie', answer.cookies)
   return reply.send(answer.body)
-}
-
-const queryOf = (url: string | undefined) => {
-  const at = url?.indexOf('?') ?? -1
-  return at < 0 ? '' : (url ?? '').slice(at + 1)
-}
-
-function schemeIn(value: string | string[] | undefined): 'http' | 'https' | undefined {
-  if (typeof value !== 'string') return undefined
-  try {
-    return schemeOf(value)
-  } catch {
-    return undefined
-  }
-}
-
-/** A host that can stand in a URL of ours as it is; anything else is nobody's wish. */
-function hostIn(value: string | string[] | undefined): string | undefined {
-  if (typeof value !== 'string') return undefined
-  const host = value.toLowerCase()
-  return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined
 }
 
 function statusOf(error: unknown): number {

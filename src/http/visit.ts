@@ -1,4 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { schemeOf } from '../access/canonical.ts'
+import type { TrustedPeers } from './client.ts'
 
 /** A browser's request for one of our own paths, whether it came here itself or a proxy described it. */
 export interface Visit {
@@ -14,4 +16,55 @@ export interface Visit {
   readonly requestId: string
   /** Through a forward-auth middleware: its answer reaches the browser only if it is not 2xx. */
   readonly relayed: boolean
+}
+
+/**
+ * Reads a request that came here itself. A proxy that we trust describes the browser's request; from anyone else the request
+ * is all there is.
+ */
+export function createVisitReader(deps: {
+  peers: TrustedPeers
+  requestIdOf: (headers: IncomingHttpHeaders) => string
+}): (raw: IncomingMessage) => Visit {
+  const { peers, requestIdOf } = deps
+  return (raw) => {
+    const { headers } = raw
+    const peer = raw.socket.remoteAddress
+    const trusted = peers.includes(peer)
+    const url = raw.url ?? '/'
+    const at = url.indexOf('?')
+    return {
+      method: raw.method ?? 'GET',
+      scheme: (trusted ? schemeIn(headers['x-forwarded-proto']) : undefined) ?? 'http',
+      host: (trusted ? hostIn(headers['x-forwarded-host']) : undefined) ?? hostIn(headers.host) ?? 'localhost',
+      path: at < 0 ? url : url.slice(0, at),
+      query: queryOf(url),
+      headers,
+      clientAddress: peers.clientAddress(peer, headers),
+      requestId: requestIdOf(headers),
+      relayed: false,
+    }
+  }
+}
+
+/** Without `?`. */
+export function queryOf(url: string | undefined): string {
+  const at = url?.indexOf('?') ?? -1
+  return at < 0 ? '' : (url ?? '').slice(at + 1)
+}
+
+function schemeIn(value: string | string[] | undefined): 'http' | 'https' | undefined {
+  if (typeof value !== 'string') return undefined
+  try {
+    return schemeOf(value)
+  } catch {
+    return undefined
+  }
+}
+
+/** A host that can stand in a URL of ours as it is; anything else is nobody's wish. */
+function hostIn(value: string | string[] | undefined): string | undefined {
+  if (typeof value !== 'string') return undefined
+  const host = value.toLowerCase()
+  return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined
 }

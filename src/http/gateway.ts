@@ -1,0 +1,73 @@
+// What reverse-proxy mode asks of the HTTP edge: the same decision as `/auth`, for a request that came here itself.
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { originalRequest } from '../access/canonical.ts'
+import type { AccessRules } from '../access/access.ts'
+import type { CompiledRules } from '../access/rules.ts'
+import type { UpstreamConfig } from '../config/config.ts'
+import type { HeaderRecord } from '../access/identity-headers.ts'
+import type { Addresses } from './addresses.ts'
+import type { Answer } from './answer.ts'
+import type { Auth } from './auth.ts'
+import type { Refusals } from './refusals.ts'
+import { send } from './server.ts'
+import type { Visit } from './visit.ts'
+
+export interface Gateway {
+  /** The identity headers for the application, or undefined once the request was answered here. */
+  authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<HeaderRecord | undefined>
+  forwarded(request: FastifyRequest): { for: string; proto: 'http' | 'https'; host: string }
+  refuse(request: FastifyRequest, status: number, reason: string): Answer
+  isOurs(path: string): boolean
+}
+
+const operatorPaths = new Set(['/healthz', '/ready', '/ping', '/livez', '/readyz', '/metrics'])
+
+export function createGateway(deps: {
+  auth: Auth
+  rules: CompiledRules
+  upstreams: readonly UpstreamConfig[]
+  visitOf: (raw: FastifyRequest['raw']) => Visit
+  addresses: Addresses
+  refusals: Refusals
+}): Gateway {
+  const { auth, visitOf, addresses, refusals } = deps
+  const rulesFor = new Map<UpstreamConfig, AccessRules>(
+    deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
+  )
+
+  return {
+    async authorize({ raw }, reply, upstream) {
+      const visit = visitOf(raw)
+      const rules = rulesFor.get(upstream)
+      if (rules === undefined) throw new TypeError('an upstream that was not configured')
+      const { method, headers } = raw
+      let original
+      try {
+        original = originalRequest({ ...visit, target: raw.url ?? '/' })
+      } catch (error) {
+        void send(reply, refusals.forError(visit, error))
+        return undefined
+      }
+      const outcome = await auth.direct(
+        original,
+        { method: method ?? 'GET', headers, url: raw.url ?? '/', peer: raw.socket.remoteAddress },
+        rules,
+      )
+      if (outcome.allow !== undefined) return outcome.allow.headers
+      void send(reply, outcome.answer)
+      return undefined
+    },
+
+    forwarded({ raw }) {
+      const { clientAddress, scheme, host } = visitOf(raw)
+      return { for: clientAddress, proto: scheme, host }
+    },
+
+    refuse({ raw }, status, reason) {
+      return refusals.refuse(visitOf(raw), status, reason)
+    },
+
+    isOurs: (path) =>
+      addresses.isOwnPath(path) || path === '/auth' || path.startsWith('/auth/') || operatorPaths.has(path),
+  }
+}
