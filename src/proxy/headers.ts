@@ -1,0 +1,117 @@
+// What the application is told, and what the browser is told back. A header that says who somebody is comes from us or not
+// at all, in whatever spelling: applications behind CGI, WSGI and PHP read `X_Auth_Request_User` as the same header.
+import type { IncomingHttpHeaders } from 'node:http'
+
+export interface Forwarded {
+  readonly for: string
+  readonly proto: string
+  readonly host: string
+}
+
+// RFC 9110 section 7.6.1, and what undici refuses to send.
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+])
+// Say who somebody is, where they come from, or (IIS, Symfony) which path is really meant: ours alone.
+const ours = new Set([
+  'forwarded',
+  'x-real-ip',
+  'x-original-url',
+  'x-original-uri',
+  'x-original-method',
+  'x-rewrite-url',
+])
+const ourFamilies = /^x-(?:forwarded|auth-request|original-forwarded)(?:-|$)/
+
+/** `X_Auth.Request-User` -> `x-auth-request-user`: lighttpd and others make one name of every such spelling. */
+const plainName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
+
+export type RequestHeaders = (
+  sent: IncomingHttpHeaders,
+  identity: Readonly<Record<string, string>>,
+  forwarded: Forwarded,
+) => IncomingHttpHeaders
+
+export function createRequestHeaders({
+  identityHeaderNames,
+  ourCookieNames,
+}: {
+  identityHeaderNames: readonly string[]
+  ourCookieNames: (name: string) => boolean
+}): RequestHeaders {
+  const identityNames = new Set(identityHeaderNames.map(plainName))
+  return (sent, identity, forwarded) => {
+    const kept = Object.entries(sent).filter(([name]) => {
+      const plain = plainName(name)
+      return !hopByHop.has(plain) && !ours.has(plain) && !ourFamilies.test(plain) && !identityNames.has(plain)
+    })
+    // From entries, so that a header named `__proto__` is a header.
+    const headers: IncomingHttpHeaders = Object.fromEntries(kept)
+    const cookie = withoutOurCookies(sent.cookie, ourCookieNames)
+    if (cookie === undefined) delete headers.cookie
+    else headers.cookie = cookie
+    for (const [name, value] of Object.entries(identity)) headers[name.toLowerCase()] = value
+    headers['x-forwarded-for'] = forwarded.for
+    headers['x-forwarded-proto'] = forwarded.proto
+    headers['x-forwarded-host'] = forwarded.host
+    return headers
+  }
+}
+
+/** The Cookie header without our cookies, all others byte for byte; undefined when nothing is left. */
+export function withoutOurCookies(header: string | undefined, isOurs: (name: string) => boolean): string | undefined {
+  if (header === undefined) return undefined
+  const pairs = header.split(';')
+  const others = pairs.filter((pair) => !isOurs(cookieName(pair)))
+  if (others.length === pairs.length) return header
+  const rest = others.join(';').trim()
+  return rest === '' ? undefined : rest
+}
+
+const cookieName = (pair: string): string => {
+  const equals = pair.indexOf('=')
+  return (equals < 0 ? pair : pair.slice(0, equals)).trim()
+}
+
+/** What may go back to the browser. An application neither sets nor deletes our cookies. */
+export function responseHeaders(
+  received: Readonly<IncomingHttpHeaders>,
+  {
+    ourCookieNames,
+    upstreamOrigin,
+    publicOrigin,
+  }: { ourCookieNames: (name: string) => boolean; upstreamOrigin: string; publicOrigin: string },
+): IncomingHttpHeaders {
+  const nominated = new Set(
+    (received.connection ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  )
+  const headers: IncomingHttpHeaders = Object.fromEntries(
+    Object.entries(received).filter(
+      ([name]) => !hopByHop.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()),
+    ),
+  )
+  // undici gives one as a string, Node's type says that it is always a list.
+  const cookies: readonly string[] = [headers['set-cookie'] ?? []].flat()
+  const theirs = cookies.filter((cookie) => !ourCookieNames(cookieName(cookie.split(';', 1)[0] ?? '')))
+  if (theirs.length === 0) delete headers['set-cookie']
+  else headers['set-cookie'] = theirs
+  // An application that ignores X-Forwarded-Host redirects to its own address, which no browser reaches.
+  const { location } = headers
+  if (location === upstreamOrigin || location?.startsWith(`${upstreamOrigin}/`) === true) {
+    headers.location = publicOrigin + location.slice(upstreamOrigin.length)
+  }
+  return headers
+}

@@ -1,0 +1,179 @@
+// Reverse-proxy mode: whole requests go through to the applications, once somebody else has decided that they may. This
+// room owns what an application gets to see and how; it leaves to others who may pass (`authorize`), what a refusal looks
+// like (`refuse`) and which paths are this service's own (`isOurs`).
+import httpProxy from '@fastify/http-proxy'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { METHODS, type IncomingMessage } from 'node:http'
+import type { UpstreamConfig } from '../config/config.ts'
+import { covers, OWN_PREFIXES } from '../config/url-path.ts'
+import type { Answer } from '../http/answer.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { createConnector } from './connect.ts'
+import { createRequestHeaders, responseHeaders, type Forwarded } from './headers.ts'
+import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
+import { createUpstreamNotices } from './notices.ts'
+
+export interface ProxyOptions {
+  readonly upstreams: readonly UpstreamConfig[]
+  /** Identity headers to set, or undefined after it has answered the request itself. Throwing denies. */
+  authorize(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    upstream: UpstreamConfig,
+  ): Promise<Readonly<Record<string, string>> | undefined>
+  /** Every header that `authorize` may set: no client's copy of one ever gets through, in any spelling. */
+  readonly identityHeaderNames: readonly string[]
+  ourCookieNames(name: string): boolean
+  /** The browser's address, scheme and host; `host` in lower case, with its port if it has one. */
+  forwarded(request: FastifyRequest): Forwarded
+  readonly logger: Logger
+  /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
+  refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): Answer
+  /** Paths (decoded) that are never proxied. Absent: this service's fixed prefixes. */
+  isOurs?(path: string): boolean
+  /** For an upstream's first byte; its body may take as long as it likes. Default 60 s. */
+  readonly headersTimeoutMs?: number
+  /** Default 10 s. */
+  readonly connectTimeoutMs?: number
+}
+
+export type ProxyRefusal = 'bad_request' | 'not_found' | 'not_implemented' | 'bad_gateway' | 'gateway_timeout'
+
+/** What was decided about a request, from its authorization to its answer. */
+interface Passage {
+  readonly upstream: Upstream
+  readonly path: string
+  readonly identity: Readonly<Record<string, string>>
+  readonly forwarded: Forwarded
+  /** Answers in the upstream's place. */
+  fail(status: 502 | 504): void
+}
+
+/** Adds a catch-all behind every route of ours. The agent's connections end with `app.close()`. */
+export async function registerProxy(app: FastifyInstance, options: ProxyOptions): Promise<void> {
+  const { upstreams, ourCookieNames, authorize, forwarded, logger } = options
+  const refuse = options.refuse ?? plainRefusal
+  const isOurs = options.isOurs ?? ((path: string) => OWN_PREFIXES.some((prefix) => covers(prefix, path)))
+  const choose = createUpstreamChoice(upstreams)
+  const requestHeaders = createRequestHeaders(options)
+  const notices = createUpstreamNotices(logger)
+  const authorities = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
+  const passages = new WeakMap<object, Passage>()
+  const passageOf = (request: object): Passage => {
+    const passage = passages.get(request)
+    // Cannot be: the preHandler answers every request that it does not let pass. Throwing is a 500, never a way through.
+    if (passage === undefined) throw new Error('a request reached the proxy without a decision')
+    return passage
+  }
+  const answer = (request: FastifyRequest, reply: FastifyReply, status: number, reason: ProxyRefusal): void => {
+    const { headers, cookies, body, status: code } = refuse(request, status, reason)
+    if (cookies.length > 0) reply.header('set-cookie', [...cookies])
+    reply.code(code).headers(headers).send(body)
+  }
+
+  /** Resolves to false once the request has been answered here: refused, or by `authorize`. */
+  async function admit(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
+    const refused = (status: number, reason: ProxyRefusal) => {
+      answer(request, reply, status, reason)
+      return false
+    }
+    const { raw } = request
+    // Node takes what follows an Upgrade in the same packet for another protocol and drops it: a pipelined request would
+    // wait for ever for its answer.
+    if (raw.headers.upgrade !== undefined) reply.header('connection', 'close')
+    const target = readTarget(raw.url ?? '')
+    if (target === undefined || hasBodyWhereNoneBelongs(raw)) return refused(400, 'bad_request')
+    // Off for now. Without an `upgrade` listener Node hands the request over like any other, so nothing is left open
+    // (http-proxy's own handling: CVE-2026-130647, -129500, -129502, -133111).
+    if (isWebSocket(raw)) return refused(501, 'not_implemented')
+    const from = forwarded(request)
+    const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
+    if (upstream === undefined) return refused(404, 'not_found')
+
+    const identity = await authorize(request, reply, upstream.config)
+    if (identity === undefined) return false
+    passages.set(request, {
+      upstream,
+      path: upstreamPath(upstream, target),
+      identity,
+      forwarded: from,
+      fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
+    })
+    // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
+    if (request.body === undefined && hasBody(raw)) request.body = raw
+    return true
+  }
+
+  const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
+  for (const method of methods) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+
+  await app.register(async (scope) => {
+    // Bodies stream through as they come: the built-in parsers would hold text and JSON in memory, up to a limit.
+    scope.removeAllContentTypeParsers()
+    await scope.register(httpProxy, {
+      // Chosen per request. No prefix with parameters (CVE-2026-120213), no rewriting of what upstreams answer.
+      upstream: '',
+      internalRewriteLocationHeader: false,
+      httpMethods: methods,
+      disableRequestLogging: true,
+      disableCache: true,
+      destroyAgent: true,
+      // A request that was sent may have had its effect: whether to repeat it is for the browser to say.
+      retryMethods: [],
+      undici: {
+        pipelining: 1,
+        connections: 128,
+        headersTimeout: options.headersTimeoutMs ?? 60_000,
+        bodyTimeout: 0,
+        connect: createConnector((origin) => authorities.get(origin), options.connectTimeoutMs ?? 10_000),
+      },
+      preHandler: (request, reply, done) => {
+        // http-proxy's type gives its own narrower reply; ours is any Fastify reply.
+        admit(request, reply as FastifyReply).then(
+          (isAdmitted) => (isAdmitted ? done() : undefined),
+          (error: unknown) => done(error instanceof Error ? error : new Error('authorize failed', { cause: error })),
+        )
+      },
+      handler: (request, reply, _destination, defaults) =>
+        reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null }),
+      replyOptions: {
+        getUpstream: (request) => passageOf(request).upstream.origin,
+        rewriteRequestHeaders: (request, headers) => {
+          const { identity, forwarded } = passageOf(request)
+          return requestHeaders(headers, identity, forwarded)
+        },
+        rewriteHeaders: (received, request) => {
+          if (request === undefined) return received
+          const { upstream, forwarded } = passageOf(request)
+          notices.answered(upstream.origin)
+          const publicOrigin = `${forwarded.proto}://${forwarded.host}`
+          return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
+        },
+        onError: (reply, { error }) => {
+          // The browser has gone: nobody to answer, and no fault of the upstream's.
+          if (reply.request.raw.socket.destroyed) return void reply.hijack()
+          const { upstream, fail } = passageOf(reply.request)
+          notices.failed(upstream.origin, error)
+          fail('statusCode' in error && error.statusCode === 504 ? 504 : 502)
+        },
+      },
+    })
+  })
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+
+/** A GET with a body would lose it on the way, and what is left of it would be read as the next request by some. */
+const hasBodyWhereNoneBelongs = (raw: IncomingMessage): boolean =>
+  (raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)
+
+/** Other upgrades (`h2c`) may be ignored (RFC 9110 section 7.8), and are. */
+const isWebSocket = ({ headers }: IncomingMessage): boolean => /\bwebsocket\b/i.test(headers.upgrade ?? '')
+
+const plainRefusal = (_request: FastifyRequest, status: number, reason: ProxyRefusal): Answer => ({
+  status,
+  headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
+  cookies: [],
+  body: JSON.stringify({ error: reason }),
+})
