@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { createDocuments } from '../../src/cache/documents.ts'
+import { createSealer } from '../../src/sealing.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
+import { stoppedTime } from '../oidc/setup.ts'
+import { encryptionKey } from '../session/world.ts'
+
+function aReplica(mode: FakeTier['mode'] = 'hybrid', time = stoppedTime(), beside?: FakeTier) {
+  const { clock } = time
+  const tier = createFakeTier({ clock, mode, ...(beside !== undefined && { beside }) })
+  const metrics = createMetrics({ processMetrics: false })
+  const sealer = createSealer([encryptionKey], 'jwks', randomBytes)
+  return { documents: createDocuments({ kind: 'jwks', tier, sealer, metrics, clock }), tier, time, metrics }
+}
+
+test('what one replica fetched the other one finds', async () => {
+  const here = aReplica()
+  const there = aReplica('hybrid', here.time, here.tier)
+  await here.documents.set('a', '{"keys":[]}', 1_000)
+  assert.equal(await there.documents.get('a'), '{"keys":[]}')
+  assert.equal(there.metrics.cacheRequests.with({ kind: 'jwks', tier: 'l2', result: 'hit' }).value, 1)
+})
+
+test('here it is found without asking, until its time is over', async () => {
+  const { documents, tier, time } = aReplica()
+  await documents.set('a', 'x', 1_000)
+  tier.store.calls.length = 0
+  assert.equal(await documents.get('a'), 'x')
+  assert.deepEqual(tier.store.calls, [])
+  time.advance(1_002)
+  assert.equal(await documents.get('a'), undefined)
+})
+
+test('while the store is away memory serves, and nothing throws', async () => {
+  const { documents, tier } = aReplica()
+  tier.goAway()
+  await documents.set('a', 'x', 1_000)
+  assert.equal(await documents.get('a'), 'x')
+  assert.equal(await documents.get('b'), undefined)
+})
+
+test('a document that somebody else wrote, or moved, is not there', async () => {
+  const here = aReplica()
+  await here.documents.set('a', '{"keys":["ours"]}', 1_000)
+  const { memory } = here.tier.store
+  const sealed = (await memory.get({ kind: 'jwks', id: 'a' })) ?? Buffer.alloc(0)
+  await memory.set({ kind: 'jwks', id: 'b' }, sealed, 1_000)
+  await memory.set({ kind: 'jwks', id: 'c' }, Buffer.from('{"keys":["theirs"]}'), 1_000)
+  const there = aReplica('hybrid', here.time, here.tier)
+  assert.equal(await there.documents.get('b'), undefined)
+  assert.equal(await there.documents.get('c'), undefined)
+  assert.equal(sealed.includes('ours'), false)
+})
+
+test('memory mode keeps them in one place only', async () => {
+  const { documents, tier } = aReplica('memory')
+  await documents.set('a', 'x', 1_000)
+  assert.equal(await documents.get('a'), 'x')
+  assert.deepEqual(tier.store.calls, [])
+})

@@ -1,0 +1,318 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { createMemoryStore } from '../../src/cache/memory.ts'
+import { createUsedMarks } from '../../src/cache/used-marks.ts'
+import { ProviderUnavailable } from '../../src/errors.ts'
+import { createFlows, flowLifetimeMs } from '../../src/login/flow.ts'
+import { createLogins, type FlowCookies, type LoginEnd, type StartRequest } from '../../src/login/login.ts'
+import type { AuthorizationRequest, Callback, Grant } from '../../src/oidc/provider.ts'
+import { createSealer } from '../../src/sealing.ts'
+import { outcomeOf } from '../oidc/setup.ts'
+import {
+  aWorld,
+  encryptionKey,
+  hour,
+  look,
+  minute,
+  sessionIn,
+  type World,
+  type WorldOptions,
+} from '../session/world.ts'
+
+interface LoginWorld extends World {
+  readonly logins: ReturnType<typeof createLogins>
+  /** What the provider was asked to redeem. */
+  readonly redeemed: Callback[]
+  readonly asked: AuthorizationRequest[]
+  /** Replaces the provider's answer. */
+  answer: (callback: Callback) => Promise<Grant>
+  readonly another: (options?: { disableReplayDetection?: boolean }) => ReturnType<typeof createLogins>
+}
+
+function aLoginWorld(options: WorldOptions & { whenAway?: 'local' | 'closed' } = {}): LoginWorld {
+  const world = aWorld(options)
+  const { time, tier, sessions, log, metrics } = world
+  const redeemed: Callback[] = []
+  const asked: AuthorizationRequest[] = []
+  const provider = {
+    ...world.provider,
+    async authorizationURL(request: AuthorizationRequest) {
+      asked.push(request)
+      return new URL('https://id.example.com/authorize')
+    },
+    async redeem(callback: Callback) {
+      redeemed.push(callback)
+      return made.answer(callback)
+    },
+  }
+  const another = ({ disableReplayDetection = false } = {}) =>
+    createLogins({
+      flows: createFlows({
+        sealer: createSealer([encryptionKey], 'flow', randomBytes),
+        clock: time.clock,
+        randomBytes,
+      }),
+      provider,
+      sessions,
+      used: createUsedMarks({
+        tier,
+        local: createMemoryStore({ clock: time.clock, maxBytes: 1_000_000 }),
+        whenAway: options.whenAway ?? 'local',
+        metrics,
+        logger: log,
+        clock: time.clock,
+      }),
+      disableReplayDetection,
+      clockSkewMs: minute,
+      clock: time.clock,
+    })
+  const made: LoginWorld = {
+    ...world,
+    logins: another(),
+    redeemed,
+    asked,
+    another,
+    answer: async () => world.grant({ idTokenKey: randomBytes(8).toString('hex'), expiresAt: time.clock() + hour }),
+  }
+  return made
+}
+
+/** A browser that keeps its flow cookies. */
+function aBrowser(world: LoginWorld) {
+  const flows = new Map<string, string>()
+  const cookies = (): FlowCookies => [...flows]
+  return {
+    flows,
+    cookies,
+    async start(overrides: Partial<StartRequest> = {}): Promise<string> {
+      const begun = await world.logins.start({
+        redirectURI: 'https://app.example.com/oauth2/callback',
+        returnTo: 'https://app.example.com/wanted',
+        flows: cookies(),
+        prompt: undefined,
+        ...overrides,
+      })
+      flows.set(begun.flow.id, begun.flow.value)
+      for (const id of begun.evictedFlows) flows.delete(id)
+      return `state=${world.asked.at(-1)?.state}&code=c`
+    },
+    /** Keeps the flow's cookie: the test decides what becomes of it. */
+    callback: (
+      query: string,
+      current?: Parameters<typeof world.logins.complete>[0]['current'],
+      logins = world.logins,
+    ) => logins.complete({ query, flows: cookies(), current }),
+  }
+}
+
+async function currentOf(world: World, end: LoginEnd) {
+  assert.equal(end.kind, 'logged-in')
+  if (end.kind !== 'logged-in') throw new Error('not logged in')
+  const { ticket } = end.begun
+  return { ticket, session: sessionIn(await world.sessions.find(ticket, undefined)) }
+}
+
+test('a login ends where the person wanted to go, with what its own flow remembers', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const end = await browser.callback(query)
+  assert.equal(end.returnTo, 'https://app.example.com/wanted')
+  const [request, callback] = [world.asked[0], world.redeemed[0]]
+  assert.deepEqual(
+    [callback?.nonce, callback?.codeVerifier, callback?.state, callback?.query, callback?.redirectURI],
+    [request?.nonce, request?.codeVerifier, request?.state, query, 'https://app.example.com/oauth2/callback'],
+  )
+  assert.equal(sessionIn(await world.sessions.find((await currentOf(world, end)).ticket, undefined)).subject, 'alice')
+})
+
+test('a browser keeps at most five flows: the oldest goes', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const queries: string[] = []
+  for (let tab = 0; tab < 8; tab++) {
+    world.time.advance(1)
+    queries.push(await browser.start())
+  }
+  assert.equal(browser.flows.size, 5)
+  for (const [tab, query] of queries.entries()) {
+    assert.equal(await outcomeOf(browser.callback(query)), tab < 3 ? 'state_unknown' : 'ok', `tab ${tab}`)
+  }
+})
+
+test('cookies that only look like flows are neither counted nor evicted', async () => {
+  const world = aLoginWorld()
+  const foreign = Array.from({ length: 20 }, (_, index): [string, string] => [`foreign${index}`, 'x'])
+  const begun = await world.logins.start({
+    redirectURI: 'https://a.example/cb',
+    returnTo: 'https://a.example/',
+    flows: foreign,
+    prompt: undefined,
+  })
+  assert.deepEqual(begun.evictedFlows, [])
+})
+
+const refused: [name: string, query: (good: string) => string, reason: string][] = [
+  ['without a state', () => 'code=c', 'state_missing'],
+  ['with an empty state', () => 'state=&code=c', 'state_missing'],
+  ['with two states', (good) => `${good}&state=x`, 'parameter_repeated'],
+  ['with a state of nobody', () => `state=${'0'.repeat(17)}.${'a'.repeat(43)}&code=c`, 'state_unknown'],
+  ['with nonsense for a state', () => 'state=x&code=c', 'state_unknown'],
+  ['with the state’s secret changed', (good) => good.replace(/.&code/, '!&code'), 'state_unknown'],
+  [
+    'with another secret behind its flow’s id',
+    (good) => good.replace(/\.[\w-]{43}/, `.${'a'.repeat(43)}`),
+    'state_unknown',
+  ],
+]
+for (const [name, queryOf, reason] of refused) {
+  test(`a callback ${name} is refused before anything is redeemed`, async () => {
+    const world = aLoginWorld()
+    const browser = aBrowser(world)
+    const good = await browser.start()
+    assert.equal(await outcomeOf(browser.callback(queryOf(good))), reason)
+    assert.equal(world.redeemed.length, 0)
+  })
+}
+
+test('login CSRF: a callback that another browser began is refused', async () => {
+  const world = aLoginWorld()
+  const attackers = await aBrowser(world).start()
+  const victim = aBrowser(world)
+  await victim.start()
+  assert.equal(await outcomeOf(victim.callback(attackers)), 'state_unknown')
+  assert.equal(world.redeemed.length, 0)
+})
+
+test('a flow cookie that was put under another flow’s name opens nothing', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const [other] = [...browser.flows.values()]
+  world.time.advance(1)
+  const next = await browser.start()
+  for (const id of browser.flows.keys()) browser.flows.set(id, other ?? '')
+  assert.equal(await outcomeOf(browser.callback(next)), 'state_unknown')
+  assert.equal(await outcomeOf(browser.callback(query)), 'ok')
+})
+
+test('a flow that took longer than 15 minutes is refused', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  world.time.advance(flowLifetimeMs)
+  assert.equal(await outcomeOf(browser.callback(query)), 'state_unknown')
+})
+
+test('a callback is good once, on whichever replica', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  await browser.callback(query)
+  assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
+  assert.equal(await outcomeOf(browser.callback(query, undefined, world.another())), 'state_reused')
+  assert.equal(world.redeemed.length, 1)
+  assert.equal(world.metrics.replaysRejected.with({ kind: 'flow' }).value, 2)
+})
+
+test('of a hundred simultaneous callbacks of one flow, one is redeemed', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const outcomes = await Promise.all(Array.from({ length: 100 }, () => outcomeOf(browser.callback(query))))
+  assert.equal(outcomes.filter((outcome) => outcome === 'ok').length, 1)
+  assert.equal(world.redeemed.length, 1)
+})
+
+test('an ID token is good for one login, whoever presents it', async () => {
+  const world = aLoginWorld()
+  world.answer = async () => world.grant({ idTokenKey: 'always the same' })
+  const [mine, yours] = [aBrowser(world), aBrowser(world)]
+  assert.equal(await outcomeOf(mine.callback(await mine.start())), 'ok')
+  assert.equal(await outcomeOf(yours.callback(await yours.start())), 'id_token_replayed')
+  const lenient = world.another({ disableReplayDetection: true })
+  assert.equal(await outcomeOf(yours.callback(await yours.start(), undefined, lenient)), 'ok')
+})
+
+test('a late tab with a session goes where it wanted to, without another login', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const [first, late] = [await browser.start(), await browser.start({ returnTo: 'https://app.example.com/late' })]
+  world.time.advance(1)
+  const current = await currentOf(world, await browser.callback(first))
+  const end = await browser.callback(late, current)
+  assert.deepEqual([end.kind, end.returnTo], ['already', 'https://app.example.com/late'])
+  assert.equal(world.redeemed.length, 1)
+})
+
+test('a used or unknown flow with a session just goes home', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const current = await currentOf(world, await browser.callback(query))
+  assert.equal((await browser.callback(query, current)).kind, 'already')
+  browser.flows.clear()
+  assert.deepEqual(await browser.callback(query, current), { kind: 'already', returnTo: undefined, flowId: undefined })
+})
+
+test('a login that begins while a session exists replaces it: the old one is dead', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const current = await currentOf(world, await browser.callback(await browser.start()))
+  world.time.advance(1_000)
+  const next = await currentOf(world, await browser.callback(await browser.start(), current))
+  assert.notEqual(next.ticket.slice(0, 22), current.ticket.slice(0, 22))
+  assert.notEqual(next.ticket.slice(22), current.ticket.slice(22))
+  assert.equal(await look(world.sessions, current.ticket), 'revoked')
+})
+
+test('who asks for another account is not cut short by the session they have', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const [switching, other] = [await browser.start({ prompt: 'select_account' }), await browser.start()]
+  assert.equal(world.asked[0]?.prompt, 'select_account')
+  assert.equal(world.asked[1]?.prompt, undefined)
+  const current = await currentOf(world, await browser.callback(other))
+  assert.equal((await browser.callback(switching, current)).kind, 'logged-in')
+  assert.equal(await look(world.sessions, current.ticket), 'revoked')
+})
+
+test('a login that the provider fails keeps the session that is there', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const current = await currentOf(world, await browser.callback(await browser.start()))
+  world.answer = () => Promise.reject(new ProviderUnavailable('away'))
+  world.time.advance(1_000)
+  assert.equal(await outcomeOf(browser.callback(await browser.start(), current)), 'PROVIDER_UNAVAILABLE')
+  assert.match(await look(world.sessions, current.ticket), /near|shared/)
+})
+
+test('where a person wanted to go is told only to the browser that began', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  assert.equal(world.logins.destination(query, browser.cookies()), 'https://app.example.com/wanted')
+  assert.equal(world.logins.destination(query, []), undefined)
+  assert.equal(world.logins.destination('', browser.cookies()), undefined)
+})
+
+test('while the store is away logins go on by this process’s memory, and are single use all the same', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  world.tier.goAway()
+  const query = await browser.start()
+  assert.equal(await outcomeOf(browser.callback(query)), 'ok')
+  assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
+  await world.tier.comeBack()
+  assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
+  assert.equal(await outcomeOf(browser.callback(query, undefined, world.another())), 'state_reused')
+})
+
+test('with outage.replay closed nobody logs in while the store is away', async () => {
+  const world = aLoginWorld({ whenAway: 'closed' })
+  const browser = aBrowser(world)
+  world.tier.goAway()
+  assert.equal(await outcomeOf(browser.callback(await browser.start())), 'STORE_UNAVAILABLE')
+  assert.equal(world.redeemed.length, 0)
+})

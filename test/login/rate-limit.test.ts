@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createLoginRateLimit } from '../../src/login/rate-limit.ts'
+import { stoppedTime } from '../oidc/setup.ts'
+
+test('so many logins a minute and address, and not one more', () => {
+  const time = stoppedTime()
+  const limit = createLoginRateLimit(3, time.clock)
+  const asked = Array.from({ length: 5 }, () => limit.allows('192.0.2.1'))
+  assert.deepEqual(asked, [true, true, true, false, false])
+  assert.equal(limit.allows('192.0.2.2'), true, 'another address')
+  time.advance(59_999)
+  assert.equal(limit.allows('192.0.2.1'), false)
+  time.advance(1)
+  assert.equal(limit.allows('192.0.2.1'), true)
+})
+
+test('an address that never stops asking is let in again a minute after its window began', () => {
+  const time = stoppedTime()
+  const limit = createLoginRateLimit(1, time.clock)
+  const allowed = Array.from({ length: 180 }, () => {
+    const allows = limit.allows('192.0.2.1')
+    time.advance(1_000)
+    return allows
+  })
+  assert.equal(allowed.filter(Boolean).length, 3)
+})
+
+test('a limit of one lets one in', () => assert.equal(createLoginRateLimit(1, () => 0).allows('a'), true))
