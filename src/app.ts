@@ -5,6 +5,7 @@ import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createDocuments } from './cache/documents.ts'
 import { createMemoryStore } from './cache/memory.ts'
+import { registerTierGauges } from './cache/tier-gauges.ts'
 import { createTier } from './cache/tier.ts'
 import { createUsedMarks } from './cache/used-marks.ts'
 import type { Config } from './config/config.ts'
@@ -13,16 +14,19 @@ import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createEndpoints, type Person } from './http/endpoints.ts'
+import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createRefusals } from './http/refusals.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
+import { createVisitReader } from './http/visit.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins } from './login/login.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createPages } from './pages/create-pages.ts'
+import { registerProxy } from './proxy/proxy.ts'
 import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
@@ -165,6 +169,7 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
+    patiently: tier.patiently,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: outage.pass && tier.mode !== 'memory',
     randomId,
@@ -185,6 +190,7 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     pages,
     describe,
     requestIdOf: requestId,
+    patiently: tier.patiently,
     renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,
@@ -192,15 +198,17 @@ export function createApp(config: Config, surroundings: Surroundings): App {
   })
   const health = createHealth({ cache: tier.health, provider: () => provider.status(), phase: () => phase })
   const { listen, metricsListen } = config.server
+  const visitOf = createVisitReader({ peers, requestIdOf: requestId })
   const server = createServer({
     auth,
     endpoints,
     addresses,
     refusals,
-    peers,
+    visitOf,
     health,
     metrics,
     separateMetrics: metricsListen !== undefined,
+    proxies: config.upstreams.length > 0,
     contract: config.forwardAuth.contract,
     allowStatus: config.forwardAuth.allowStatus,
     groupClaimName: access.groupClaimName,
@@ -209,6 +217,7 @@ export function createApp(config: Config, surroundings: Surroundings): App {
   const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
 
   // Numbers
+  registerTierGauges(metrics, tier)
   metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
     { labels: { tier: 'l1' }, value: sessions.nearSize },
   ])
@@ -216,12 +225,24 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     { labels: { tier: 'l1' }, value: sessions.nearBytes },
   ])
 
+  // Reverse-proxy mode
+  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals })
+  const proxy = (): Promise<void> =>
+    registerProxy(server, {
+      ...gateway,
+      upstreams: config.upstreams,
+      identityHeaderNames: identityHeaders.names,
+      ourCookieNames: (name) => browserCookies.isOurs(name),
+      logger,
+    })
+
   let stopping: Promise<void> | undefined
   return {
     async start() {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
       void tier.start().then(() => provider.start())
       if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
+      if (config.upstreams.length > 0) await proxy()
       await server.listen({ ...listen })
       phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.

@@ -8,6 +8,7 @@ import { aroundStore } from './around-store.ts'
 import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
 import { within } from './deadline.ts'
+import type { Patience } from './patience.ts'
 import { fault, RedisFailure, redisFault } from './redis-fault.ts'
 import type { RedisFault } from './redis-fault.ts'
 import type { Store } from './store.ts'
@@ -34,11 +35,13 @@ export interface GuardedParts {
   readonly logger: Logger
   /** `metrics.circuitTransitions`. */
   readonly transitions: Counts<'to'>
+  /** Absent: every call waits for itself. */
+  readonly patience?: Patience
   readonly onChange?: (state: CircuitState, before: CircuitState) => void
 }
 
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
-  const { limits, deadlineMs, clock, timer, logger, transitions, onChange } = parts
+  const { limits, deadlineMs, clock, timer, logger, transitions, patience, onChange } = parts
   let circuit = closedCircuit
   let lastFault: RedisFault | undefined
 
@@ -51,12 +54,17 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     onChange?.(next.at, before.at)
   }
 
-  const late = () =>
-    new StoreUnavailable(`the store did not answer within ${deadlineMs} ms`, {
+  const late = () => {
+    patience?.exhaust()
+    return new StoreUnavailable(`the store did not answer within ${deadlineMs} ms`, {
       cause: new RedisFailure(fault('timeout'), undefined),
     })
+  }
 
   async function guard<Value>(work: () => Promise<Value>): Promise<Value> {
+    if (patience?.isExhausted() === true) {
+      throw new StoreUnavailable('this request has waited for the store long enough', { cause: away() })
+    }
     if (limits === undefined) return within(work(), deadlineMs, timer, late)
     const admission = admit(circuit, clock())
     become(admission.circuit)

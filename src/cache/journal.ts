@@ -8,8 +8,14 @@ export interface ReplayableJournal extends Journal {
   replay(which: 'revocations' | 'all'): Promise<number>
 }
 
-export function createJournal(deps: { maxEntries: number; dropped: Count; clock: Clock }): ReplayableJournal {
-  const { maxEntries, dropped, clock } = deps
+export function createJournal(deps: {
+  maxEntries: number
+  dropped: Count
+  clock: Clock
+  /** Something was added: it may have to be written without any outage to end. */
+  onAdd?: () => void
+}): ReplayableJournal {
+  const { maxEntries, dropped, clock, onAdd } = deps
   // Two maps, each in the order of entry; a name written again moves to the end.
   const revocations = new Map<string, JournalEntry>()
   const writes = new Map<string, JournalEntry>()
@@ -32,6 +38,7 @@ export function createJournal(deps: { maxEntries: number; dropped: Count; clock:
       const entries = entry.revocation ? revocations : writes
       entries.delete(entry.name)
       entries.set(entry.name, entry)
+      onAdd?.()
       if (entry.revocation) writes.delete(entry.name.replace(/^revoked:/, 'session:'))
       if (revocations.size + writes.size <= maxEntries) return
       // The oldest write goes first; a revocation is dropped only when there is nothing else left to drop.

@@ -13,6 +13,7 @@ export function createMemoryTier(store: Store): SharedTier {
       },
       size: 0,
     },
+    patiently: (task) => task(),
     note: () => '',
     onChange: () => undefined,
     onFlush: () => undefined,

@@ -10,6 +10,8 @@ export interface ServerInfo {
   /** Bytes; 0 is no limit. */
   readonly maxmemory?: number
   readonly version?: string
+  /** The server's clock, ms since the epoch (Redis 6.2 and later say it). */
+  readonly timeMs?: number
   /** `master` or `slave`, in the server's words. */
   readonly role?: string
   readonly uncheckable: readonly ('INFO' | 'CONFIG')[]
@@ -37,11 +39,13 @@ export async function readServerInfo(client: Redis | Cluster): Promise<ServerInf
   }
   const some = (name: string) => fields.map((found) => found.get(name)).find((value) => value !== undefined)
   const maxmemory = some('maxmemory')
+  const serverTime = some('server_time_usec')
   return {
     runIds: fields.flatMap((found) => found.get('run_id') ?? []).sort(),
     ...named('maxmemoryPolicy', some('maxmemory_policy')),
     ...(maxmemory === undefined ? {} : { maxmemory: Number(maxmemory) }),
     ...named('version', some('redis_version')),
+    ...(serverTime === undefined ? {} : { timeMs: Number(serverTime) / 1_000 }),
     ...named('role', some('role')),
     uncheckable: [...uncheckable],
   }

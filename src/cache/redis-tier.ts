@@ -7,6 +7,7 @@ import { startHealthChecks } from './health.ts'
 import { createJournal } from './journal.ts'
 import { measured } from './measured.ts'
 import { decodeNote, encodeNote } from './note.ts'
+import { createPatience } from './patience.ts'
 import { openRedis } from './redis.ts'
 import type { ServerInfo } from './redis-server-info.ts'
 import type { Change, NearTrust, RestartHandler } from './shared-tier.ts'
@@ -19,6 +20,9 @@ const heartbeatTimeoutMs = 1_500
 /** After a recovery: as long as another replica may need to notice it, too, and to write what only it knows. */
 const settleMs = 4_000
 const recoveryRetryMs = 250
+/** A single write that timed out while Redis is well is tried again after this. */
+const journalRetryMs = 1_000
+const maxSkewMs = 5_000
 
 export function createRedisTier(config: Config, surroundings: TierSurroundings): Tier {
   const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
@@ -30,7 +34,9 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     maxEntries: outage.journalSize,
     dropped: metrics.journalDropped.with({}),
     clock,
+    onAdd: () => replaySoon(),
   })
+  const patience = createPatience()
   const changeHandlers: ((change: Change) => void)[] = []
   const flushHandlers: (() => void)[] = []
   const restartHandlers: RestartHandler[] = []
@@ -45,6 +51,7 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     timer,
     logger,
     transitions: metrics.circuitTransitions,
+    patience,
     onChange: () => reconsider(),
   })
   const health = startHealthChecks({
@@ -172,8 +179,28 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     }
   }
 
+  let replayPlanned = false
+  /** A write can be missed without an outage: one slow answer. Nothing would ever call that a recovery. */
+  function replaySoon(): void {
+    if (replayPlanned || stopped) return
+    replayPlanned = true
+    timer(() => {
+      replayPlanned = false
+      if (trust.awaySince !== undefined || journal.size === 0) return
+      journal.replay('all').catch(() => replaySoon())
+    }, journalRetryMs)
+  }
+
   function warnAbout(info: ServerInfo): void {
     const { maxmemoryPolicy: policy } = info
+    const skewMs = info.timeMs === undefined ? 0 : clock() - info.timeMs
+    if (Math.abs(skewMs) > maxSkewMs) {
+      logger.warn(
+        { event: 'clock_skew', reason: 'differs_from_redis', skewSeconds: Math.round(skewMs / 1_000) },
+        `this machine's clock differs from Redis' by ${Math.round(skewMs / 1_000)} s: sessions and tokens would end at ` +
+          'different times on different replicas. Synchronise the clocks (NTP).',
+      )
+    }
     if (policy !== undefined && policy !== 'noeviction') {
       logger.warn(
         { event: 'eviction_policy', reason: policy },
@@ -189,34 +216,12 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     }
   }
 
-  // --- numbers ----------------------------------------------------------------------------------------------------------
-
-  const one = (value: number) => [{ labels: {}, value }]
-  metrics.gauge('redis_connected', '1 while Redis is reached and in use.', [], () =>
-    one(trust.awaySince === undefined ? 1 : 0),
-  )
-  metrics.gauge('redis_pool_connections', 'Data connections; poolSize is their upper bound.', ['state'], () => {
-    const { inUse, idle } = link.poolStats()
-    return [
-      { labels: { state: 'in_use' }, value: inUse },
-      { labels: { state: 'idle' }, value: idle },
-      { labels: { state: 'max' }, value: redis.poolSize },
-    ]
-  })
-  metrics.gauge('circuit_breaker_state', '1 for the state that the circuit breaker is in.', ['state'], () =>
-    (['closed', 'open', 'half-open'] as const).map((state) => ({
-      labels: { state },
-      value: guard.circuit() === state ? 1 : 0,
-    })),
-  )
-  metrics.gauge('circuit_breaker_failures', 'Consecutive infrastructure failures.', [], () => one(guard.failures()))
-  metrics.gauge('journal_entries', 'Writes that wait for Redis to come back.', [], () => one(journal.size))
-
   return {
     mode,
     store: guard,
     trust,
     journal,
+    patiently: patience.run,
     note: (change) => encodeNote({ ...change, origin, sentAt: clock() }),
     onChange: (handler) => void changeHandlers.push(handler),
     onFlush: (handler) => void flushHandlers.push(handler),
@@ -246,6 +251,8 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
       health.stop()
       link.close()
     },
+
+    pool: () => ({ ...link.poolStats(), max: redis.poolSize }),
 
     health() {
       const connected = trust.awaySince === undefined

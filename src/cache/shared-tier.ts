@@ -8,6 +8,8 @@ export interface SharedTier {
   readonly store: Store
   readonly trust: NearTrust
   readonly journal: Journal
+  /** Runs one request's work: once one of its calls has used up the deadline, its further calls do not wait at all. */
+  patiently<T>(task: () => T): T
   /** Makes a note for `Store` methods that announce. */
   note(change: Change): string
   /** Changes made by other replicas. */

@@ -16,6 +16,8 @@ export interface Tier extends SharedTier {
   /** Writes what can still be written, then lets go. Never throws. */
   stop(): Promise<void>
   health(): CacheHealth
+  /** Data connections; all 0 in memory mode. */
+  pool(): { readonly inUse: number; readonly idle: number; readonly max: number }
 }
 
 export interface TierSurroundings {
@@ -36,6 +38,7 @@ export function createTier({ config, surroundings }: { config: Config; surroundi
     ...createMemoryTier(store),
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),
+    pool: () => ({ inUse: 0, idle: 0, max: 0 }),
     health: () => ({
       mode: 'memory',
       redis: { connected: false, latency: null },

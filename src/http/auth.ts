@@ -58,6 +58,8 @@ export interface AuthDeps {
   readonly pages: Pages
   readonly describe: (session: Session) => Person
   readonly requestIdOf: (headers: IncomingHttpHeaders) => string
+  /** See SharedTier: bounds how long one request waits for the store in all. */
+  readonly patiently: <T>(task: () => T) => T
   /** Renew the pass on a 200: the proxy passes our cookies on. */
   readonly renewPass: boolean
   readonly metrics: Pick<Metrics, 'decisions' | 'authDuration'>
@@ -159,7 +161,7 @@ export function createAuth(deps: AuthDeps): Auth {
       return allowOrDeny(about, session, ready, hot.get(label)?.allowed)
     }
     if (tickets.length === 0) return policy.kind === 'public' ? publicly(about) : notLoggedIn(about)
-    return search(about, tickets)
+    return deps.patiently(() => search(about, tickets))
   }
 
   async function search(about: Case, tickets: readonly string[]): Promise<Outcome> {
@@ -336,7 +338,8 @@ export function createAuth(deps: AuthDeps): Auth {
       logoutURL: `${addresses.ownOrigin(original)}${addresses.logoutPath}`,
       requestId: who.requestId,
     })
-    return refusedWith(page(403, html, deps.pages.headers, { 'x-request-id': who.requestId }))
+    const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
+    return refusedWith({ ...answer, cookies: renewedPass(about, session) })
   }
 
   async function ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome> {

@@ -1,0 +1,25 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/**
+ * One request's patience with the store. A login makes several calls one after the other; with a store that hangs each would
+ * wait for the whole deadline. Once one has, the others of the same request do not wait any more (SPEC 6: "in all").
+ */
+export interface Patience {
+  run<T>(task: () => T): T
+  /** The request under way has waited for a whole deadline. */
+  exhaust(): void
+  /** False outside of any `run`. */
+  isExhausted(): boolean
+}
+
+export function createPatience(): Patience {
+  const requests = new AsyncLocalStorage<{ exhausted: boolean }>()
+  return {
+    run: (task) => requests.run({ exhausted: false }, task),
+    exhaust() {
+      const request = requests.getStore()
+      if (request !== undefined) request.exhausted = true
+    },
+    isExhausted: () => requests.getStore()?.exhausted ?? false,
+  }
+}
