@@ -33,6 +33,8 @@ export function createLogger({
       // A replica is known by where its lines are collected; pid and host name would only repeat that on each line.
       base: null,
       timestamp: stdTimeFunctions.isoTime,
+      // redact.ts has described the error already; pino's own serializer would take the description for an error again.
+      serializers: { err: (described: unknown) => described },
       formatters: { level: (label) => ({ level: label }) },
     },
     destination ?? output,

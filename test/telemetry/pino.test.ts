@@ -148,8 +148,9 @@ test('an error is written as type, message, code and cause, without what a libra
     response: { headers: { 'x-debug': 'hunter2' }, body: 'hunter2' },
     body: 'hunter2',
   })
-  logger.error({ event: 'provider_failed', error }, 'm')
-  const described = last()['error']
+  logger.error({ event: 'provider_failed', error, err: error }, 'm')
+  const { error: described, err } = last()
+  assert.deepEqual(err, described)
   assert.ok(typeof described === 'object' && described !== null)
   const { cause, ...own } = Object.fromEntries(Object.entries(described))
   assert.deepEqual(own, {
