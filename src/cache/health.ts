@@ -41,14 +41,17 @@ export interface Health {
   fault(): RedisFault | undefined
   /** Checks now; never rejects. */
   check(): Promise<void>
+  /** Calls have opened the circuit: from now on checks are eager, whatever was planned while it was closed. */
+  circuitOpened(): void
   stop(): void
 }
 
 const late = () =>
   new StoreUnavailable('no answer to a health check', { cause: new RedisFailure(fault('timeout'), undefined) })
 
-// While the circuit is not closed: soon after the failure, then ever less often.
+// While the circuit is not closed: soon after the failure, then less often; a Redis that is back is in use within seconds.
 const eagerMs = 1_000
+const patientMs = 2_000
 
 export function startHealthChecks(parts: HealthParts): Health {
   const { link, rawStore, guard, intervalMs, deadlineMs, origin, clock, timer, stopwatch, logger } = parts
@@ -106,7 +109,7 @@ export function startHealthChecks(parts: HealthParts): Health {
     if (stopped || intervalMs === undefined) return
     const closed = guard.circuit() === 'closed'
     const waitMs = closed ? intervalMs : Math.min(pauseMs, intervalMs)
-    pauseMs = closed ? eagerMs : pauseMs * 2
+    pauseMs = closed ? eagerMs : Math.min(patientMs, pauseMs * 2)
     callOff = timer(() => void check(), waitMs)
   }
 
@@ -126,6 +129,10 @@ export function startHealthChecks(parts: HealthParts): Health {
     checkedAt: () => checkedAt,
     fault: () => lastFault,
     check,
+    circuitOpened() {
+      // A check under way plans the next one itself.
+      if (running === undefined) schedule()
+    },
     stop() {
       stopped = true
       callOff?.()

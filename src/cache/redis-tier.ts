@@ -52,7 +52,10 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     logger,
     transitions: metrics.circuitTransitions,
     patience,
-    onChange: () => reconsider(),
+    onChange: (state, before) => {
+      if (state === 'open' && before === 'closed') health.circuitOpened()
+      reconsider()
+    },
   })
   const health = startHealthChecks({
     link,
