@@ -337,6 +337,7 @@ export function createAuth(deps: AuthDeps): Auth {
       switchAccountURL: addresses.startURL(original, returnTo, 'select_account'),
       logoutURL: `${addresses.ownOrigin(original)}${addresses.logoutPath}`,
       requestId: who.requestId,
+      reason,
     })
     const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
     return refusedWith({ ...answer, cookies: renewedPass(about, session) })

@@ -1,5 +1,6 @@
 // Routes and nothing else: what comes in over Fastify is handed to the parts, what they answer is sent.
 import type { IncomingMessage } from 'node:http'
+import { METHODS } from 'node:http'
 import { fastify, LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Contract } from '../config/config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -33,28 +34,8 @@ export interface ServerDeps {
 
 const maxHeaderBytes = 32 * 1024
 
-/** Every method a proxy may ask with: Envoy and `preserveRequestMethod` pass on the original one. */
-const allMethods = [
-  'GET',
-  'HEAD',
-  'POST',
-  'PUT',
-  'PATCH',
-  'DELETE',
-  'OPTIONS',
-  'TRACE',
-  'PROPFIND',
-  'PROPPATCH',
-  'MKCOL',
-  'COPY',
-  'MOVE',
-  'LOCK',
-  'UNLOCK',
-  'MKCALENDAR',
-  'REPORT',
-  'SEARCH',
-  'QUERY',
-]
+/** Every method a proxy may ask with: Envoy and `preserveRequestMethod` pass on the original one. CONNECT never gets here. */
+const allMethods = METHODS.filter((method) => method !== 'CONNECT')
 
 export function createServer(deps: ServerDeps): FastifyInstance {
   const { auth, endpoints, addresses, refusals, health } = deps
@@ -64,7 +45,13 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     keepAliveTimeout: 120_000,
     // How long a whole request may take to arrive. An upload through the proxy may take as long as it likes.
     requestTimeout: deps.proxies ? 0 : 10_000,
-    http: { maxHeaderSize: maxHeaderBytes },
+    // Of two Host headers Node would keep the first in silence; joined, as any other header is, they are seen to be two.
+    http: { maxHeaderSize: maxHeaderBytes, joinDuplicateHeaders: true },
+    // A path that the router cannot decode (`/auth/envoy/%zz`) is the original request's, and ours to judge.
+    frameworkErrors: (error, request, reply) =>
+      (request.raw.url ?? '').startsWith(`${envoyPrefix}/`)
+        ? void envoy(request, reply)
+        : void failed(error, request, reply),
     exposeHeadRoutes: false,
     return503OnClosing: false,
     // Bodies are never read: a proxy may pass on the original request's, whatever it is.
@@ -79,6 +66,19 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     payload.resume()
     done(null)
   })
+
+  function failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const { headers } = request.raw
+    const status = statusOf(error)
+    return send(
+      reply,
+      refusals.refuse(
+        { method: request.raw.method ?? 'GET', headers, requestId: deps.requestIdOf(headers) },
+        status,
+        status < 500 ? 'bad_request' : 'internal',
+      ),
+    )
+  }
 
   // --- decisions ----------------------------------------------------------------------------------------------------
 
@@ -101,16 +101,24 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       return reply
     }
 
+  // What a body looks like is nobody's business here: one that Fastify does not take (size, odd type) decides nothing.
   const decide = (url: string, handler: ReturnType<typeof decisionEndpoint>) =>
-    app.route({ method: [...app.supportedMethods], url, handler })
+    app.route({
+      method: [...app.supportedMethods],
+      url,
+      handler,
+      errorHandler: (error, request, reply) =>
+        isAboutBody(error) ? void handler(request, reply) : void failed(error, request, reply),
+    })
 
+  // Envoy and the Gateway API take exactly 200.
+  const envoy = decisionEndpoint('envoy', 200)
   decide('/auth', decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus))
   for (const contract of ['traefik', 'caddy', 'nginx', 'haproxy'] as const) {
     decide(`/auth/${contract}`, decisionEndpoint(contract, deps.allowStatus))
   }
-  // Envoy and the Gateway API take exactly 200.
-  decide(envoyPrefix, decisionEndpoint('envoy', 200))
-  decide(`${envoyPrefix}/*`, decisionEndpoint('envoy', 200))
+  decide(envoyPrefix, envoy)
+  decide(`${envoyPrefix}/*`, envoy)
   decide(
     ownPath.auth,
     decisionEndpoint('oauth2-proxy', 202, ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
@@ -144,18 +152,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       refusals.refuse({ method: request.method, headers, requestId: deps.requestIdOf(headers) }, 404, 'not_found'),
     )
   })
-  app.setErrorHandler((error, request, reply) => {
-    const { headers } = request.raw
-    const status = statusOf(error)
-    return send(
-      reply,
-      refusals.refuse(
-        { method: request.method, headers, requestId: deps.requestIdOf(headers) },
-        status,
-        status < 500 ? 'bad_request' : 'internal',
-      ),
-    )
-  })
+  app.setErrorHandler(failed)
   return app
 }
 
@@ -187,6 +184,9 @@ export function send(reply: FastifyReply, answer: Answer): FastifyReply {
   if (answer.cookies.length > 0) void reply.header('set-cookie', answer.cookies)
   return reply.send(answer.body)
 }
+
+const isAboutBody = (error: { readonly code?: string }) =>
+  error.code?.startsWith('FST_ERR_CTP_') === true || error.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE'
 
 function statusOf(error: unknown): number {
   const status: unknown = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined

@@ -11,7 +11,7 @@ import { seconds, type Clock, type Timer } from '../time.ts'
 import { createChangeSignals } from './change-signals.ts'
 import { createSessionCodec, headBytes, identityReadBytes } from './codec.ts'
 import { createLeases } from './lease.ts'
-import { createNearSessions, presentsSecret, secretBytes, type NearLimits, type NearSession } from './near.ts'
+import { createNearSessions, presentsSecret, type NearLimits, type NearSession } from './near.ts'
 import { createPasses } from './pass.ts'
 import { createRefresher, type RefreshOutcome } from './refresh.ts'
 import { createRevocations } from './revocations.ts'
@@ -178,7 +178,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const previous = near.get(ticket.id)
     const entry: NearSession = {
       session,
-      secret: secretBytes(ticket),
+      secret: ticket.secret,
       value,
       whole,
       validatedAt: now,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNearSessions, presentsSecret, secretBytes, type NearSession } from '../../src/session/near.ts'
+import { createNearSessions, presentsSecret, type NearSession } from '../../src/session/near.ts'
 import type { Session } from '../../src/session/session.ts'
 
 const ticket = { id: 'i'.repeat(22), secret: 's'.repeat(43) }
@@ -8,7 +8,7 @@ const ticket = { id: 'i'.repeat(22), secret: 's'.repeat(43) }
 const session = { id: ticket.id } as Session
 const entry = (bytes = 100): NearSession => ({
   session,
-  secret: secretBytes(ticket),
+  secret: ticket.secret,
   value: Buffer.alloc(bytes),
   whole: true,
   validatedAt: 0,
