@@ -253,8 +253,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
   function nearSession(text: string): Session | undefined {
     const now = clock()
     if (now >= trust.until) return undefined
-    const entry = near.get(text.slice(0, 22))
-    if (entry === undefined || !presentsSecret(entry, text.slice(22))) return undefined
+    const entry = near.presenting(text)
+    if (entry === undefined) return undefined
     if (now >= entry.attentionAt && !attend(entry, text, now)) return undefined
     entry.lastSeenAt = now
     nearHits.value++
@@ -263,16 +263,37 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   // --- the shared store -----------------------------------------------------------------------------------------------
 
-  const reads = new Map<string, { readonly value: Promise<Buffer | undefined>; overtaken: boolean }>()
+  interface Reading {
+    value: Promise<Buffer | undefined>
+    overtaken: boolean
+  }
+  const reads = new Map<string, Reading>()
+  const readName = (id: string, head: number | undefined) => (head === undefined ? id : `${id} ${head}`)
 
   /** One read per key and process at a time, however many wait for it. */
   function read(id: string, head?: number): Promise<Buffer | undefined> {
-    const name = head === undefined ? id : `${id} ${head}`
+    const name = readName(id, head)
     const running = reads.get(name)
     if (running !== undefined) return running.value
-    const value = store.get(sessionKey(id), head).finally(() => reads.delete(name))
-    reads.set(name, { value, overtaken: false })
-    return value
+    const reading: Reading = { value: Promise.resolve(undefined), overtaken: false }
+    reading.value = store
+      .get(sessionKey(id), head)
+      .finally(() => {
+        if (reads.get(name) === reading) reads.delete(name)
+      })
+      .then((value) => (reading.overtaken ? read(id, head) : value))
+    reads.set(name, reading)
+    return reading.value
+  }
+
+  /** Notes come over another connection than answers: the answer under way may be from before the change. */
+  function overtakeReads(id: string): void {
+    for (const name of [readName(id, undefined), readName(id, identityReadBytes)]) {
+      const reading = reads.get(name)
+      if (reading === undefined) continue
+      reading.overtaken = true
+      reads.delete(name)
+    }
   }
 
   async function readWhole(ticket: Ticket): Promise<FullSession | undefined> {
@@ -298,7 +319,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return session === undefined || session === 'short' || tokens === undefined ? undefined : { session, tokens }
   }
 
-  /** The near copy that agrees with what the store holds; undefined when the stored value is not usable. */
+  /**
+   * The near copy that agrees with what the store holds; undefined when the stored value is not usable. `whole`: `value` is
+   * not just its beginning. Throws StoreUnavailable when more had to be read.
+   */
   async function confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined> {
     const entry = near.get(ticket.id)
     if (entry !== undefined && presentsSecret(entry, ticket.secret)) {
@@ -317,17 +341,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
         return entry
       }
     }
-    let decoded = codec.decode(value, ticket)
-    if (decoded === 'short') {
-      const all = await read(ticket.id)
-      if (all === undefined) return undefined
-      value = all
-      whole = true
-      decoded = codec.decode(all, ticket)
-    }
+    // It changed: a copy without its tokens could not be written again after a restart of the store.
+    const all = whole ? value : await read(ticket.id)
+    if (all === undefined) return undefined
+    const decoded = codec.decode(all, ticket)
     if (decoded === undefined || decoded === 'short') return undefined
     // Read, not written: how much of its idle time is left only the store knows, so the next request touches it.
-    return adopt(ticket, decoded, value, { whole, touchedAt: 0 })
+    return adopt(ticket, decoded, all, { touchedAt: 0 })
   }
 
   async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
@@ -379,12 +399,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     if (revocations.has(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     nearMisses.value++
     let value
+    // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
+    const head = tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined
     try {
-      // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
-      value = await read(
-        ticket.id,
-        tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined,
-      )
+      value = await read(ticket.id, head)
     } catch (error) {
       sharedErrors.value++
       if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
@@ -395,10 +413,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
       sharedMisses.value++
       return missing(ticket, pass)
     }
-    const entry = await confirm(ticket, value, true).catch((error: unknown) => {
-      if (error instanceof StoreUnavailable) return undefined
+    let entry
+    try {
+      entry = await confirm(ticket, value, head === undefined || value.length < head)
+    } catch (error) {
+      sharedErrors.value++
+      if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
+      if (error instanceof StoreValueRejected) return unusable(ticket, error)
       throw error
-    })
+    }
     if (entry === undefined) return unusable(ticket, undefined)
     sharedHits.value++
     // It may have been ended while the answer was on its way.
@@ -518,6 +541,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       revocations.mark(id, near.get(id)?.session.expiresAt ?? clock() + lifetimes.maxAgeMs)
       near.delete(id)
     } else {
+      overtakeReads(id)
       const entry = near.get(id)
       if (entry !== undefined) {
         entry.outdated = true
