@@ -1,5 +1,6 @@
 // Copies of sessions in this process, decoded and ready: what answers most requests. A lookup is synchronous and asks
 // nobody; whether its answer may be given without asking is `NearTrust`'s and the entry's own `attentionAt`.
+import { timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../time.ts'
 import type { Session } from './session.ts'
@@ -28,10 +29,11 @@ export interface NearSession {
 
 export interface NearSessions {
   get(id: string): NearSession | undefined
+  /** By the whole ticket, id and secret: the one lookup of the hot path. */
+  presenting(ticket: string): NearSession | undefined
   set(id: string, entry: NearSession): void
   delete(id: string): void
-  clear(): void
-  entries(): IterableIterator<[string, NearSession]>
+  entries(): IterableIterator<[id: string, NearSession]>
   readonly size: number
   readonly bytes: number
 }
@@ -45,18 +47,41 @@ export interface NearLimits {
 const entryOverheadBytes = 1_000
 
 export function createNearSessions(limits: NearLimits, clock: Clock): NearSessions {
+  const tickets = new Map<string, string>()
+  // Under the whole ticket, so that the secret is checked by the lookup itself: it finds by a seeded hash of all of it, and
+  // compares bytes only where that agrees, which nobody can feel their way to.
   const cache = new LRUCache<string, NearSession>({
     ...(limits.maxItems !== undefined && { max: limits.maxItems }),
     maxSize: Math.max(1, limits.maxBytes),
     sizeCalculation: (entry) => entry.value.length + entryOverheadBytes,
     perf: { now: clock },
+    dispose: (entry, ticket, reason) => {
+      if (reason !== 'set' && tickets.get(entry.session.id) === ticket) tickets.delete(entry.session.id)
+    },
   })
   return {
-    get: (id) => cache.get(id),
-    set: (id, entry) => void cache.set(id, entry),
-    delete: (id) => void cache.delete(id),
-    clear: () => cache.clear(),
-    entries: () => cache.entries(),
+    get(id) {
+      const ticket = tickets.get(id)
+      return ticket === undefined ? undefined : cache.get(ticket)
+    },
+    presenting: (ticket) => cache.get(ticket),
+    set(id, entry) {
+      const ticket = id + entry.secret
+      tickets.set(id, ticket)
+      cache.set(ticket, entry)
+      // Too large for the whole cache: lru-cache then keeps nothing, and says so to nobody.
+      if (!cache.has(ticket)) tickets.delete(id)
+    },
+    delete(id) {
+      const ticket = tickets.get(id)
+      if (ticket !== undefined) cache.delete(ticket)
+    },
+    *entries() {
+      for (const [id, ticket] of tickets) {
+        const entry = cache.peek(ticket)
+        if (entry !== undefined) yield [id, entry]
+      }
+    },
     get size() {
       return cache.size
     },
@@ -68,13 +93,10 @@ export function createNearSessions(limits: NearLimits, clock: Clock): NearSessio
 
 /**
  * Whether the secret is the entry's, in a time that does not depend on where they differ: whoever knows an id must not be
- * able to feel for the secret. By hand, for this is asked on every request: `timingSafeEqual` wants Buffers, and making them
- * costs ten times the comparison.
+ * able to feel for the secret.
  */
 export function presentsSecret(entry: NearSession, secret: string): boolean {
-  const own = entry.secret
-  if (own.length !== secret.length) return false
-  let difference = 0
-  for (let at = 0; at < own.length; at++) difference |= own.charCodeAt(at) ^ secret.charCodeAt(at)
-  return difference === 0
+  return secret.length === entry.secret.length && timingSafeEqual(latin1(secret), latin1(entry.secret))
 }
+
+const latin1 = (text: string) => Buffer.from(text, 'latin1')
