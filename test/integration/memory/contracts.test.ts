@@ -277,8 +277,3 @@ for (const [name, headers, body] of bodies) {
     assert.equal((await send({})).status, 401)
   })
 }
-
-test('envoy: a path that cannot be decoded is judged like any other: nobody’s but a session’s', async () => {
-  assert.equal((await app.ask('envoy', { uri: '/public/%zz' })).status, 401)
-  assert.equal((await app.ask('envoy', { uri: '/public/%zz', cookie })).status, 200)
-})

@@ -173,6 +173,11 @@ for (const host of ['App.example.com', 'app.example.com.', '127.1', '0x7f.1']) {
   })
 }
 
+test('envoy: a path that cannot be decoded is judged like any other: nobody’s but a session’s', async () => {
+  assert.equal((await app.ask('envoy', { uri: '/public/%zz' })).status, 401)
+  assert.equal((await app.ask('envoy', { uri: '/public/%zz', cookie })).status, 200)
+})
+
 test('an oversized header is refused, and the service goes on', async () => {
   const huge = rawRequest('traefik', (lines) => [...lines, `x-filler: ${'a'.repeat(40_000)}`])
   assert.equal((await sendRaw(app.port, huge)).status, 431)
