@@ -3,58 +3,61 @@
 import autocannon from 'autocannon'
 import { createHttpClient } from '../test/fixtures/http-client.ts'
 import { startProvider } from '../test/fixtures/provider.ts'
+import { startRedis } from '../test/fixtures/redis.ts'
 import { startServer, type MeteredServer } from './servers.ts'
+import { redisLines, type BenchMode } from './tier.ts'
 
 export interface AuthFigures {
-  /** Median over the rounds, microseconds of CPU per request. */
-  readonly bareMicros: number
-  readonly foregateMicros: number
-  /** Median of the rounds' own ratios. */
+  /** Microseconds of CPU per request, median over the rounds. */
+  readonly micros: number
+  /** To the bare handler, median of the rounds' own ratios. */
   readonly ratio: number
   readonly ratios: readonly number[]
 }
+
+export type AuthTable = Readonly<Record<'bare' | BenchMode, AuthFigures>>
 
 const rounds = 7
 const requestsPerRound = 20_000
 const connections = 16
 
-/** `extraConfig`: YAML lines added to the minimal configuration (Redis, rules). */
-export async function benchAuth(extraConfig = ''): Promise<AuthFigures> {
+/** `extraConfig`: YAML lines added to each configuration (rules, for the growth figures). */
+export async function benchAuth(extraConfig = ''): Promise<AuthTable> {
   const provider = await startProvider()
-  const foregate = await startServer(
-    'foregate',
-    `listen: 127.0.0.1:0
+  const redis = await startRedis()
+  const common = `listen: 127.0.0.1:0
 providerURL: ${provider.issuer}
 clientID: ${provider.clientID}
 clientSecret: ${provider.clientSecret}
 sessionEncryptionKey: k9vPq2LxTz8RnW4bYc6HdJ1sFgMa7eUo0iXyZ3wB
 forceHTTPS: false
 ${extraConfig}
-`,
-  )
-  const request = await logIn(`http://127.0.0.1:${foregate.port}`)
-  const bare = await startServer('bare', JSON.stringify(request.answered))
+`
+  const servers = new Map<keyof AuthTable, MeteredServer>()
+  const requests = new Map<keyof AuthTable, Record<string, string>>()
   try {
-    const ratios: number[] = []
-    const micros = { bare: [] as number[], foregate: [] as number[] }
-    await round(bare, request.headers)
-    await round(foregate, request.headers)
+    for (const mode of ['memory', 'hybrid', 'redis'] as const) {
+      const server = await startServer('foregate', common + redisLines(mode, redis.address.port))
+      const { headers, answered } = await logIn(`http://127.0.0.1:${server.port}`)
+      servers.set(mode, server)
+      requests.set(mode, headers)
+      if (servers.has('bare')) continue
+      servers.set('bare', await startServer('bare', JSON.stringify(answered)))
+      requests.set('bare', headers)
+    }
+    const micros: Record<keyof AuthTable, number[]> = { bare: [], memory: [], hybrid: [], redis: [] }
+    for (const [name, server] of servers) await round(server, requests.get(name) ?? {})
     for (let at = 0; at < rounds; at++) {
-      const bareMicros = await round(bare, request.headers)
-      const foregateMicros = await round(foregate, request.headers)
-      micros.bare.push(bareMicros)
-      micros.foregate.push(foregateMicros)
-      ratios.push(foregateMicros / bareMicros)
+      for (const [name, server] of servers) micros[name].push(await round(server, requests.get(name) ?? {}))
     }
-    return {
-      bareMicros: median(micros.bare),
-      foregateMicros: median(micros.foregate),
-      ratio: median(ratios),
-      ratios,
+    const figures = (name: keyof AuthTable): AuthFigures => {
+      const ratios = micros[name].map((value, at) => value / (micros.bare[at] ?? Number.NaN))
+      return { micros: median(micros[name]), ratio: median(ratios), ratios }
     }
+    return { bare: figures('bare'), memory: figures('memory'), hybrid: figures('hybrid'), redis: figures('redis') }
   } finally {
-    bare.stop()
-    foregate.stop()
+    for (const server of servers.values()) server.stop()
+    await redis.close()
     await provider.close()
   }
 }

@@ -7,14 +7,15 @@ const name = process.argv.slice(2).find((argument) => !argument.startsWith('--')
 
 switch (name) {
   case 'auth': {
-    const figures = await benchAuth()
-    if (asJSON) console.log(JSON.stringify({ auth: figures }))
+    const auth = await benchAuth()
+    if (asJSON) console.log(JSON.stringify({ auth }))
     else {
-      console.log(`bare Fastify handler  ${figures.bareMicros.toFixed(1)} us of CPU per request`)
-      console.log(`Foregate /auth        ${figures.foregateMicros.toFixed(1)} us of CPU per request`)
-      console.log(
-        `ratio                 ${figures.ratio.toFixed(2)} (rounds: ${figures.ratios.map((r) => r.toFixed(2)).join(' ')})`,
-      )
+      console.log('| | us of CPU per request | ratio to bare | rounds |\n|---|---|---|---|')
+      for (const name of ['bare', 'memory', 'hybrid', 'redis'] as const) {
+        const { micros, ratio, ratios } = auth[name]
+        const all = ratios.map((each) => each.toFixed(2)).join(' ')
+        console.log(`| ${name} | ${micros.toFixed(1)} | ${ratio.toFixed(2)} | ${all} |`)
+      }
     }
     break
   }

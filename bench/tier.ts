@@ -11,18 +11,20 @@ import type { Provider } from '../src/oidc/provider.ts'
 
 export type BenchMode = 'memory' | 'redis' | 'hybrid'
 
+/** The configuration of a mode. */
+export const redisLines = (mode: BenchMode, port: number): string =>
+  mode === 'memory' ? '' : `redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: ${mode} }`
+
 export async function createMemoryTierOrRedis(
   mode: BenchMode,
   redisPort: number,
 ): Promise<{ sessions: Sessions; stop: () => Promise<void> }> {
-  const redis =
-    mode === 'memory' ? '' : `redis: { enabled: true, address: "127.0.0.1:${redisPort}", cacheMode: ${mode} }`
   const { config } = loadConfig({
     text: `providerURL: https://issuer.example
 clientID: bench
 clientSecret: not-a-secret-1
 sessionEncryptionKey: k9vPq2LxTz8RnW4bYc6HdJ1sFgMa7eUo0iXyZ3wB
-${redis}
+${redisLines(mode, redisPort)}
 `,
     env: {},
     readFile: () => '',
