@@ -557,8 +557,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   tier.onRestart({
     async restoreMarks() {
+      // A server that restarts from an old snapshot brings back what was revoked after it was taken: the mark alone would
+      // leave the session standing for whoever has no copy of the mark.
       await inBatches(revocations.live(), ([id, expiresAt]) =>
-        store.add(revokedKey(id), markValue, Math.max(1, Math.ceil(expiresAt - clock()))),
+        store.revoke(
+          sessionKey(id),
+          revokedKey(id),
+          markValue,
+          Math.max(1, Math.ceil(expiresAt - clock())),
+          tier.note({ what: 'revoked', id }),
+        ),
       )
     },
     async reseed() {
@@ -569,6 +577,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
         const result = await store.seed(sessionKey(id), entry.value, storedTtl(entry.session), revokedKey(id))
         if (result === 'marked') near.delete(id)
         else entry.validatedAt = clock()
+        // From an old snapshot, too: its refresh token was rotated since, and using it would end the session.
+        if (result === 'exists') await overwriteOlder(id, entry)
       })
       if (known.length > 0)
         logger.info(
@@ -577,6 +587,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
         )
     },
   })
+
+  async function overwriteOlder(id: string, entry: NearSession): Promise<void> {
+    const head = await store.get(sessionKey(id), headBytes)
+    if (head === undefined || generationOf(head) >= entry.session.generation) return
+    await store.replace(sessionKey(id), entry.value, storedTtl(entry.session), head)
+  }
 
   return {
     near: nearSession,

@@ -588,6 +588,32 @@ test('what was logged out does not come back from another replica’s memory aft
   assert.equal(await look(world.replica().sessions, ticket), 'unknown')
 })
 
+test('what was logged out does not come back with an old snapshot of the store', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const snapshot = await world.tier.store.memory.get(keyOf(ticket))
+  assert.ok(snapshot !== undefined)
+  await world.sessions.end(ticket)
+  world.tier.goAway()
+  await world.tier.store.memory.delete({ kind: 'revoked', id: ticket.slice(0, 22) })
+  await world.tier.store.memory.set(keyOf(ticket), snapshot, hour)
+  await world.tier.comeBack({ restarted: true })
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
+test('a session of an old snapshot is given its newer state again: its refresh token was rotated since', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const snapshot = await world.tier.store.memory.get(keyOf(ticket))
+  assert.ok(snapshot !== undefined)
+  world.time.advance(hour)
+  assert.equal(sessionIn(await world.sessions.find(ticket, undefined)).generation, 2)
+  world.tier.goAway()
+  await world.tier.store.memory.set(keyOf(ticket), snapshot, hour)
+  await world.tier.comeBack({ restarted: true })
+  assert.equal(sessionIn(await world.replica().sessions.find(ticket, undefined)).generation, 2)
+})
+
 test('while the others may still be writing back what they know, a miss is not yet a miss', async () => {
   const world = aWorld()
   const ticket = await world.login()
