@@ -495,7 +495,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   async function missing(ticket: Ticket, pass: string | undefined): Promise<Found> {
     const entry = near.get(ticket.id)
-    if (entry?.pending === true || clock() < trust.settlingUntil) {
+    const carried = pass !== undefined && passes?.open(pass, ticket) !== undefined
+    if (entry?.pending === true || clock() < trust.settlingUntil || (carried && !(await takesWrites()))) {
       try {
         if ((await store.get(revokedKey(ticket.id))) === undefined) return standIn(ticket, pass, undefined)
       } catch (error) {
@@ -505,6 +506,17 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
     near.delete(ticket.id)
     return { kind: 'absent', reason: 'unknown' }
+  }
+
+  /** A store that answers but takes no writes (full, read-only, forbidden) misses what is new: a miss there proves nothing. */
+  async function takesWrites(): Promise<boolean> {
+    try {
+      await store.set({ kind: 'lease', id: 'write-probe' }, markValue, seconds(1))
+      return true
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return false
+      throw error
+    }
   }
 
   /** The store cannot be asked: what this replica knows, then what the browser carries. */
