@@ -66,5 +66,7 @@ function schemeIn(value: string | string[] | undefined): 'http' | 'https' | unde
 function hostIn(value: string | string[] | undefined): string | undefined {
   if (typeof value !== 'string') return undefined
   const host = value.toLowerCase()
+  // URL parsers take `a,b` for a name: two hosts, joined by a proxy that appends.
+  if (!/^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/.test(host)) return undefined
   return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined
 }

@@ -68,7 +68,7 @@ test('the pass of an outage means nothing while the store answers', async () => 
 
 test('property: no random or damaged cookie is ever let in, and none breaks anything', async () => {
   const damaged = fc
-    .tuple(fc.nat(ticket.length - 1), fc.constantFrom(...'AZaz09-_ %"=,'))
+    .tuple(fc.nat(ticket.length - 1), fc.constantFrom(...'AZaz09-_ %"=,'.split('')))
     .map(([at, letter]) => ticket.slice(0, at) + letter + ticket.slice(at + 1))
     .filter((value) => value !== ticket)
   const printable = fc.stringMatching(/^[\x21-\x3a\x3c-\x7e]{0,200}$/)

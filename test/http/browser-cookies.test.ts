@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CookieConfig } from '../../src/config/config.ts'
+import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
+
+const config: CookieConfig = {
+  sessionName: '__Host-fg_session',
+  flowPrefix: '__Host-fg_flow_',
+  passName: '__Host-fg_pass',
+  domain: undefined,
+  path: '/',
+  sameSite: 'lax',
+  forceHTTPS: true,
+}
+const lifetimes = { sessionMaxAgeMs: 86_400_000, passMaxAgeMs: 28_800_000 }
+const cookies = createBrowserCookies(config, lifetimes)
+
+test('session, pass and flow each live as long as what they stand for', () => {
+  assert.equal(cookies.setTicket('t'), '__Host-fg_session=t; Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(cookies.setPass('p'), '__Host-fg_pass=p; Max-Age=28800; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(
+    cookies.setFlow('i', 'v', 900_000),
+    '__Host-fg_flow_i=v; Max-Age=900; Path=/; Secure; HttpOnly; SameSite=Lax',
+  )
+})
+
+test('each is deleted with the attributes it was set with', () => {
+  const pairs = [
+    [cookies.setTicket('x'), cookies.expireTicket()],
+    [cookies.setPass('x'), cookies.expirePass()],
+    [cookies.setFlow('i', 'x', 1_000), cookies.expireFlow('i')],
+  ] as const
+  for (const [set, expire] of pairs) {
+    const rest = (line: string) =>
+      line
+        .split('; ')
+        .filter((part) => !/^(Max-Age|Expires)=|=x?$/.test(part))
+        .slice(0, 9)
+    assert.deepEqual(rest(expire), rest(set))
+    assert.match(expire, /=; Max-Age=0; /)
+  }
+})
+
+test('SameSite strict would lose the flow on the way back from the provider: it stays lax', () => {
+  const strict = createBrowserCookies({ ...config, sameSite: 'strict' }, lifetimes)
+  assert.match(strict.setTicket('t'), /SameSite=Strict/)
+  assert.match(strict.setFlow('i', 'v', 1_000), /SameSite=Lax/)
+})
+
+test('they are read by their exact names', () => {
+  const header = '__Host-fg_session=a; __Host-fg_session2=b; __Host-fg_pass=p; __Host-fg_flow_1=x; __Host-fg_flow_2=y'
+  assert.deepEqual(cookies.tickets(header), ['a'])
+  assert.equal(cookies.pass(header), 'p')
+  assert.deepEqual(cookies.flows(header), [
+    ['1', 'x'],
+    ['2', 'y'],
+  ])
+  assert.deepEqual([cookies.tickets(undefined), cookies.pass(undefined), cookies.flows(undefined)], [[], undefined, []])
+})
+
+test('ours are not passed on to an application, others are', () => {
+  for (const name of ['__Host-fg_session', '__Host-fg_pass', '__Host-fg_flow_x'])
+    assert.equal(cookies.isOurs(name), true)
+  for (const name of ['session', '__Host-fg_sessions', 'fg_session', '']) assert.equal(cookies.isOurs(name), false)
+})

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { extraOf } from '../../src/http/oauth2-proxy-query.ts'
+import type { Session } from '../../src/session/session.ts'
+
+const session = (claims: Session['claims']): Session => ({
+  id: 'i',
+  subject: 's',
+  issuer: 'https://id.example.com',
+  providerSessionId: undefined,
+  claims,
+  createdAt: 0,
+  expiresAt: 1,
+  tokenExpiresAt: 1,
+  refreshAt: 1,
+  refreshable: false,
+  generation: 1,
+})
+const alice = session({ email: 'alice@corp.example', groups: ['dev', 'ops team'] })
+
+const table: [query: string, passes: boolean][] = [
+  ['allowed_groups=dev', true],
+  ['allowed_groups=x,dev', true],
+  ['allowed_groups=x&allowed_groups=dev', true],
+  ['allowed_groups=ops%20team', true],
+  ['allowed_groups=ops+team', true],
+  ['allowed_groups= dev ', true],
+  ['allowed_groups=DEV', false],
+  ['allowed_groups=de', false],
+  ['allowed_groups=', false],
+  ['allowed_groups=,', false],
+  ['allowed_emails=ALICE@corp.example', true],
+  ['allowed_emails=corp.example', false],
+  ['allowed_emails=', false],
+  ['allowed_email_domains=corp.example', true],
+  ['allowed_email_domains=.example', true],
+  ['allowed_email_domains=orp.example', false],
+  ['allowed_email_domains=', false],
+  ['allowed_groups=dev&allowed_email_domains=other.example', false],
+]
+for (const [query, passes] of table) {
+  test(`?${query} ${passes ? 'lets' : 'does not let'} alice of dev in`, () =>
+    assert.equal(extraOf(query, 'groups')?.(alice), passes))
+}
+
+test('a query that asks for nothing adds no condition', () => {
+  for (const query of ['', 'x=y', 'rd=/']) assert.equal(extraOf(query, 'groups'), undefined)
+})
+
+test('a session without claims meets no condition', () => {
+  for (const query of ['allowed_groups=dev', 'allowed_emails=a@b.example', 'allowed_email_domains=b.example']) {
+    assert.equal(extraOf(query, 'groups')?.(session({})), false)
+  }
+})
+
+test('oauth2-proxy CVE-2026-40574: an address with two @ is in no domain', () =>
+  assert.equal(
+    extraOf('allowed_email_domains=corp.example', 'groups')?.(session({ email: 'a@evil.example@corp.example' })),
+    false,
+  ))
