@@ -1,0 +1,123 @@
+// The process: its arguments, files, environment, output, signals and exit codes. Nothing else touches them.
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createApp, type App } from './app.ts'
+import { checkConfig, checkConnections } from './check.ts'
+import { parseArguments } from './cli.ts'
+import { loadConfig, type LoadedConfig } from './config/load.ts'
+import { ConfigInvalid } from './errors.ts'
+import { createLogger } from './telemetry/pino.ts'
+import { createMetrics } from './telemetry/prometheus.ts'
+import { systemTimer } from './time.ts'
+
+const exitCode = { fine: 0, failed: 1, badConfig: 2 }
+
+const packageVersion = (): string => {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  // Our own package.json: it has a version.
+  return (JSON.parse(text) as { version: string }).version
+}
+
+/** Carries out the command line. The exit code, or undefined while the service runs: then a signal ends the process. */
+export async function run(): Promise<number | undefined> {
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`foregate: ${error.stack ?? error.message}\n`)
+    process.exit(exitCode.failed)
+  })
+
+  const command = parseArguments(process.argv.slice(2))
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(command.text)
+      return exitCode.fine
+    case 'version':
+      process.stdout.write(`foregate ${packageVersion()}\n`)
+      return exitCode.fine
+    case 'usage-error':
+      process.stderr.write(`foregate: ${command.message}\n`)
+      return exitCode.badConfig
+    case 'check':
+    case 'serve':
+      break
+  }
+  let loaded: LoadedConfig | undefined
+  configHolds(undefined, () => {
+    loaded = loadConfig({
+      ...(command.file !== undefined && { file: command.file }),
+      env: process.env,
+      readFile: (path) => readFileSync(path, 'utf8'),
+    })
+  })
+  if (loaded === undefined) return exitCode.badConfig
+  const { config, warnings } = loaded
+
+  const logger = createLogger({ level: config.server.logLevel })
+  const surroundings = {
+    clock: Date.now,
+    stopwatch: () => performance.now(),
+    timer: systemTimer,
+    random: Math.random,
+    randomBytes,
+    logger,
+  }
+  if (command.kind === 'check') {
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+    if (!configHolds(command.file, () => checkConfig(config))) return exitCode.badConfig
+    if (!command.connect) {
+      process.stdout.write('the configuration is fine\n')
+      return exitCode.fine
+    }
+    const report = await checkConnections(config, {
+      ...surroundings,
+      metrics: createMetrics({ processMetrics: false }),
+    })
+    for (const line of report.lines) process.stdout.write(`${line}\n`)
+    return report.ok ? exitCode.fine : exitCode.failed
+  }
+
+  for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
+  let app: App | undefined
+  const holds = configHolds(command.file, () => {
+    app = createApp(config, { ...surroundings, metrics: createMetrics({ processMetrics: true }) })
+  })
+  if (!holds || app === undefined) return exitCode.badConfig
+  const running = app
+
+  const stop = () => {
+    // A second signal (npm passes its own on) changes nothing; whoever must not wait has SIGKILL.
+    const forced = setTimeout(() => {
+      logger.warn({ event: 'stop_forced', reason: 'shutdown_timeout' }, 'stopped before all was finished')
+      logger.flush()
+      process.exit(exitCode.fine)
+    }, config.server.shutdownTimeoutMs)
+    forced.unref()
+    void running.stop().then(() => {
+      logger.flush()
+      process.exit(exitCode.fine)
+    })
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  try {
+    await running.start()
+  } catch (error) {
+    logger.error({ event: 'start_failed', err: error }, 'could not start')
+    logger.flush()
+    process.stderr.write(`foregate: could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    return exitCode.failed
+  }
+  logger.flush()
+  return undefined
+}
+
+/** False when it does not: then every problem stands on a line of its own. `file`: put in front where the problem has none. */
+function configHolds(file: string | undefined, attempt: () => void): boolean {
+  try {
+    attempt()
+    return true
+  } catch (error) {
+    if (!(error instanceof ConfigInvalid)) throw error
+    for (const problem of error.problems) process.stderr.write(`${file === undefined ? '' : `${file}: `}${problem}\n`)
+    return false
+  }
+}
