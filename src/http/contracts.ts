@@ -58,7 +58,8 @@ export const contracts: Readonly<Record<Contract, ContractReader>> = {
     read({ method, headers, url }) {
       return originalRequest({
         method,
-        scheme: one(headers, 'x-forwarded-proto'),
+        // Envoy sends it only where `allowed_headers` lists it; `forceHTTPS` decides for all the others.
+        scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
         host: one(headers, 'host'),
         target: url.slice(envoyPrefix.length) || '/',
       })
