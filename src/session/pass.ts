@@ -10,35 +10,48 @@ const version = 1
 const maxValueLength = 3500
 
 export interface Passes {
-  /** The cookie's value; undefined when the identity is too large for one. */
-  issue(session: Session, ticket: Ticket): string | undefined
+  /**
+   * The cookie's value; undefined when the identity is too large for one. `unwritten`: the shared store could not be told of
+   * the session, so that other replicas will not find it there.
+   */
+  issue(session: Session, ticket: Ticket, unwritten?: boolean): string | undefined
   /** The session it was issued for, while the pass is younger than `maxAgeMs`; undefined for anything else. */
   open(value: string, ticket: Ticket): Session | undefined
+  /** Issued as `unwritten`, less than `withinMs` ago. */
+  isUnwritten(value: string, ticket: Ticket, withinMs: number): boolean
 }
 
 interface Stored {
   readonly at: number
   readonly session: Session
+  readonly unwritten?: true
 }
 
 export function createPasses({ sealer, clock, maxAgeMs }: { sealer: Sealer; clock: Clock; maxAgeMs: number }): Passes {
   const context = (ticket: Ticket) => `pass:${ticket.id} ${version}`
+
+  function stored(value: string, ticket: Ticket): Stored | undefined {
+    if (value.length > maxValueLength) return undefined
+    const plain = sealer.open(Buffer.from(value, 'base64url'), context(ticket), ticket.secret)
+    // Sealed by us under this version: the shape is what `issue` wrote.
+    return plain === undefined ? undefined : (JSON.parse(plain.toString()) as Stored)
+  }
+
   return {
-    issue(session, ticket) {
-      const stored: Stored = { at: clock(), session }
-      const value = sealer
-        .seal(Buffer.from(JSON.stringify(stored)), context(ticket), ticket.secret)
-        .toString('base64url')
+    issue(session, ticket, unwritten = false) {
+      const pass: Stored = { at: clock(), session, ...(unwritten && { unwritten }) }
+      const value = sealer.seal(Buffer.from(JSON.stringify(pass)), context(ticket), ticket.secret).toString('base64url')
       return value.length <= maxValueLength ? value : undefined
     },
     open(value, ticket) {
-      if (value.length > maxValueLength) return undefined
-      const plain = sealer.open(Buffer.from(value, 'base64url'), context(ticket), ticket.secret)
-      if (plain === undefined) return undefined
-      // Sealed by us under this version: the shape is what `issue` wrote.
-      const stored = JSON.parse(plain.toString()) as Stored
-      const age = clock() - stored.at
-      return age < maxAgeMs && clock() < stored.session.expiresAt ? stored.session : undefined
+      const found = stored(value, ticket)
+      if (found === undefined) return undefined
+      return clock() - found.at < maxAgeMs && clock() < found.session.expiresAt ? found.session : undefined
+    },
+
+    isUnwritten(value, ticket, withinMs) {
+      const found = stored(value, ticket)
+      return found?.unwritten === true && clock() - found.at < withinMs
     },
   }
 }

@@ -495,8 +495,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   async function missing(ticket: Ticket, pass: string | undefined): Promise<Found> {
     const entry = near.get(ticket.id)
-    const carried = pass !== undefined && passes?.open(pass, ticket) !== undefined
-    if (entry?.pending === true || clock() < trust.settlingUntil || (carried && !(await takesWrites()))) {
+    // The replica of the login could not write it (cut off, or a store that takes no writes): a miss here proves nothing.
+    const unwritten = pass !== undefined && passes?.isUnwritten(pass, ticket, lifetimes.maxStaleMs) === true
+    if (entry?.pending === true || clock() < trust.settlingUntil || unwritten) {
       try {
         if ((await store.get(revokedKey(ticket.id))) === undefined) return standIn(ticket, pass, undefined)
       } catch (error) {
@@ -506,17 +507,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
     near.delete(ticket.id)
     return { kind: 'absent', reason: 'unknown' }
-  }
-
-  /** A store that answers but takes no writes (full, read-only, forbidden) misses what is new: a miss there proves nothing. */
-  async function takesWrites(): Promise<boolean> {
-    try {
-      await store.set({ kind: 'lease', id: 'write-probe' }, markValue, seconds(1))
-      return true
-    } catch (error) {
-      if (error instanceof StoreUnavailable) return false
-      throw error
-    }
   }
 
   /** The store cannot be asked: what this replica knows, then what the browser carries. */
@@ -651,7 +641,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       adopt(ticket, session, value, { pending })
       event('created')
-      return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket) }
+      return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, pending) }
     },
 
     async end(text) {
@@ -689,7 +679,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     passFor(session, text) {
       const ticket = parseTicket(text)
-      return ticket === undefined ? undefined : passes?.issue(session, ticket)
+      return ticket === undefined ? undefined : passes?.issue(session, ticket, near.get(ticket.id)?.pending)
     },
 
     get nearSize() {
