@@ -276,7 +276,10 @@ export function createAuth(deps: AuthDeps): Auth {
       return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
     if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
-    if (reader?.loginBy === 'start') return refusedWith(redirect(302, addresses.startURL(original, returnTo)))
+    if (reader?.loginBy === 'start') {
+      const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303
+      return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
+    }
     return sendToProvider(about, returnTo)
   }
 

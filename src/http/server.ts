@@ -94,7 +94,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       }
       const outcome = auth.forward(contract, subrequest, extra?.(request))
       if (outcome instanceof Promise) {
-        void outcome.then((settled) => sendOutcome(reply, settled, allowStatus))
+        // It never rejects; should it ever, one request is refused rather than the process ended.
+        outcome
+          .then((settled) => sendOutcome(reply, settled, allowStatus))
+          .catch((error: unknown) => failed(error, request, reply))
         return reply
       }
       sendOutcome(reply, outcome, allowStatus)

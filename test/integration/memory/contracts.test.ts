@@ -211,6 +211,7 @@ for (const contract of ['haproxy', 'envoy'] as const) {
     assert.equal(reply.status, 302)
     assert.equal(reply.headers.location, startURL('/page?q=1'))
     assert.deepEqual(reply.setCookies, [])
+    assert.equal((await app.ask(contract, { method: 'POST', headers: browserHeaders })).status, 303)
   })
 }
 
