@@ -15,8 +15,8 @@ import type { Ticket } from './ticket.ts'
 
 const version = 1
 export const headBytes = 8
-/** What a read for a decision asks for. An identity that is longer is read whole. */
-export const identityReadBytes = 1024
+/** What a read for a decision asks for: with command and reply, no more than 1 KB moves. */
+export const identityReadBytes = 896
 
 export interface SessionCodec {
   encode(full: FullSession, ticket: Ticket): Buffer

@@ -6,16 +6,23 @@ import type { Timer } from '../time.ts'
 export interface Lease {
   /** Gives it back at once, if it is still ours. Never throws. */
   release(): Promise<void>
+  /** Gives it back and tells those who wait that the work failed: they need not try the same at once. Never throws. */
+  fail(): Promise<void>
 }
 
 export interface Leases {
   /** Undefined: somebody else has it. Throws StoreUnavailable. */
   acquire(id: string): Promise<Lease | undefined>
+  /** Whether its last owner failed, a moment ago. Throws StoreUnavailable. */
+  failedLately(id: string): Promise<boolean>
 }
 
 /** How long the death of an owner can hold the others up. */
 const ttlMs = 4_000
 const renewEveryMs = 1_000
+/** As long as everybody who waits needs to look, and shorter than the first back-off. */
+const failureShowsMs = 500
+const failure = Buffer.from('failed')
 
 export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (size: number) => Buffer }): Leases {
   const { store, timer, randomBytes } = deps
@@ -23,7 +30,13 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
     async acquire(id) {
       const key: Key = { kind: 'lease', id }
       const owner = randomBytes(16)
-      if (!(await store.add(key, owner, ttlMs))) return undefined
+      try {
+        if (!(await store.add(key, owner, ttlMs))) return undefined
+      } catch (error) {
+        // Answered too late, it may be ours all the same: nobody would know it, and all would wait for its end.
+        void store.deleteIf(key, owner).catch(() => false)
+        throw error
+      }
       let held = true
       let stopTimer = timer(renew, renewEveryMs)
       function renew() {
@@ -35,6 +48,12 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
         store.touchIf(key, owner, ttlMs).then((still) => void (still ? again() : (held = false)), again)
       }
       return {
+        async fail() {
+          const still = held
+          held = false
+          stopTimer()
+          if (still) await store.set(key, failure, failureShowsMs).catch(() => undefined)
+        },
         async release() {
           held = false
           stopTimer()
@@ -43,5 +62,6 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
         },
       }
     },
+    failedLately: async (id) => (await store.get({ kind: 'lease', id }))?.equals(failure) === true,
   }
 }

@@ -60,12 +60,16 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     for (let waited = 0; waited <= deps.patienceMs; waited += pollMs) {
       const lease = await leases.acquire(ticket.id)
       if (lease !== undefined) {
+        let outcome: RefreshOutcome | undefined
         try {
-          return await callProvider(ticket, known)
+          outcome = await callProvider(ticket, known)
+          return outcome
         } finally {
-          await lease.release()
+          // A provider that hangs would otherwise be tried by one replica after the other, with everybody waiting.
+          await (outcome?.kind === 'failed' && outcome.fault === 'provider' ? lease.fail() : lease.release())
         }
       }
+      if (await leases.failedLately(ticket.id)) return { kind: 'failed', fault: 'provider' }
       await shelf.changed(ticket.id, pollMs)
       const stored = await shelf.readWhole(ticket)
       if (stored === undefined) return { kind: 'ended', reason: 'revoked' }

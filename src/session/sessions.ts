@@ -119,7 +119,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     // The call itself, and once more: its holder may have died and left the lease to run out.
     patienceMs: 2 * lifetimes.providerTimeoutMs + seconds(5),
     shelf: {
-      readWhole,
+      readWhole: (ticket) => readWhole(ticket, true),
       replace: (ticket, before, next) => replace(ticket, before, next),
       revoke: (session) => revoke(session.id, session.expiresAt),
       renewed,
@@ -296,11 +296,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
   }
 
-  async function readWhole(ticket: Ticket): Promise<FullSession | undefined> {
+  /** `fresh`: by a read of its own. One that was under way before a lease was ours may show what its last owner replaced. */
+  async function readWhole(ticket: Ticket, fresh = false): Promise<FullSession | undefined> {
     if (revocations.has(ticket.id)) return undefined
     let value
     try {
-      value = await read(ticket.id)
+      value = await (fresh ? store.get(sessionKey(ticket.id)) : read(ticket.id))
     } catch (error) {
       if (error instanceof StoreValueRejected) return undefined
       throw error
@@ -369,8 +370,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
       revocation: false,
       expiresAt: endOf(next.session),
       write: async () => {
-        if (revocations.has(ticket.id)) return
-        await replace(ticket, before, next)
+        if (revocations.has(ticket.id) || (await replace(ticket, before, next))) return
+        // Its login may have been missed as well: then there is nothing to replace yet.
+        await store.seed(sessionKey(ticket.id), value, storedTtl(next.session), revokedKey(ticket.id))
+        const entry = near.get(ticket.id)
+        if (entry !== undefined) entry.pending = false
       },
     })
   }
@@ -444,8 +448,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     }
     if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
     const graceEnd = session.tokenExpiresAt + lifetimes.maxStaleMs
-    // Within its back-off a failed refresh is not tried again, and nobody waits for it.
-    if (entry.refreshFailures > 0 && now < entry.refreshAt && now < graceEnd) return stale(session)
+    // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed.
+    if (entry.refreshFailures > 0 && now < graceEnd) {
+      background(entry, ticketValue(ticket), now)
+      entry.attentionAt = nextAttention(entry)
+      return stale(session)
+    }
     const outcome = await refreshed(ticket, entry)
     switch (outcome.kind) {
       case 'refreshed':

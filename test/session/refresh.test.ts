@@ -68,7 +68,7 @@ function aRefresher(leases?: Leases) {
   return { shelf, provider, log, make, outcomes }
 }
 
-const nobodysLease: Leases = { acquire: async () => undefined }
+const nobodysLease: Leases = { acquire: async () => undefined, failedLately: async () => false }
 const known = stored(1).session
 
 test('a hundred who want the same session refreshed make one call and share its outcome', async () => {
@@ -123,9 +123,16 @@ test('a logout while waiting for the lease ends the wait', async () => {
   assert.deepEqual(await make({ changed }).refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
 })
 
+test('who waits for a refresh that failed elsewhere does not try the same in turn', async () => {
+  const { make, provider } = aRefresher({ ...nobodysLease, failedLately: async () => true })
+  assert.deepEqual(await make().refresh(ticket, known), { kind: 'failed', fault: 'provider' })
+  assert.equal(provider.refreshes.length, 0)
+})
+
 test('the lease is given back whatever came of the call', async () => {
   let released = 0
-  const leases: Leases = { acquire: async () => ({ release: async () => void released++ }) }
+  const release = async () => void released++
+  const leases: Leases = { acquire: async () => ({ release, fail: release }), failedLately: async () => false }
   const { provider, make } = aRefresher(leases)
   const refresher = make()
   await refresher.refresh(ticket, known)

@@ -309,7 +309,10 @@ test('a hundred requests that wait for one failed refresh are one failure: it is
   assert.equal(provider.refreshes.length, 1)
   time.advance(1_001)
   provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 5 * minute))
-  assert.equal(await look(sessions, ticket), 'shared')
+  // And this time nobody waits for it.
+  assert.equal(await look(sessions, ticket), 'stale')
+  await quiet()
+  assert.notEqual(sessions.near(ticket), undefined)
 })
 
 test('while the provider is away a session goes on until the token’s end plus maxStale; then it is “later”, not “logged out”', async () => {
