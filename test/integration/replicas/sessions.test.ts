@@ -1,0 +1,268 @@
+// Sessions across replicas: logged in at one is logged in at all, logged out at one is logged out at all, and what a request
+// costs Redis. Against a real Redis, with three real processes.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { quantile } from '../../fixtures/load.ts'
+import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
+import {
+  cookieHeader,
+  machineToItself,
+  startTestBed,
+  ticketOnly,
+  type Person,
+  type TestBed,
+} from '../../fixtures/replicas.ts'
+
+let release: (() => Promise<void>) | undefined
+
+before(async () => {
+  release = await machineToItself()
+})
+
+after(async () => {
+  await release?.()
+})
+
+/** Calls per command since CONFIG RESETSTAT. */
+async function commandCalls(redis: RedisServer): Promise<Record<string, number>> {
+  const info = await redis.cli('INFO', 'commandstats')
+  return Object.fromEntries(
+    [...info.matchAll(/^cmdstat_([\w|]+):calls=(\d+)/gm)].map(([, name, calls]) => [name, Number(calls)]),
+  )
+}
+
+async function bytesMoved(redis: RedisServer): Promise<number> {
+  const info = await redis.cli('INFO', 'stats')
+  const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1])
+  return field('total_net_input_bytes') + field('total_net_output_bytes')
+}
+
+for (const mode of ['hybrid', 'redis'] as const) {
+  describe(`three replicas, ${mode} mode`, { skip: redisMissing }, () => {
+    let redis: RedisServer
+    let bed: TestBed
+
+    before(async () => {
+      redis = await startRedis()
+      bed = await startTestBed({ redis: { cacheMode: mode }, through: redis.address })
+    })
+
+    after(async () => {
+      await bed?.close()
+      await redis?.close()
+    })
+
+    const total = async (name: string, labels?: Record<string, string>) => {
+      let sum = 0
+      for (const replica of bed.replicas) sum += await replica.metric(name, labels)
+      return sum
+    }
+
+    test('a login at one replica is a session at every other at once', async () => {
+      for (let count = 0; count < 20; count++) {
+        const person = await bed.logIn(count)
+        for (const replica of bed.replicas) {
+          const answer = await replica.ask({ cookie: ticketOnly(person) })
+          assert.equal(answer.status, 200)
+          assert.equal(answer.user, `${person.name}@example.com`)
+        }
+      }
+    })
+
+    test('1,000 requests of one session over three replicas: all let in, none taken for a replay', async () => {
+      const person = await bed.logIn()
+      for (let batch = 0; batch < 20; batch++) {
+        const answers = await Promise.all(
+          Array.from({ length: 50 }, (_, index) => bed.replicas[index % 3]?.ask({ cookie: cookieHeader(person) })),
+        )
+        assert.ok(answers.every((answer) => answer?.status === 200))
+      }
+      assert.equal(await total('foregate_replays_rejected_total'), 0)
+    })
+
+    test('one callback raced at three replicas makes one session', async () => {
+      for (let count = 0; count < 5; count++) {
+        const createdBefore = await total('foregate_sessions_total', { event: 'created' })
+        const { person, callback } = await bed.startLogin(count)
+        const cookie = cookieHeader(person)
+        const answers = await Promise.all(
+          bed.replicas.map((replica) => replica.ask({ navigation: true, path: callback, cookie })),
+        )
+        const tickets = answers.flatMap(({ setCookies }) => setCookies).filter((line) => /=[\w-]{65};/.test(line))
+        assert.equal(tickets.length, 1)
+        assert.deepEqual(answers.map(({ status }) => status).toSorted(), [302, 400, 400])
+        assert.equal(await total('foregate_sessions_total', { event: 'created' }), createdBefore + 1)
+      }
+    })
+
+    test('a logout at one replica is heard by the others within 100 ms (p99 of 100)', async (t) => {
+      const lags: number[] = []
+      for (let count = 0; count < 50; count++) {
+        const person = await bed.logIn(count)
+        for (const replica of bed.replicas) await replica.ask({ cookie: ticketOnly(person) })
+        await bed.logOut(person, 0)
+        const answeredAt = performance.now()
+        const heard = async (index: number) => {
+          for (;;) {
+            const answer = await bed.replicas[index]?.ask({ cookie: cookieHeader(person) })
+            if (answer?.status === 401) return Math.max(0, answer.sentAt - answeredAt)
+            if (performance.now() - answeredAt > 5_000) return Infinity
+          }
+        }
+        lags.push(...(await Promise.all([heard(1), heard(2)])))
+      }
+      const p99 = quantile(lags, 0.99)
+      t.diagnostic(`lag of a logout: p50 ${quantile(lags, 0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`)
+      assert.ok(p99 <= 100, `p99 ${p99} ms`)
+    })
+
+    test(
+      mode === 'hybrid'
+        ? 'a hit costs Redis nothing: no command but the heartbeat'
+        : 'a request costs one read and moves at most 1 KB',
+      async (t) => {
+        const person = await bed.logIn()
+        const cookie = ticketOnly(person)
+        for (const replica of bed.replicas) await replica.ask({ cookie })
+        await redis.cli('CONFIG', 'RESETSTAT')
+        const bytesBefore = await bytesMoved(redis)
+        const requests = 600
+        for (let count = 0; count < requests; count++) {
+          assert.equal((await bed.replicas[count % 3]?.ask({ cookie }))?.status, 200)
+        }
+        const bytes = ((await bytesMoved(redis)) - bytesBefore) / requests
+        const calls = await commandCalls(redis)
+        const {
+          publish = 0,
+          ping = 0,
+          info = 0,
+          client = 0,
+          'config|resetstat': reset = 0,
+          get = 0,
+          getrange = 0,
+          ...rest
+        } = calls
+        t.diagnostic(
+          `${requests} requests: ${get + getrange} reads, ${bytes.toFixed(0)} bytes each; ${publish} heartbeats`,
+        )
+        assert.deepEqual(
+          rest,
+          {},
+          `beside ${publish + ping + info + client + reset} calls of heartbeat, health and this test`,
+        )
+        assert.equal(get + getrange, mode === 'hybrid' ? 0 : requests)
+        if (mode === 'redis') assert.ok(bytes <= 1_024, `${bytes} bytes`)
+      },
+    )
+
+    test('every key has an end and a name that says what it is; no value shows a claim or a token', async () => {
+      const person = await bed.logIn()
+      await bed.logOut(await bed.logIn())
+      const names = (await redis.cli('--scan')).split('\n').filter((name) => name !== '')
+      assert.ok(names.length > 20)
+      for (const name of names) {
+        assert.match(name, /^traefikoidc:(session|revoked|used|token|metadata|jwks|client|lease|index):[\w:-]+$/)
+        assert.ok(Number(await redis.cli('PTTL', name)) > 0, `${name} has no end`)
+        const type = await redis.cli('TYPE', name)
+        const value = type === 'zset' ? await redis.cli('ZRANGE', name, '0', '-1') : await redis.cli('GET', name)
+        for (const secret of [
+          'example.com',
+          'sub-person',
+          'at-',
+          'rt-',
+          'eyJ',
+          bed.provider.issuer,
+          ticketOnly(person).slice(-43),
+        ]) {
+          // Random bytes may spell three characters: only what no chance spells counts.
+          if (secret.length > 3 || type === 'zset')
+            assert.ok(!`${name} ${value}`.includes(secret), `${name} shows ${secret}`)
+        }
+        assert.doesNotMatch(value, /(at|rt)-[0-9a-f]{8}-/)
+      }
+    })
+
+    test('a value that is damaged, swapped, newer or of another type is a miss for its owner, and nobody else’s session', async () => {
+      const people: Person[] = []
+      for (let count = 0; count < 5; count++) people.push(await bed.logIn(count))
+      const keyOf = (cookie: string) => `traefikoidc:session:${cookie.split('=')[1]?.slice(0, 22)}`
+      const [damaged, swapped, newer, wrongType, well] = people.map((person) => ({
+        person,
+        key: keyOf(ticketOnly(person)),
+      }))
+      assert.ok(damaged && swapped && newer && wrongType && well)
+      await redis.cli('SETRANGE', damaged.key, '40', 'xxxxxxxx')
+      await redis.cli('COPY', well.key, swapped.key, 'REPLACE')
+      await redis.cli('SETRANGE', newer.key, '0', '\u0063')
+      await redis.cli('DEL', wrongType.key)
+      await redis.cli('RPUSH', wrongType.key, 'a list')
+      const reader = await bed.addReplica()
+      try {
+        for (const { person } of [damaged, swapped, newer, wrongType]) {
+          // By the ticket alone, at a replica that has no copy: only Redis can answer.
+          const answer = await reader.ask({ cookie: ticketOnly(person) })
+          assert.equal(answer.status, 401)
+          assert.equal(answer.user ?? '', '')
+          assert.deepEqual(answer.setCookies, [])
+        }
+        assert.equal((await reader.ask({ cookie: ticketOnly(well.person) })).user, `${well.person.name}@example.com`)
+        const warned = () => reader.process.lines.filter((line) => line.includes('"stored_value_unusable"')).length
+        await eventually(() => warned() === 4, 2_000)
+        assert.ok((await reader.metric('foregate_cache_requests_total', { kind: 'session', result: 'error' })) >= 4)
+      } finally {
+        await redis.cli('DEL', wrongType.key)
+      }
+    })
+
+    test('many requests that wait for a slow Redis are one read per key', async () => {
+      const people: Person[] = []
+      for (let count = 0; count < 10; count++) people.push(await bed.logIn(count))
+      const fresh = await bed.addReplica()
+      await redis.cli('CONFIG', 'RESETSTAT')
+      const answers = await Promise.all(
+        Array.from({ length: 1_000 }, (_, index) => {
+          const person = people[index % people.length]
+          return person && fresh.ask({ cookie: ticketOnly(person) })
+        }),
+      )
+      assert.ok(answers.every((answer) => answer?.status === 200))
+      const { get = 0, getrange = 0 } = await commandCalls(redis)
+      if (mode === 'hybrid') assert.equal(get + getrange, people.length)
+      else assert.ok(get + getrange < answers.length / 2, `${get + getrange} reads`)
+    })
+
+    test(
+      'a storm of requests while Redis comes back empty reads each key once',
+      { skip: mode === 'redis' },
+      async () => {
+        const replicas = bed.replicas.slice(0, 3)
+        const people = bed.people.filter((person) => person.leaving !== true).slice(0, 20)
+        for (const person of people) for (const replica of replicas) await replica.ask({ cookie: cookieHeader(person) })
+        await redis.kill()
+        await eventually(async () => (await bed.replicas[0]?.health())?.status === 'degraded')
+        const storm = () =>
+          Promise.all(
+            Array.from({ length: 500 }, (_, index) => {
+              const person = people[index % people.length]
+              return person && replicas[index % 3]?.ask({ cookie: cookieHeader(person) })
+            }),
+          )
+        const back = redis.restart({ empty: true })
+        const statuses = new Set<number | undefined>()
+        let requests = 0
+        await eventually(async () => {
+          const answers = await storm()
+          requests += answers.length
+          for (const answer of answers) statuses.add(answer?.status)
+          const health = await Promise.all(replicas.map((replica) => replica.health()))
+          return requests >= 2_000 && health.every(({ status }) => status === 'healthy')
+        })
+        await back
+        assert.deepEqual([...statuses], [200])
+        const { get = 0 } = await commandCalls(redis)
+        // Each replica may look once for the mark and once for the session while it recovers.
+        assert.ok(get <= 2 * people.length * bed.replicas.length, `${get} reads for ${requests} requests`)
+      },
+    )
+  })
+}
