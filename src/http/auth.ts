@@ -191,14 +191,14 @@ export function createAuth(deps: AuthDeps): Auth {
 
   /** A session whose headers are not made yet, or may come with a cookie. */
   function admit(about: Case, session: Session, ticket: string, from: string = 'session'): Outcome | Promise<Outcome> {
-    if (identityHeaders.needsTokens) return withTokens(about, session, ticket)
+    if (identityHeaders.needsTokens) return withTokens(about, session, ticket, from)
     return allowOrDeny(about, session, prepare(session, undefined), countFor(about, from))
   }
 
-  async function withTokens(about: Case, session: Session, ticket: string): Promise<Outcome> {
+  async function withTokens(about: Case, session: Session, ticket: string, from: string): Promise<Outcome> {
     try {
       const tokens = await sessions.tokens(ticket)
-      return allowOrDeny(about, session, prepare(session, tokens), hot.get(about.label)?.allowed)
+      return allowOrDeny(about, session, prepare(session, tokens), countFor(about, from))
     } catch (error) {
       return failed(about.label, about.request, error, 400)
     }
@@ -327,8 +327,13 @@ export function createAuth(deps: AuthDeps): Auth {
     const { original, label, request } = about
     count(label, 'deny', reason)
     const who = asked(about, original.method)
-    logger.info({ event: 'access_denied', reason, requestId: who.requestId, path: original.rawPath }, 'access denied')
-    if (session === undefined) return refusedWith(refusals.refuse(who, 403, reason))
+    const fields = { event: 'access_denied', reason, requestId: who.requestId, path: original.rawPath }
+    if (session === undefined) {
+      // Anybody can cause this one, as often as they like.
+      logger.debug(fields, 'access denied to all')
+      return refusedWith(refusals.refuse(who, 403, reason))
+    }
+    logger.info(fields, 'access denied to a person who is logged in')
     if (!isNavigation(original.method, request.headers)) {
       return refusedWith(
         json(403, { error: 'forbidden', reason, request_id: who.requestId }, { 'x-request-id': who.requestId }),

@@ -184,7 +184,8 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       const user = current === undefined ? undefined : deps.describe(current.session).user
       return page(
         200,
-        pages.confirmLogout({ action: `${addresses.ownOrigin(visit)}${addresses.logoutPath}`, user }),
+        // On the host that the page is on: a form sent to another one would be taken for a stranger's again.
+        pages.confirmLogout({ action: `${addresses.origin(visit)}${addresses.logoutPath}`, user }),
         pages.headers,
       )
     }
