@@ -67,6 +67,7 @@ for (const fault of faults) {
     app.advance(100_000)
     assert.equal((await ask()).status, 200, 'the token has ended, the provider is at fault')
     assert.equal((await ask()).status, 200)
+    while ((await outcomes(app, 'failed')) < 2) await new Promise((resolve) => setImmediate(resolve))
     app.provider.fault('refresh', undefined)
     app.advance(61_000)
     assert.equal((await ask()).status, 200)
