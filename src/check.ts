@@ -3,6 +3,9 @@
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { openRedis } from './cache/redis.ts'
+import { fault } from './cache/redis-fault.ts'
+import type { ServerInfo } from './cache/redis-server-info.ts'
+import type { Key } from './cache/store.ts'
 import type { TierSurroundings } from './cache/tier.ts'
 import type { Config } from './config/config.ts'
 import { createProvider } from './oidc/openid-provider.ts'
@@ -60,10 +63,16 @@ async function reachProvider(config: Config, surroundings: TierSurroundings): Pr
 async function reachRedis(config: Config, surroundings: TierSurroundings): Promise<string[]> {
   const link = openRedis({ config: config.redis, origin: 'check', ...surroundings })
   try {
-    const fault = await link.firstContact
-    if (fault !== undefined) throw new Error(fault.words)
+    const found = await link.firstContact
+    if (found !== undefined) throw new Error(found.words)
     await link.ping()
     const info = await link.serverInfo()
+    const problem = wrongServer(config, info)
+    if (problem !== undefined) throw new Error(problem)
+    // What a reader may do and a writer may not shows only when it is tried.
+    const probe: Key = { kind: 'lease', id: 'check' }
+    await link.store.set(probe, Buffer.from('1'), 1_000)
+    await link.store.delete(probe)
     const lines = [`reached, version ${info.version ?? 'unknown'}, mode ${config.redis.mode}`]
     if (info.maxmemoryPolicy !== undefined && info.maxmemoryPolicy !== 'noeviction') {
       lines.push(
@@ -75,6 +84,12 @@ async function reachRedis(config: Config, surroundings: TierSurroundings): Promi
   } finally {
     link.close()
   }
+}
+
+function wrongServer({ redis }: Config, { role, mode }: ServerInfo): string | undefined {
+  if (mode === 'cluster' && redis.cluster === undefined) return fault('is_cluster').words
+  if (mode === 'standalone' && redis.cluster !== undefined) return fault('not_cluster').words
+  return role === 'slave' ? fault('readonly').words : undefined
 }
 
 const noDocuments = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() }

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../errors.ts'
 import type { Clock, Timer } from '../time.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Counts } from '../telemetry/metrics.ts'
-import { aroundStore } from './around-store.ts'
+import { aroundStore, type StoreMethod } from './around-store.ts'
 import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
 import { within } from './deadline.ts'
@@ -12,6 +12,7 @@ import type { Patience } from './patience.ts'
 import { fault, RedisFailure, redisFault } from './redis-fault.ts'
 import type { RedisFault } from './redis-fault.ts'
 import type { Store } from './store.ts'
+import { createWriteRefusal } from './write-refusal.ts'
 
 export type CircuitState = Circuit['at']
 
@@ -19,6 +20,8 @@ export interface GuardedStore extends Store {
   circuit(): CircuitState
   /** Consecutive infrastructure failures; while open, those since it was last well. */
   failures(): number
+  /** Why the circuit is not closed, or why writes are refused while it is; undefined while all is well. */
+  fault(): RedisFault | undefined
   /** A failure outside any call: a failed health check, a lost connection. Only infrastructure faults count. */
   failed(fault: RedisFault): void
   /** Redis has answered outside any call (health check, ready event): an open circuit lets its one probe through now. */
@@ -43,6 +46,7 @@ export interface GuardedParts {
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   const { limits, deadlineMs, clock, timer, logger, transitions, patience, onChange } = parts
   let circuit = closedCircuit
+  const writeRefusal = createWriteRefusal(logger)
   let lastFault: RedisFault | undefined
 
   function become(next: Circuit): void {
@@ -61,7 +65,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     })
   }
 
-  async function guard<Value>(work: () => Promise<Value>): Promise<Value> {
+  async function guard<Value>(method: StoreMethod, work: () => Promise<Value>): Promise<Value> {
     if (patience?.isExhausted() === true) {
       throw new StoreUnavailable('this request has waited for the store long enough', { cause: away() })
     }
@@ -76,9 +80,11 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     try {
       const value = await within(work(), deadlineMs, timer, late)
       settled(true)
+      writeRefusal.succeeded(method)
       return value
     } catch (error) {
       settled(judge(error))
+      writeRefusal.failed(method, error)
       throw error
     }
   }
@@ -96,9 +102,10 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   }
 
   return {
-    ...aroundStore(store, (_method, work) => guard(work)),
+    ...aroundStore(store, guard),
     circuit: () => circuit.at,
     failures: () => circuit.failures,
+    fault: () => (circuit.at === 'closed' ? writeRefusal.fault() : lastFault),
     failed(found) {
       if (limits === undefined || !found.infrastructure) return
       lastFault = found

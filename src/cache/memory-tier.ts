@@ -6,7 +6,7 @@ export function createMemoryTier(store: Store): SharedTier {
   return {
     mode: 'memory',
     store,
-    trust: { until: Number.POSITIVE_INFINITY, awaySince: undefined, settlingUntil: 0 },
+    trust: { until: Number.POSITIVE_INFINITY, awaySince: undefined, recovering: false, settlingUntil: 0 },
     journal: {
       add(entry) {
         throw new Error(`a memory store missed a write: ${entry.name}`)

@@ -50,8 +50,9 @@ export function createMemoryStore({ clock, maxBytes, onEvict }: MemoryStoreParts
   }
 
   function write(key: Key, value: Buffer, ttlMs: number): void {
-    // A copy, because a slice would keep the whole network buffer it came from in memory.
-    const bytes = Buffer.from(notEmpty(value))
+    // A copy of its own: a slice would keep the network buffer it came from in memory, a pooled one the whole pool.
+    const bytes = Buffer.allocUnsafeSlow(notEmpty(value).length)
+    value.copy(bytes)
     if (key.kind === 'revoked') marks.set(key.id, bytes, clock() + wholeTtl(ttlMs))
     else keep(key, bytes, ttlMs)
   }

@@ -67,6 +67,8 @@ export function openSubscriber(parts: ConnectionParts, node: Address | undefined
     ...commonOptions(parts.config),
     ...(node === undefined ? whereabouts(parts.config) : { ...node, ...tlsOption(parts.config.tls, node.host) }),
     autoResubscribe: false,
+    // It asks INFO, and complains on the console where an ACL forbids that; a server that is loading refuses SUBSCRIBE as well.
+    enableReadyCheck: false,
     retryStrategy: null,
     sentinelRetryStrategy: () => null,
   })
@@ -84,6 +86,21 @@ function introduce(redis: Redis): void {
     // Where an ACL forbids it there is no name.
     redis.client('SETNAME', 'foregate').catch(() => {})
   })
+}
+
+const readOnlyReconnectMs = 5_000
+
+/**
+ * After a failover behind a name or a Sentinel the old connection leads to a replica. 1: reconnect, do not resend. Not again
+ * and again: where the address itself is a replica's, every write would cut the connection for everybody.
+ */
+function reconnectOnReadOnly(): (error: Error) => 1 | false {
+  let notBefore = 0
+  return (error) => {
+    if (!/\bREADONLY\b/.test(error.message) || performance.now() < notBefore) return false
+    notBefore = performance.now() + readOnlyReconnectMs
+    return 1
+  }
 }
 
 function commonOptions(config: RedisConfig): Options {
@@ -106,8 +123,7 @@ function commonOptions(config: RedisConfig): Options {
     autoResendUnfulfilledCommands: false,
     enableReadyCheck: true,
     maxLoadingRetryTime: 500,
-    // After a failover behind a name or a Sentinel the old connection leads to a replica. 1: reconnect, do not resend.
-    reconnectOnError: (error) => (/\bREADONLY\b/.test(error.message) ? 1 : false),
+    reconnectOnError: reconnectOnReadOnly(),
   }
 }
 

@@ -35,7 +35,7 @@ const meanings = {
   auth_required: 'Redis requires a password (NOAUTH): set redis.password',
   wrong_password: 'Redis refused the user name or password (WRONGPASS): check redis.username and redis.password',
   no_permission:
-    'the Redis user may not do this (NOPERM): its ACL needs the keys <keyPrefix>*, the channels <keyPrefix>*, and the commands that the documentation lists',
+    'the Redis user may not do this (NOPERM): its ACL needs the keys <keyPrefix>*, the channels <keyPrefix>*, and the commands listed in docs/redis.md under An ACL user',
   tls_name: 'the certificate of Redis is for another name: set redis.serverName to the name in the certificate',
   tls_expired: 'the certificate of Redis has expired or is not valid yet: renew it, and check the clocks',
   tls_untrusted: 'the certificate of Redis is not signed by a trusted authority: set redis.caFile',
@@ -47,7 +47,7 @@ const meanings = {
   readonly: 'Redis is a read-only replica (READONLY): a failover is under way, or redis.address names a replica',
   loading: 'Redis is still loading its data (LOADING)',
   busy: 'Redis is busy with a long script (BUSY)',
-  oom: 'Redis is out of memory (OOM): raise maxmemory, or set maxmemory-policy to volatile-ttl so that it may make room',
+  oom: 'Redis is out of memory (OOM): raise maxmemory (an eviction policy would make room by dropping revocation marks)',
   write_refused: 'Redis refuses writes (MISCONF or NOREPLICAS): check its disk and its replicas',
   cluster_down: 'the Redis Cluster cannot serve this key now (CLUSTERDOWN or TRYAGAIN): part of it is down or moving',
   master_down: 'the Redis replica has lost its primary (MASTERDOWN)',

@@ -14,6 +14,8 @@ export interface ServerInfo {
   readonly timeMs?: number
   /** `master` or `slave`, in the server's words. */
   readonly role?: string
+  /** `standalone`, `cluster` or `sentinel`, in the server's words. */
+  readonly mode?: string
   readonly uncheckable: readonly ('INFO' | 'CONFIG')[]
 }
 
@@ -47,6 +49,7 @@ export async function readServerInfo(client: Redis | Cluster): Promise<ServerInf
     ...named('version', some('redis_version')),
     ...(serverTime === undefined ? {} : { timeMs: Number(serverTime) / 1_000 }),
     ...named('role', some('role')),
+    ...named('mode', some('redis_mode')),
     uncheckable: [...uncheckable],
   }
 }

@@ -29,7 +29,7 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
   const { redis, outage } = config
   const mode = redis.mode === 'redis' ? 'redis' : 'hybrid'
   const origin = randomBytes(9).toString('base64url')
-  const trust: NearTrust = { until: 0, awaySince: clock(), settlingUntil: 0 }
+  const trust: NearTrust = { until: 0, awaySince: clock(), recovering: false, settlingUntil: 0 }
   const journal = createJournal({
     maxEntries: outage.journalSize,
     dropped: metrics.journalDropped.with({}),
@@ -147,6 +147,7 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
   async function recover(): Promise<void> {
     if (recovering || stopped) return
     recovering = true
+    trust.recovering = true
     const startedAt = stopwatch()
     try {
       const info = await link.serverInfo()
@@ -157,7 +158,8 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
       await journal.replay('all')
       if (restarted) for (const handler of restartHandlers) await handler.reseed()
       else if (everWell && missedNotes) flush('partition_ended')
-      missedNotes = false
+      // The link may still be down: what others revoke until it is up goes unheard, and what was kept until then has to go.
+      missedNotes = !linkLive
       if (knownRunIds === undefined) warnAbout(info)
       knownRunIds = info.runIds
       trust.settlingUntil = everWell ? clock() + settleMs : 0
@@ -179,6 +181,7 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
       timer(() => reconsider(), recoveryRetryMs)
     } finally {
       recovering = false
+      trust.recovering = false
     }
   }
 
@@ -260,7 +263,7 @@ export function createRedisTier(config: Config, surroundings: TierSurroundings):
     health() {
       const connected = trust.awaySince === undefined
       const latencyMs = health.latencyMs()
-      const fault = connected ? undefined : (link.fault() ?? health.fault())
+      const fault = connected ? guard.fault() : (link.fault() ?? health.fault() ?? guard.fault())
       return {
         mode,
         redis: {

@@ -32,6 +32,8 @@ export interface NearTrust {
   until: number
   /** Since when the store is away; undefined while it answers. */
   awaySince: number | undefined
+  /** It answers again and is being told what it missed: still away, as far as reads are concerned. */
+  recovering: boolean
   /** Before this moment a miss may only mean that another replica has not yet written what it knew. */
   settlingUntil: number
 }

@@ -9,7 +9,7 @@ export interface CacheHealth {
     readonly connected: boolean
     /** `"2ms"`; null when never measured, or in memory mode. */
     readonly latency: string | null
-    /** Why it is not connected, in plain words. */
+    /** Why it is not connected, or takes no writes, in plain words. */
     readonly error?: string
     readonly reason?: string
   }
@@ -33,9 +33,9 @@ export function createHealth(sources: HealthSources): Health {
   return {
     healthz() {
       const cache = sources.cache()
-      const away = cache.mode !== 'memory' && !cache.redis.connected
+      const troubled = cache.mode !== 'memory' && (!cache.redis.connected || cache.redis.reason !== undefined)
       const phase = sources.phase()
-      const status = phase === 'serving' ? (away ? 'degraded' : 'healthy') : 'unhealthy'
+      const status = phase === 'serving' ? (troubled ? 'degraded' : 'healthy') : 'unhealthy'
       return json(status === 'unhealthy' ? 503 : 200, { status, cache, provider: sources.provider(), phase })
     },
 

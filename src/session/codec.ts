@@ -123,7 +123,8 @@ export function createSessionCodec(sealer: Sealer): SessionCodec {
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
-function readHead(value: Buffer): { generation: number; tokensAt: number } | undefined {
+/** Undefined for anything but the beginning of a session in this format. */
+export function readHead(value: Buffer): { generation: number; tokensAt: number } | undefined {
   if (value.length < headBytes || value[0] !== version) return undefined
   return { generation: value.readUInt32BE(1), tokensAt: headBytes + value.readUIntBE(5, 3) }
 }

@@ -66,6 +66,8 @@ export function createNearSessions(limits: NearLimits, clock: Clock): NearSessio
     },
     presenting: (ticket) => cache.get(ticket),
     set(id, entry) {
+      // A Buffer made from parts may pin the pool it was cut from, many times its own size.
+      if (entry.value.buffer.byteLength > entry.value.length) entry.value = unpooled(entry.value)
       const ticket = id + entry.secret
       tickets.set(id, ticket)
       cache.set(ticket, entry)
@@ -100,3 +102,9 @@ export function presentsSecret(entry: NearSession, secret: string): boolean {
 }
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1')
+
+function unpooled(value: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(value.length)
+  value.copy(copy)
+  return copy
+}

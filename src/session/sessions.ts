@@ -9,7 +9,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { seconds, type Clock, type Timer } from '../time.ts'
 import { createChangeSignals } from './change-signals.ts'
-import { createSessionCodec, headBytes, identityReadBytes } from './codec.ts'
+import { createSessionCodec, headBytes, identityReadBytes, readHead } from './codec.ts'
 import { createLeases } from './lease.ts'
 import { createNearSessions, presentsSecret, type NearLimits, type NearSession } from './near.ts'
 import { createPasses } from './pass.ts'
@@ -335,7 +335,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
         return entry
       }
       // A failover can lose the last write: then ours is the newer state, and only ours has the rotated refresh token.
-      if (entry.whole && !entry.outdated && entry.session.generation > generationOf(value)) {
+      const stored = generationOf(value)
+      if (entry.whole && !entry.outdated && stored !== undefined && entry.session.generation > stored) {
         store
           .replace(sessionKey(ticket.id), entry.value, storedTtl(entry.session), value.subarray(0, headBytes))
           .catch(() => false)
@@ -401,7 +402,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const ticket = parseTicket(text)
     if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
     if (revocations.has(ticket.id)) return { kind: 'absent', reason: 'revoked' }
-    nearMisses.value++
+    if (shared) nearMisses.value++
+    if (trust.recovering) {
+      // A Redis that just came back has enough to do: not one read per request until it knows again what it lost.
+      const known = standIn(ticket, pass, undefined)
+      if (known.kind === 'found') return known
+    }
     let value
     // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
     const head = tier.mode === 'redis' && near.get(ticket.id)?.outdated === false ? identityReadBytes : undefined
@@ -600,7 +606,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   async function overwriteOlder(id: string, entry: NearSession): Promise<void> {
     const head = await store.get(sessionKey(id), headBytes)
-    if (head === undefined || generationOf(head) >= entry.session.generation) return
+    const stored = head === undefined ? undefined : generationOf(head)
+    if (head === undefined || stored === undefined || stored === entry.session.generation) return
+    if (stored > entry.session.generation) {
+      // Another replica was back sooner and has refreshed it meanwhile, unheard.
+      entry.outdated = true
+      entry.attentionAt = 0
+      return
+    }
     await store.replace(sessionKey(id), entry.value, storedTtl(entry.session), head)
   }
 
@@ -705,7 +718,8 @@ function startsAlike(a: Buffer, b: Buffer): boolean {
   return length > headBytes && a.compare(b, 0, length, 0, length) === 0
 }
 
-const generationOf = (value: Buffer) => (value.length < headBytes ? 0 : value.readUInt32BE(1))
+/** Undefined for what is not a session of this format: damaged is not older. */
+const generationOf = (value: Buffer) => readHead(value)?.generation
 
 const batchSize = 64
 

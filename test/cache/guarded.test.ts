@@ -229,3 +229,22 @@ test('without a breaker the deadline still holds, and nothing is ever turned awa
   await it.time.pass(250)
   await call
 })
+
+test('a Redis that answers reads but takes no writes is told once, and once more when it takes them again', async () => {
+  const { fake, store, log } = guardedFake()
+  fake.mode = away('oom')
+  await assert.rejects(store.set(key, Buffer.from('x'), 1_000))
+  fake.mode = 'pass'
+  await store.get(key)
+  assert.equal(store.circuit(), 'closed', 'reads are right')
+  assert.equal(store.fault()?.kind, 'oom')
+  fake.mode = away('oom')
+  await assert.rejects(store.set(key, Buffer.from('x'), 1_000))
+  fake.mode = 'pass'
+  await store.set(key, Buffer.from('x'), 1_000)
+  assert.equal(store.fault(), undefined)
+  assert.deepEqual(
+    log.map(({ event }) => event),
+    ['redis_writes_refused', 'redis_writes_accepted'],
+  )
+})

@@ -131,7 +131,7 @@ test('an answer to PING does not close the circuit of a Redis that takes no writ
   assert.equal(health.fault()?.kind, 'oom')
   assert.deepEqual(
     log.map(({ event }) => event),
-    ['circuit_open', 'redis_unhealthy'],
+    ['redis_writes_refused', 'circuit_open', 'redis_unhealthy'],
   )
 })
 
