@@ -9,9 +9,13 @@ import { cookieHeader, machineToItself, startTestBed, ticketOnly, type TestBed }
 const table = createFaultTable()
 let release: (() => Promise<void>) | undefined
 
-before(async () => {
-  release = await machineToItself()
-})
+before(
+  async () => {
+    release = await machineToItself()
+  },
+  // For as long as another file has the machine.
+  { timeout: 600_000 },
+)
 
 after(async () => {
   table.write()

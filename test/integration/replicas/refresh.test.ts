@@ -21,9 +21,13 @@ const maxJitterMs = seconds(1)
 
 let release: (() => Promise<void>) | undefined
 
-before(async () => {
-  release = await machineToItself()
-})
+before(
+  async () => {
+    release = await machineToItself()
+  },
+  // For as long as another file has the machine.
+  { timeout: 600_000 },
+)
 
 after(async () => {
   await release?.()

@@ -27,9 +27,13 @@ import {
 const table = createFaultTable('fault-table-failover.md')
 let release: (() => Promise<void>) | undefined
 
-before(async () => {
-  release = await machineToItself()
-})
+before(
+  async () => {
+    release = await machineToItself()
+  },
+  // For as long as another file has the machine.
+  { timeout: 600_000 },
+)
 
 after(async () => {
   table.write()

@@ -6,18 +6,24 @@ import { quantile } from '../../fixtures/load.ts'
 import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
 import {
   cookieHeader,
+  isHealthy,
   machineToItself,
   startTestBed,
   ticketOnly,
+  untilHealth,
   type Person,
   type TestBed,
 } from '../../fixtures/replicas.ts'
 
 let release: (() => Promise<void>) | undefined
 
-before(async () => {
-  release = await machineToItself()
-})
+before(
+  async () => {
+    release = await machineToItself()
+  },
+  // For as long as another file has the machine.
+  { timeout: 600_000 },
+)
 
 after(async () => {
   await release?.()
@@ -230,6 +236,35 @@ for (const mode of ['hybrid', 'redis'] as const) {
       if (mode === 'hybrid') assert.equal(get + getrange, people.length)
       else assert.ok(get + getrange < answers.length / 2, `${get + getrange} reads`)
     })
+
+    test(
+      'a logout replayed before a replica hears others again, after Redis restarted empty, is obeyed by it',
+      { skip: mode === 'redis' },
+      async () => {
+        const [first, second] = bed.replicas
+        assert.ok(first?.proxy && second?.proxy)
+        const person = await bed.logIn()
+        for (const replica of bed.replicas) await replica.ask({ cookie: ticketOnly(person) })
+        await redis.kill()
+        await eventually(async () => (await first.health()).status === 'degraded')
+        assert.equal((await bed.logOut(person, 0)).status, 302)
+        await first.proxy.become('blackhole')
+        await second.proxy.become('deaf-subscriptions')
+        await redis.restart({ empty: true })
+        const key = `traefikoidc:session:${ticketOnly(person).split('=')[1]?.slice(0, 22)}`
+        // The second replica knows of no logout and writes the session back; only then the first one is heard.
+        await eventually(async () => (await second.health()).status === 'healthy')
+        await eventually(async () => (await redis.cli('EXISTS', key)) === '1')
+        await first.proxy.become('pass')
+        await eventually(async () => (await redis.cli('EXISTS', key)) === '0')
+        const live = (line: string) => line.includes('"redis_subscription_live"')
+        const before = second.process.lines.filter(live).length
+        await second.proxy.become('pass')
+        await eventually(() => second.process.lines.filter(live).length > before)
+        assert.equal((await second.ask({ cookie: ticketOnly(person) })).status, 401)
+        await untilHealth(bed.replicas, isHealthy)
+      },
+    )
 
     test(
       'a storm of requests while Redis comes back empty reads each key once',
