@@ -79,7 +79,9 @@ for (const mode of ['hybrid', 'redis'] as const) {
       const person = await bed.logIn()
       for (let batch = 0; batch < 20; batch++) {
         const answers = await Promise.all(
-          Array.from({ length: 50 }, (_, index) => bed.replicas[index % 3]?.ask({ cookie: cookieHeader(person) })),
+          Array.from({ length: 50 }, async (_, index) =>
+            bed.replicas[index % 3]?.ask({ cookie: cookieHeader(person) }),
+          ),
         )
         assert.ok(answers.every((answer) => answer?.status === 200))
       }
@@ -96,7 +98,10 @@ for (const mode of ['hybrid', 'redis'] as const) {
         )
         const tickets = answers.flatMap(({ setCookies }) => setCookies).filter((line) => /=[\w-]{65};/.test(line))
         assert.equal(tickets.length, 1)
-        assert.deepEqual(answers.map(({ status }) => status).toSorted(), [302, 400, 400])
+        assert.deepEqual(
+          answers.map(({ status }) => status).toSorted((a, b) => a - b),
+          [302, 400, 400],
+        )
         assert.equal(await total('foregate_sessions_total', { event: 'created' }), createdBefore + 1)
       }
     })
@@ -226,7 +231,7 @@ for (const mode of ['hybrid', 'redis'] as const) {
       const fresh = await bed.addReplica()
       await redis.cli('CONFIG', 'RESETSTAT')
       const answers = await Promise.all(
-        Array.from({ length: 1_000 }, (_, index) => {
+        Array.from({ length: 1_000 }, async (_, index) => {
           const person = people[index % people.length]
           return person && fresh.ask({ cookie: ticketOnly(person) })
         }),
@@ -239,7 +244,7 @@ for (const mode of ['hybrid', 'redis'] as const) {
 
     test(
       'a logout replayed before a replica hears others again, after Redis restarted empty, is obeyed by it',
-      { skip: mode === 'redis' },
+      { skip: mode === 'redis' && 'redis mode answers nothing from near copies' },
       async () => {
         const [first, second] = bed.replicas
         assert.ok(first?.proxy && second?.proxy)
@@ -268,7 +273,7 @@ for (const mode of ['hybrid', 'redis'] as const) {
 
     test(
       'a storm of requests while Redis comes back empty reads each key once',
-      { skip: mode === 'redis' },
+      { skip: mode === 'redis' && 'redis mode answers nothing from near copies' },
       async () => {
         const replicas = bed.replicas.slice(0, 3)
         const people = bed.people.filter((person) => person.leaving !== true).slice(0, 20)
@@ -277,7 +282,7 @@ for (const mode of ['hybrid', 'redis'] as const) {
         await eventually(async () => (await bed.replicas[0]?.health())?.status === 'degraded')
         const storm = () =>
           Promise.all(
-            Array.from({ length: 500 }, (_, index) => {
+            Array.from({ length: 500 }, async (_, index) => {
               const person = people[index % people.length]
               return person && replicas[index % 3]?.ask({ cookie: cookieHeader(person) })
             }),
