@@ -1,0 +1,54 @@
+// How long sessions and their copies live: every rule about time in one place.
+import type { Clock } from '../time.ts'
+import { seconds } from '../time.ts'
+import type { Session } from './session.ts'
+
+export interface Lifetimes {
+  readonly maxAgeMs: number
+  readonly idleTimeoutMs: number | undefined
+  readonly refreshGraceMs: number
+  readonly maxStaleMs: number
+  /** Undefined: no passes. */
+  readonly passMaxAgeMs: number | undefined
+  readonly providerTimeoutMs: number
+}
+
+export interface SessionTimes {
+  /** The session's end: absolute, or the access token's where that cannot be refreshed. */
+  endOf(session: Session): number
+  /** What a stored session is given to live: until its end, or until it has been idle for too long. */
+  storedTtl(session: Session): number
+  /** When an access token is to be refreshed. */
+  refreshTime(obtainedAt: number, tokenExpiresAt: number): number
+  readonly idleTimeoutMs: number | undefined
+  /** How exactly idleness is kept: a touch per request would be a write per request. */
+  readonly idleGrainMs: number
+}
+
+/** A near copy older than this is confirmed in the background; twice as old, it is not used unconfirmed (SPEC 6). */
+export const revalidateAfterMs = seconds(30)
+export const trustForMs = 2 * revalidateAfterMs
+
+export function createSessionTimes(lifetimes: Lifetimes, clock: Clock): SessionTimes {
+  const { idleTimeoutMs, refreshGraceMs } = lifetimes
+  const idleGrainMs = idleTimeoutMs === undefined ? 0 : Math.min(seconds(10), Math.ceil(idleTimeoutMs / 50))
+
+  const endOf = (session: Session) =>
+    session.refreshable ? session.expiresAt : Math.min(session.expiresAt, session.tokenExpiresAt)
+
+  return {
+    idleTimeoutMs,
+    idleGrainMs,
+    endOf,
+    storedTtl(session) {
+      const rest = endOf(session) - clock()
+      const idle = idleTimeoutMs === undefined ? rest : Math.min(rest, idleTimeoutMs + idleGrainMs)
+      return Math.max(1, Math.ceil(idle))
+    },
+    // A grace as long as the token's whole life would mean a refresh per request: then half its life counts.
+    refreshTime(obtainedAt, tokenExpiresAt) {
+      const life = tokenExpiresAt - obtainedAt
+      return tokenExpiresAt - (refreshGraceMs < life ? refreshGraceMs : life / 2)
+    },
+  }
+}
