@@ -61,9 +61,9 @@ ${redisLines(mode, redisPort)}
     },
   })
   // The recovery that follows the first contact: from then on near copies are trusted.
-  while (mode !== 'memory' && tier.health().redis.connected === false)
-    await new Promise((resolve) => setImmediate(resolve))
-  while (mode === 'hybrid' && tier.trust.until === 0) await new Promise((resolve) => setImmediate(resolve))
+  const isReady = () =>
+    mode === 'memory' || (tier.health().redis.connected && (mode === 'redis' || tier.trust.until > 0))
+  while (!isReady()) await new Promise((resolve) => setImmediate(resolve))
   return { sessions, stop: () => tier.stop() }
 }
 

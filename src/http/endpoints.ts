@@ -30,6 +30,12 @@ export interface Person {
   readonly preferredUsername: string
 }
 
+interface Current {
+  readonly session: Session
+  readonly ticket: string
+  readonly from: Extract<Found, { kind: 'found' }>['from']
+}
+
 type Prompt = 'select_account' | 'login'
 
 export interface EndpointsDeps {
@@ -247,15 +253,16 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     const current = await currentSession(visit)
     if (current === undefined) return json(401, { error: 'login_required' })
     const body = { ...deps.describe(current.session), expiry: new Date(current.session.expiresAt).toISOString() }
-    const pass = sessions.passFor(current.session, current.ticket)
+    // A session that is known by its pass alone must not live on by renewing it.
+    const pass = current.from === 'pass' ? undefined : sessions.passFor(current.session, current.ticket)
     return { ...json(200, body), cookies: pass === undefined ? [] : [cookies.setPass(pass)] }
   }
 
-  async function currentSession(visit: Visit): Promise<{ session: Session; ticket: string } | undefined> {
+  async function currentSession(visit: Visit): Promise<Current | undefined> {
     const pass = cookies.pass(visit.headers.cookie)
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
       const found: Found = await sessions.find(ticket, pass)
-      if (found.kind === 'found') return { session: found.session, ticket }
+      if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
     }
     return undefined
   }

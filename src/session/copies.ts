@@ -16,7 +16,6 @@ export interface Copies {
 }
 
 export interface AdoptDetails {
-  readonly whole?: boolean
   readonly pending?: boolean
   /** When the stored value was last given its whole idle time, as far as this process knows. */
   readonly touchedAt?: number
@@ -40,7 +39,7 @@ export function createCopies(deps: {
     ticket: Ticket,
     session: Session,
     value: Buffer,
-    { whole = true, pending = false, touchedAt = clock() }: AdoptDetails = {},
+    { pending = false, touchedAt = clock() }: AdoptDetails = {},
   ): NearSession {
     const now = clock()
     const previous = near.get(ticket.id)
@@ -48,7 +47,6 @@ export function createCopies(deps: {
       session,
       secret: ticket.secret,
       value,
-      whole,
       validatedAt: now,
       attentionAt: 0,
       refreshAt: session.refreshAt + random() * maxJitterMs,

@@ -9,9 +9,8 @@ export interface NearSession {
   session: Session
   /** The ticket's secret: presented with each request. */
   readonly secret: string
-  /** The value as stored; only its first part when `whole` is false. */
+  /** The whole value as stored, tokens included: what a store that lost it is given again. */
   value: Buffer
-  whole: boolean
   /** When the shared store last confirmed it (ms since the epoch, as all times here). */
   validatedAt: number
   /** Before this moment there is nothing to do for the entry but to answer. */

@@ -198,7 +198,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         if (!(error instanceof StoreUnavailable)) throw error
         if (entry !== undefined && !isOurs) return undefined
       }
-      if (full === undefined && isOurs && entry.whole) full = shelf.open(entry.value, ticket)
+      if (full === undefined && isOurs) full = shelf.open(entry.value, ticket)
       if (full !== undefined) expiresAt = full.session.expiresAt
       await shelf.revoke(ticket.id, expiresAt)
       count('logged_out').value++
@@ -209,7 +209,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
       const entry = near.get(ticket.id)
-      if (entry?.whole === true && !entry.outdated && presentsSecret(entry, ticket.secret)) {
+      if (entry?.outdated === false && presentsSecret(entry, ticket.secret)) {
         return codec.decodeTokens(entry.value, ticket)
       }
       return (await shelf.readWhole(ticket))?.tokens

@@ -127,7 +127,7 @@ export function createShelf(deps: {
       }
       // A failover can lose the last write: then ours is the newer state, and only ours has the rotated refresh token.
       const stored = generationOf(value)
-      if (entry.whole && !entry.outdated && stored !== undefined && entry.session.generation > stored) {
+      if (!entry.outdated && stored !== undefined && entry.session.generation > stored) {
         store
           .replace(sessionKey(ticket.id), entry.value, storedTtl(entry.session), value.subarray(0, headBytes))
           .catch(() => false)
@@ -233,9 +233,7 @@ export function createShelf(deps: {
   }
 
   async function reseed(): Promise<number> {
-    const known = [...near.entries()].filter(
-      ([, entry]) => entry.whole && !entry.outdated && clock() < endOf(entry.session),
-    )
+    const known = [...near.entries()].filter(([, entry]) => !entry.outdated && clock() < endOf(entry.session))
     await inBatches(known, async ([id, entry]) => {
       const result = await store.seed(sessionKey(id), entry.value, storedTtl(entry.session), revokedKey(id))
       if (result === 'marked') near.delete(id)

@@ -118,7 +118,7 @@ suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {
 
   test('a used mark makes exactly one of two replicas the first', async () => {
     const asked = [one.used.first('id_token', 'jti-secret', hour), other.used.first('id_token', 'jti-secret', hour)]
-    assert.deepEqual((await Promise.all(asked)).toSorted(), [false, true])
+    assert.equal((await Promise.all(asked)).filter((first) => first).length, 1)
     assert.equal(await other.used.first('flow', 'jti-secret', hour), true, 'another kind is another thing')
   })
 

@@ -10,7 +10,6 @@ const entry = (bytes = 100): NearSession => ({
   session,
   secret: ticket.secret,
   value: Buffer.alloc(bytes),
-  whole: true,
   validatedAt: 0,
   attentionAt: 0,
   refreshAt: 0,
