@@ -30,22 +30,7 @@ import { registerProxy } from './proxy/proxy.ts'
 import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
-import type { Logger } from './telemetry/logger.ts'
-import type { Metrics } from './telemetry/metrics.ts'
-import type { Clock, Timer } from './time.ts'
-
-/** Time, chance and output: what a test replaces. */
-export interface Surroundings {
-  readonly clock: Clock
-  /** Milliseconds, monotonic: for durations. */
-  readonly stopwatch: () => number
-  readonly timer: Timer
-  /** 0 <= x < 1 */
-  readonly random: () => number
-  readonly randomBytes: (size: number) => Buffer
-  readonly logger: Logger
-  readonly metrics: Metrics
-}
+import type { Surroundings } from './surroundings.ts'
 
 export interface App {
   /** Listens; resolves with the main port. Redis and the provider are reached in the background. */

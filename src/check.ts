@@ -6,9 +6,9 @@ import { openRedis } from './cache/redis.ts'
 import { fault } from './cache/redis-fault.ts'
 import type { ServerInfo } from './cache/redis-server-info.ts'
 import type { Key } from './cache/store.ts'
-import type { TierSurroundings } from './cache/tier.ts'
 import type { Config } from './config/config.ts'
 import { createProvider } from './oidc/openid-provider.ts'
+import type { Surroundings } from './surroundings.ts'
 
 /** Throws ConfigInvalid for rules and templates that do not compile. */
 export function checkConfig({ access, upstreams }: Config): void {
@@ -22,7 +22,7 @@ export interface CheckReport {
 }
 
 /** Never throws; takes no longer than the configured timeouts. */
-export async function checkConnections(config: Config, surroundings: TierSurroundings): Promise<CheckReport> {
+export async function checkConnections(config: Config, surroundings: Surroundings): Promise<CheckReport> {
   const results = await Promise.all([
     tried('provider', () => reachProvider(config, surroundings)),
     ...(config.redis.mode === 'memory' ? [] : [tried('redis', () => reachRedis(config, surroundings))]),
@@ -38,7 +38,7 @@ async function tried(name: string, reach: () => Promise<string[]>): Promise<Chec
   }
 }
 
-async function reachProvider(config: Config, surroundings: TierSurroundings): Promise<string[]> {
+async function reachProvider(config: Config, surroundings: Surroundings): Promise<string[]> {
   const provider = createProvider({
     ...surroundings,
     config: config.provider,
@@ -60,7 +60,7 @@ async function reachProvider(config: Config, surroundings: TierSurroundings): Pr
   }
 }
 
-async function reachRedis(config: Config, surroundings: TierSurroundings): Promise<string[]> {
+async function reachRedis(config: Config, surroundings: Surroundings): Promise<string[]> {
   const link = openRedis({ config: config.redis, origin: 'check', ...surroundings })
   try {
     const found = await link.firstContact

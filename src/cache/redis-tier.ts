@@ -11,7 +11,8 @@ import { createPatience } from './patience.ts'
 import { openRedis } from './redis.ts'
 import type { ServerInfo } from './redis-server-info.ts'
 import type { Change, NearTrust, RestartHandler } from './shared-tier.ts'
-import type { Tier, TierSurroundings } from './tier.ts'
+import type { Surroundings } from '../surroundings.ts'
+import type { Tier } from './tier.ts'
 
 /** No near copy answers longer than this after the last proof that notes arrive (SPEC 6). */
 const proofLastsMs = 2_000
@@ -24,7 +25,7 @@ const recoveryRetryMs = 250
 const journalRetryMs = 1_000
 const maxSkewMs = 5_000
 
-export function createRedisTier(config: Config, surroundings: TierSurroundings): Tier {
+export function createRedisTier(config: Config, surroundings: Surroundings): Tier {
   const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
   const { redis, outage } = config
   const mode = redis.mode === 'redis' ? 'redis' : 'hybrid'

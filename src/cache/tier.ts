@@ -1,9 +1,7 @@
 // Which shared tier there is: this process's own memory, or Redis.
 import type { Config } from '../config/config.ts'
 import type { CacheHealth } from '../http/health.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import type { Clock, Timer } from '../time.ts'
+import type { Surroundings } from '../surroundings.ts'
 import { createMemoryTier } from './memory-tier.ts'
 import { createMemoryStore } from './memory.ts'
 import { createRedisTier } from './redis-tier.ts'
@@ -20,17 +18,7 @@ export interface Tier extends SharedTier {
   pool(): { readonly inUse: number; readonly idle: number; readonly max: number }
 }
 
-export interface TierSurroundings {
-  readonly clock: Clock
-  readonly stopwatch: () => number
-  readonly timer: Timer
-  readonly random: () => number
-  readonly randomBytes: (size: number) => Buffer
-  readonly logger: Logger
-  readonly metrics: Metrics
-}
-
-export function createTier({ config, surroundings }: { config: Config; surroundings: TierSurroundings }): Tier {
+export function createTier({ config, surroundings }: { config: Config; surroundings: Surroundings }): Tier {
   if (config.redis.mode !== 'memory') return createRedisTier(config, surroundings)
   const { clock } = surroundings
   const store = createMemoryStore({ clock, maxBytes: config.memory.maxBytes / 2 })

@@ -1,0 +1,16 @@
+import type { Logger } from './telemetry/logger.ts'
+import type { Metrics } from './telemetry/metrics.ts'
+import type { Clock, Timer } from './time.ts'
+
+/** Time, chance and output: what a test replaces. */
+export interface Surroundings {
+  readonly clock: Clock
+  /** Milliseconds, monotonic: for durations. */
+  readonly stopwatch: () => number
+  readonly timer: Timer
+  /** 0 <= x < 1 */
+  readonly random: () => number
+  readonly randomBytes: (size: number) => Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
