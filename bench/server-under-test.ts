@@ -1,9 +1,9 @@
 // One server in a process of its own, so that its CPU time is its own: `bare` (a Fastify handler that answers with the headers
 // it is given) or `foregate`. Talks to the bench over IPC: says its port, answers `cpu` with its CPU time in microseconds.
-import { randomBytes } from 'node:crypto'
 import { fastify } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { createRandomBytes } from '../src/random.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
 import { systemTimer } from '../src/time.ts'
@@ -29,7 +29,7 @@ async function listen(): Promise<number> {
     stopwatch: () => performance.now(),
     timer: systemTimer,
     random: Math.random,
-    randomBytes,
+    randomBytes: createRandomBytes(),
     logger: createLogger({ level: 'warn' }),
     metrics: createMetrics({ processMetrics: false }),
   })

@@ -1,7 +1,7 @@
 // The cache service as the application composes it, without HTTP and without a provider.
-import { randomBytes } from 'node:crypto'
 import { createTier } from '../src/cache/tier.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { createRandomBytes } from '../src/random.ts'
 import { createSealer } from '../src/sealing.ts'
 import { createSessions, type Sessions } from '../src/session/sessions.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
@@ -29,6 +29,7 @@ ${redisLines(mode, redisPort)}
     env: {},
     readFile: () => '',
   })
+  const randomBytes = createRandomBytes()
   const surroundings = {
     clock: Date.now,
     stopwatch: () => performance.now(),
@@ -56,7 +57,7 @@ ${redisLines(mode, redisPort)}
       idleTimeoutMs: undefined,
       refreshGraceMs: config.session.refreshGraceMs,
       maxStaleMs: config.outage.maxStaleMs,
-      passMaxAgeMs: config.outage.passMaxAgeMs,
+      passMaxAgeMs: mode === 'memory' ? undefined : config.outage.passMaxAgeMs,
       providerTimeoutMs: config.provider.providerTimeoutMs,
     },
   })

@@ -1,11 +1,11 @@
 // The process: its arguments, files, environment, output, signals and exit codes. Nothing else touches them.
-import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createApp, type App } from './app.ts'
 import { checkConfig, checkConnections } from './check.ts'
 import { parseArguments } from './cli.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { ConfigInvalid } from './errors.ts'
+import { createRandomBytes } from './random.ts'
 import { createLogger } from './telemetry/pino.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
 import { systemTimer } from './time.ts'
@@ -57,7 +57,7 @@ export async function run(): Promise<number | undefined> {
     stopwatch: () => performance.now(),
     timer: systemTimer,
     random: Math.random,
-    randomBytes,
+    randomBytes: createRandomBytes(),
     logger,
   }
   if (command.kind === 'check') {

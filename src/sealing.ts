@@ -39,8 +39,15 @@ export function createSealer(keys: readonly Buffer[], purpose: string, randomByt
   })
   const [first] = rings
   if (first === undefined) throw new RangeError('a sealer needs a key')
-  const keyFor = (ring: Ring, secret: string | undefined) =>
-    secret === undefined ? ring.key : expand(ring.prk, `with ${secret}`)
+  // A session's parts are sealed one after the other with the same secret: its key is derived once for them.
+  let latest: { readonly ring: Ring; readonly secret: string; readonly key: KeyObject } | undefined
+  function keyFor(ring: Ring, secret: string | undefined): KeyObject {
+    if (secret === undefined) return ring.key
+    if (latest?.secret !== secret || latest.ring !== ring) {
+      latest = { ring, secret, key: expand(ring.prk, `with ${secret}`) }
+    }
+    return latest.key
+  }
 
   return {
     seal(plain, context, secret) {
