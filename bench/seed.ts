@@ -22,6 +22,7 @@ export const promised: Readonly<Record<BenchMode, SeedRow>> = {
 
 /** People logged in: as many as hybrid mode keeps near by default. */
 const people = 400
+const warmUpWrites = 1_000
 const writeSamples = 2_000
 const latencySamples = 5_000
 const inFlight = 64
@@ -44,6 +45,7 @@ export async function benchSeed(): Promise<Record<BenchMode, SeedRow>> {
 async function measure(mode: BenchMode, redisPort: number): Promise<SeedRow> {
   const { sessions, stop } = await createMemoryTierOrRedis(mode, redisPort)
   try {
+    for (let at = 0; at < warmUpWrites; at++) await sessions.begin(aGrant(at))
     const tickets: string[] = []
     const writes: number[] = []
     for (let at = 0; at < writeSamples; at++) {
