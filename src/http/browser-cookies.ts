@@ -1,5 +1,6 @@
 // Our three cookies: the session's ticket, the pass for an outage, and one per login under way.
 import type { CookieConfig } from '../config/config.ts'
+import { isFlowId } from '../login/flow.ts'
 import type { FlowCookies } from '../login/login.ts'
 import { cookiesWithPrefix, cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
 
@@ -39,10 +40,10 @@ export function createBrowserCookies(
     tickets: (header) => cookieValues(header, config.sessionName),
     pass: (header) => cookieValues(header, config.passName)[0],
     flows: (header) =>
-      cookiesWithPrefix(header, config.flowPrefix).map(([name, value]) => [
-        name.slice(config.flowPrefix.length),
-        value,
-      ]),
+      cookiesWithPrefix(header, config.flowPrefix)
+        .map(([name, value]) => [name.slice(config.flowPrefix.length), value] as const)
+        // A sibling host may plant any name; one that we cannot have given could not even be deleted.
+        .filter(([id]) => isFlowId(id)),
     setTicket: (value) =>
       setCookie({ ...attributes(config.sessionName), value, maxAgeSeconds: lifetimes.sessionMaxAgeMs / 1_000 }),
     setPass: (value) =>

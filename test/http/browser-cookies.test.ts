@@ -48,14 +48,21 @@ test('SameSite strict would lose the flow on the way back from the provider: it 
 })
 
 test('they are read by their exact names', () => {
-  const header = '__Host-fg_session=a; __Host-fg_session2=b; __Host-fg_pass=p; __Host-fg_flow_1=x; __Host-fg_flow_2=y'
+  const header =
+    '__Host-fg_session=a; __Host-fg_session2=b; __Host-fg_pass=p; __Host-fg_flow_0m5k2x9qaAbCdEf_1=x; __Host-fg_flow_0m5k2x9qbAbCdEf-2=y'
   assert.deepEqual(cookies.tickets(header), ['a'])
   assert.equal(cookies.pass(header), 'p')
   assert.deepEqual(cookies.flows(header), [
-    ['1', 'x'],
-    ['2', 'y'],
+    ['0m5k2x9qaAbCdEf_1', 'x'],
+    ['0m5k2x9qbAbCdEf-2', 'y'],
   ])
   assert.deepEqual([cookies.tickets(undefined), cookies.pass(undefined), cookies.flows(undefined)], [[], undefined, []])
+})
+
+test('a planted flow cookie with a name that we never give is not there: it could not even be deleted', () => {
+  for (const id of ['(x)', '@', 'a b', '', '0m5k2x9qaAbCdEf_1"', 'ü']) {
+    assert.deepEqual(cookies.flows(`__Host-fg_flow_${id}=x`), [], id)
+  }
 })
 
 test('ours are not passed on to an application, others are', () => {
