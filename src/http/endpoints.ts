@@ -197,7 +197,14 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     }
     let idToken: string | undefined
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
-      const ended = await sessions.end(ticket)
+      const ended = await sessions
+        .end(ticket, ticket === current?.ticket ? current.session : undefined)
+        .catch((error: unknown) => {
+          // Somebody's planted cookie must not keep the person's own session alive. But where none of them can be told from
+          // a made-up one, "logged out" would be a lie: the answer is "later", and the cookie stays.
+          if (current === undefined || ticket === current.ticket) throw error
+          return undefined
+        })
       if (ended === undefined) continue
       idToken ??= ended.tokens.idToken
       // Best effort, and not at the person's expense: they are logged out here whether or not the provider listens.
@@ -260,10 +267,17 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
 
   async function currentSession(visit: Visit): Promise<Current | undefined> {
     const pass = cookies.pass(visit.headers.cookie)
+    let unanswered: unknown
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
-      const found: Found = await sessions.find(ticket, pass)
-      if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
+      try {
+        const found: Found = await sessions.find(ticket, pass)
+        if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
+      } catch (error) {
+        // Another cookie of the same name may still be the good one.
+        unanswered ??= error
+      }
     }
+    if (unanswered !== undefined) throw unanswered
     return undefined
   }
 

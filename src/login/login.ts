@@ -103,7 +103,7 @@ export function createLogins(deps: {
         }
       }
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
-      if (current !== undefined) await sessions.end(current.ticket)
+      if (current !== undefined) await sessions.end(current.ticket, current.session)
       const begun = await sessions.begin(grant)
       return { kind: 'logged-in', begun, returnTo: flow.returnTo, flowId: flow.id }
     },

@@ -34,8 +34,12 @@ export interface Begun {
 
 export interface Sessions extends Finder {
   begin(grant: Grant): Promise<Begun>
-  /** Ends it everywhere. The tokens are returned for revocation at the provider; undefined when there was no such session. */
-  end(ticket: string): Promise<FullSession | undefined>
+  /**
+   * Ends it everywhere. The tokens are returned for revocation at the provider; undefined when there was no such session, or
+   * they cannot be had. `known`: what `find` answered for this very ticket. Throws StoreUnavailable for a ticket that nothing
+   * but the store could prove.
+   */
+  end(ticket: string, known?: Session): Promise<FullSession | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
   /** A new pass for a session that was found: for answers that reach the browser anyway. */
@@ -182,24 +186,28 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
 
-    async end(text) {
+    async end(text, known) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
       let full: FullSession | undefined
       let expiresAt = clock() + lifetimes.maxAgeMs
       const entry = near.get(ticket.id)
       const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)
+      const isProven = isOurs || known !== undefined
       try {
         full = await shelf.readWhole(ticket)
         // An id alone, without its secret, ends nothing. A near copy is proof, too: the store may have lost its value
-        // (evicted, damaged) while copies still answer.
-        if (full === undefined && !isOurs) return undefined
+        // (evicted, damaged) while copies still answer; so is a pass, whose session the store may not have seen yet.
+        if (full === undefined && !isProven) return undefined
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         if (entry !== undefined && !isOurs) return undefined
+        // Made-up tickets, taken at their word in an outage, would end anybody's session by its id, and fill the journal
+        // with marks that push out what it keeps for real sessions.
+        if (!isProven) throw error
       }
       if (full === undefined && isOurs) full = shelf.open(entry.value, ticket)
-      if (full !== undefined) expiresAt = full.session.expiresAt
+      expiresAt = (full?.session ?? known)?.expiresAt ?? expiresAt
       await shelf.revoke(ticket.id, expiresAt)
       count('logged_out').value++
       return full

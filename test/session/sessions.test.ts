@@ -477,6 +477,45 @@ test('a logout while the store is away holds here at once, and everywhere when t
   assert.equal(await look(world.replica().sessions, ticket), 'unknown')
 })
 
+test('while the store is away a made-up ticket logs nobody out and leaves nothing behind', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  const forged = ticket.slice(0, 22) + ticketValue(newTicket(randomBytes)).slice(22)
+  const stranger = world.replica()
+  stranger.tier.goAway()
+  await assert.rejects(stranger.sessions.end(forged), { code: 'STORE_UNAVAILABLE' })
+  await assert.rejects(stranger.sessions.end(ticketValue(newTicket(randomBytes))), { code: 'STORE_UNAVAILABLE' })
+  assert.equal(stranger.tier.journal.size, 0)
+  await stranger.tier.comeBack()
+  assert.equal(await look(stranger.sessions, ticket), 'shared')
+})
+
+test('a logout on a replica that knows the session by its pass alone holds', async () => {
+  const world = aWorld()
+  const begun = await world.sessions.begin(world.grant())
+  const other = world.replica()
+  other.tier.goAway()
+  const found = await other.sessions.find(begun.ticket, begun.pass)
+  assert.ok(found.kind === 'found' && found.from === 'pass')
+  await other.sessions.end(begun.ticket, found.session)
+  assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'revoked')
+  await other.tier.comeBack()
+  assert.equal(await look(world.sessions, begun.ticket), 'revoked')
+})
+
+test('a logout elsewhere of a login that the store has not seen yet: it is not written afterwards', async () => {
+  const world = aWorld()
+  world.tier.store.once('set', unavailable)
+  const begun = await world.sessions.begin(world.grant())
+  const other = world.replica()
+  const found = await other.sessions.find(begun.ticket, begun.pass)
+  assert.ok(found.kind === 'found' && found.from === 'pass')
+  world.tier.hears = false
+  await other.sessions.end(begun.ticket, found.session)
+  await world.tier.journal.replay('all')
+  assert.equal(await look(world.replica().sessions, begun.ticket, begun.pass), 'unknown')
+})
+
 // --- the store is away ------------------------------------------------------------------------------------------------------
 
 test('a known session goes on for maxStale of an outage, then its pass counts, then it is “later”', async () => {
