@@ -43,6 +43,7 @@ export function openDataClient(parts: ConnectionParts): DataClient {
     cluster.on('+node', (node: Redis) => {
       live(node)
       introduce(node)
+      overhearTwins(node, (error) => cluster.emit('node error', error))
     })
     // The `scripts` option adds the methods; its types do not say so.
     return cluster as Cluster & RedisScripts
@@ -57,6 +58,7 @@ export function openDataClient(parts: ConnectionParts): DataClient {
   })
   live(redis)
   introduce(redis)
+  if (config.sentinel !== undefined) overhearSentinels(redis)
   // As above.
   return redis as Redis & RedisScripts
 }
@@ -74,7 +76,39 @@ export function openSubscriber(parts: ConnectionParts, node: Address | undefined
   })
   livePasswords(parts)(redis)
   introduce(redis)
+  if (parts.config.sentinel !== undefined && node === undefined) overhearSentinels(redis)
   return redis
+}
+
+/**
+ * The driver keeps what goes wrong with its own connections to Sentinels to itself ("Connection is closed"), or, for those
+ * that listen for failovers, tells the console, every second that a Sentinel is away. Here the last error becomes the cause
+ * of "All sentinels are unreachable", and the console stays quiet. The method is not in the driver's types: a test holds it.
+ */
+function overhearSentinels(redis: Redis): void {
+  let last: Error | undefined
+  const connector: unknown = Reflect.get(redis, 'connector')
+  if (typeof connector !== 'object' || connector === null) return
+  const connectToSentinel: unknown = Reflect.get(connector, 'connectToSentinel')
+  if (typeof connectToSentinel !== 'function') return
+  Reflect.set(connector, 'connectToSentinel', (...given: unknown[]) => {
+    const sentinel: unknown = Reflect.apply(connectToSentinel, connector, given)
+    if (sentinel instanceof Redis) sentinel.on('error', (error: Error) => (last = error))
+    return sentinel
+  })
+  redis.on('error', (error: Error) => {
+    if (!/All sentinels are unreachable/.test(error.message)) return
+    error.cause ??= last
+    last = undefined
+  })
+}
+
+/** A Cluster asks its nodes for the slots over short-lived twins, and only says that their connection was closed. */
+function overhearTwins(node: Redis, heard: (error: Error) => void): void {
+  const duplicate = node.duplicate.bind(node)
+  Object.assign(node, {
+    duplicate: (...given: Parameters<typeof duplicate>) => duplicate(...given).on('error', heard),
+  })
 }
 
 /**

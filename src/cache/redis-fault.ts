@@ -136,6 +136,11 @@ export function redisFault(error: unknown): RedisFault {
   if (!(error instanceof Error)) return fault('other')
   // A Cluster that has lost every node keeps the last node's reason beside its own words.
   if ('lastNodeError' in error && error.lastNodeError instanceof Error) return redisFault(error.lastNodeError)
+  // Why a Sentinel could not be reached matters only where more than its absence is to be repaired.
+  if (/All sentinels are unreachable/.test(error.message) && error.cause instanceof Error) {
+    const why = redisFault(error.cause)
+    if (why.kind.startsWith('tls_')) return why
+  }
   const byCode = kindsByCode[codeOf(error) ?? '']
   // Node reports a peer that hangs up during the TLS handshake as ECONNRESET; only the words tell the difference.
   if (byCode !== undefined && !(byCode === 'reset' && /secure TLS/.test(error.message))) return fault(byCode)

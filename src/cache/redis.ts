@@ -96,6 +96,8 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
 
   /** Both ends wait for each other, or one hangs up without a word, where only one of them speaks TLS. */
   function whyDown(found: RedisFault): RedisFault {
+    // The refusal of a certificate races with what is written meanwhile: some attempts only see the connection go.
+    if (found.kind === 'reset' && reason?.kind === 'tls_client_certificate') return reason
     if (everUp) return found
     if (found.kind === 'reset' && config.tls === undefined) return fault('tls_required')
     if (found.kind === 'timeout' && config.tls !== undefined) return fault('tls_not_offered')
@@ -105,16 +107,28 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
   client.on('ready', wentUp)
   client.on('close', wentDown)
   client.on('error', (error: Error) => {
-    attemptError ??= error
+    // "It came apart" is also an echo of the attempt before: a SELECT that was under way is given up after the close. It
+    // would hide what goes wrong with this one.
+    if (redisFault(error).kind !== 'reset') attemptError ??= error
     // With Sentinels there may be no connection whose end could be noticed.
     if (/All sentinels are unreachable/.test(error.message)) wentDown()
   })
   cluster?.on('node error', (error: Error) => (attemptError ??= error))
+  // The driver waits without a word for a server that loads its data.
+  if (cluster === undefined) client.on('connect', () => void timer(() => void tellLoading(), loadingShowsMs))
   // The driver gives up for ever where no attempt was possible (an unreadable certificate): it is asked again.
   client.on('end', () => {
     if (status === 'closed') return
     timer(connect, 1_000)
   })
+
+  async function tellLoading(): Promise<void> {
+    if (client.status !== 'connect') return
+    const persistence = await client.info('persistence').catch(() => '')
+    if (status === 'closed' || status === 'up' || !/^loading:1/m.test(persistence)) return
+    attemptError ??= new Error('LOADING')
+    wentDown()
+  }
 
   function connect(): void {
     // The events tell; the promise repeats them.
@@ -194,6 +208,9 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
     },
   }
 }
+
+/** Longer than a handshake takes. */
+const loadingShowsMs = 100
 
 const isCluster = (client: DataClient): client is DataClient & Cluster => 'nodes' in client
 

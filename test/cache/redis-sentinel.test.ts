@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import type { Key } from '../../src/cache/store.ts'
 import { eventually, redisConfig, redisMissing, startSentinel } from '../fixtures/redis.ts'
@@ -88,6 +89,31 @@ describe('behind Sentinels', { skip: redisMissing }, () => {
         () => true,
         () => false,
       ),
+    )
+  })
+
+  test('a Sentinel that is away is not missed, and the driver does not write about it past the log', async (t) => {
+    const complaints = t.mock.method(console, 'error', () => {})
+    let attempts = 0
+    const resetting = createServer((socket) => {
+      attempts++
+      socket.resetAndDestroy()
+    })
+    await new Promise<void>((resolve) => resetting.listen(0, '127.0.0.1', resolve))
+    t.after(() => void resetting.close())
+    const listening = resetting.address()
+    assert.ok(typeof listening === 'object' && listening !== null)
+    const away = { host: '127.0.0.1', port: listening.port }
+    const { sentinel } = config()
+    assert.ok(sentinel)
+    const addresses = [...group.sentinels, away]
+    const it = await liveLinkTo(config({ sentinel: { ...sentinel, addresses } }))
+    t.after(() => it.link.close())
+    // What listens for failovers tries each of them, again and again: for the data and for the subscription.
+    await eventually(() => attempts >= 4)
+    assert.deepEqual(
+      complaints.mock.calls.map(({ arguments: said }) => said),
+      [],
     )
   })
 
