@@ -70,8 +70,9 @@ export function placeholderIn(value: string): string | undefined {
   return PLACEHOLDERS.find((placeholder) => placeholder === lower)
 }
 
-const EXAMPLE_PARTS =
-  /your[-_ ]|change[-_ ]?me|potato-secret|example|encryption[-_ ]?key|at-least-32|min(?:imum)?-32|0123456789abcdef/i
+// What people leave standing when they copy a documentation's key and lengthen it. Words such as `test` or `key` alone prove
+// nothing: a long passphrase may hold them.
+const EXAMPLE_PARTS = /your[-_ ]|change[-_ ]?me|potato-secret|replace[-_ ]?(?:me|this)/i
 
 /** Why a key of sufficient length can still be guessed, or undefined when nothing speaks against it. */
 export function weakness(key: string): string | undefined {
