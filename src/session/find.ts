@@ -170,8 +170,15 @@ export function createFinder(deps: {
   function standIn(ticket: Ticket, pass: string | undefined, cause: StoreUnavailable | undefined): Found {
     const now = clock()
     const entry = near.get(ticket.id)
-    if (entry !== undefined && presentsSecret(entry, ticket.secret) && now < endOf(entry.session)) {
-      if (entry.pending || now < (trust.awaySince ?? now) + maxStaleMs) return stale(entry.session)
+    if (
+      entry !== undefined &&
+      presentsSecret(entry, ticket.secret) &&
+      now < endOf(entry.session) &&
+      !times.isIdle(entry.lastSeenAt) &&
+      (entry.pending || now < (trust.awaySince ?? now) + maxStaleMs)
+    ) {
+      entry.lastSeenAt = now
+      return stale(entry.session)
     }
     const session = pass === undefined ? undefined : passes?.open(pass, ticket)
     if (session !== undefined && now < endOf(session)) {

@@ -233,18 +233,22 @@ export function createShelf(deps: {
   }
 
   async function reseed(): Promise<number> {
-    const known = [...near.entries()].filter(([, entry]) => !entry.outdated && clock() < endOf(entry.session))
+    // A copy outlives its session's idle end, and must not bring it back.
+    const known = [...near.entries()].filter(
+      ([, entry]) => !entry.outdated && clock() < endOf(entry.session) && !times.isIdle(entry.lastSeenAt),
+    )
     await inBatches(known, async ([id, entry]) => {
-      const result = await store.seed(sessionKey(id), entry.value, storedTtl(entry.session), revokedKey(id))
+      const ttlMs = storedTtl(entry.session, clock() - entry.lastSeenAt)
+      const result = await store.seed(sessionKey(id), entry.value, ttlMs, revokedKey(id))
       if (result === 'marked') near.delete(id)
       else entry.validatedAt = clock()
       // From an old snapshot, too: its refresh token was rotated since, and using it would end the session.
-      if (result === 'exists') await overwriteOlder(id, entry)
+      if (result === 'exists') await overwriteOlder(id, entry, ttlMs)
     })
     return known.length
   }
 
-  async function overwriteOlder(id: string, entry: NearSession): Promise<void> {
+  async function overwriteOlder(id: string, entry: NearSession, ttlMs: number): Promise<void> {
     const head = await store.get(sessionKey(id), headBytes)
     const stored = head === undefined ? undefined : generationOf(head)
     if (head === undefined || stored === undefined || stored === entry.session.generation) return
@@ -254,7 +258,7 @@ export function createShelf(deps: {
       entry.attentionAt = 0
       return
     }
-    await store.replace(sessionKey(id), entry.value, storedTtl(entry.session), head)
+    await store.replace(sessionKey(id), entry.value, ttlMs, head)
   }
 
   return {

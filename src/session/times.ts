@@ -16,8 +16,10 @@ export interface Lifetimes {
 export interface SessionTimes {
   /** The session's end: absolute, or the access token's where that cannot be refreshed. */
   endOf(session: Session): number
-  /** What a stored session is given to live: until its end, or until it has been idle for too long. */
-  storedTtl(session: Session): number
+  /** What a stored session is given to live: until its end, or until it has been idle for too long. `idleMs`: idle so far. */
+  storedTtl(session: Session, idleMs?: number): number
+  /** Whether a session last seen at `lastSeenAt` has ended by idleness. */
+  isIdle(lastSeenAt: number): boolean
   /** When an access token is to be refreshed. */
   refreshTime(obtainedAt: number, tokenExpiresAt: number): number
   readonly idleTimeoutMs: number | undefined
@@ -40,11 +42,12 @@ export function createSessionTimes(lifetimes: Lifetimes, clock: Clock): SessionT
     idleTimeoutMs,
     idleGrainMs,
     endOf,
-    storedTtl(session) {
+    storedTtl(session, idleMs = 0) {
       const rest = endOf(session) - clock()
-      const idle = idleTimeoutMs === undefined ? rest : Math.min(rest, idleTimeoutMs + idleGrainMs)
+      const idle = idleTimeoutMs === undefined ? rest : Math.min(rest, idleTimeoutMs + idleGrainMs - idleMs)
       return Math.max(1, Math.ceil(idle))
     },
+    isIdle: (lastSeenAt) => idleTimeoutMs !== undefined && clock() - lastSeenAt >= idleTimeoutMs,
     // A grace as long as the token's whole life would mean a refresh per request: then half its life counts.
     refreshTime(obtainedAt, tokenExpiresAt) {
       const life = tokenExpiresAt - obtainedAt

@@ -614,6 +614,41 @@ test('a store that restarted empty is given its sessions again: nobody notices',
   assert.equal(await look(world.replica().sessions, ticket), 'shared')
 })
 
+test('a session that had ended by idleness does not come back from memory after a restart', async () => {
+  const world = aWorld({ lifetimes: { idleTimeoutMs: 15 * minute, maxAgeMs: 8 * hour } })
+  const ticket = await world.login({ expiresAt: world.time.clock() + 8 * hour })
+  world.time.advance(16 * minute)
+  world.tier.goAway()
+  assert.equal(await look(world.sessions, ticket), 'STORE_UNAVAILABLE')
+  await world.tier.store.memory.delete(keyOf(ticket))
+  await world.tier.comeBack({ restarted: true })
+  assert.equal(await look(world.sessions, ticket), 'unknown')
+})
+
+test('a restart of the store gives nobody a second idle time', async () => {
+  const world = aWorld({ lifetimes: { idleTimeoutMs: 15 * minute, maxAgeMs: 8 * hour } })
+  const ticket = await world.login({ expiresAt: world.time.clock() + 8 * hour })
+  world.time.advance(14 * minute)
+  world.tier.goAway()
+  await world.tier.store.memory.delete(keyOf(ticket))
+  await world.tier.comeBack({ restarted: true })
+  world.time.advance(2 * minute)
+  assert.equal(await look(world.sessions, ticket), 'unknown')
+})
+
+test('who is active during an outage is not idle, however long it lasts', async () => {
+  const world = aWorld({ lifetimes: { idleTimeoutMs: 4 * minute, maxAgeMs: 8 * hour } })
+  const ticket = await world.login({ expiresAt: world.time.clock() + 8 * hour })
+  world.tier.goAway()
+  for (let passed = 0; passed < 9; passed += 3) {
+    world.time.advance(3 * minute)
+    assert.equal(await look(world.sessions, ticket), 'stale')
+  }
+  await world.tier.store.memory.delete(keyOf(ticket))
+  await world.tier.comeBack({ restarted: true })
+  assert.match(await look(world.sessions, ticket), /near|shared/)
+})
+
 test('what was logged out does not come back from another replica’s memory after a restart', async () => {
   const world = aWorld()
   const ticket = await world.login()
