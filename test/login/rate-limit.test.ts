@@ -27,3 +27,22 @@ test('an address that never stops asking is let in again a minute after its wind
 })
 
 test('a limit of one lets one in', () => assert.equal(createLoginRateLimit(1, () => 0).allows('a'), true))
+
+const sameNetwork: [one: string, other: string, isOne: boolean][] = [
+  ['2001:db8:0:1::1', '2001:db8:0:1:ffff:ffff:ffff:ffff', true],
+  ['2001:db8:0:1::1', '2001:0DB8::1:0:0:0:2', true],
+  ['2001:db8:0:1::1', '2001:db8:0:2::1', false],
+  ['2001:db8::', '2001:db8::1:2', true],
+  ['fe80::1%eth0', 'fe80::2', true],
+  ['::1', '::2', true],
+  ['64:ff9b::192.0.2.1', '64:ff9b::192.0.2.2', true],
+  ['1::2:3:4:5:6:7', '1:0:2:3::', true],
+  ['192.0.2.1', '192.0.2.2', false],
+]
+for (const [one, other, isOne] of sameNetwork) {
+  test(`${one} and ${other} are ${isOne ? 'one client' : 'two clients'} to the limit`, () => {
+    const limit = createLoginRateLimit(1, () => 0)
+    assert.equal(limit.allows(one), true)
+    assert.equal(limit.allows(other), !isOne)
+  })
+}
