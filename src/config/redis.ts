@@ -76,17 +76,24 @@ function redisUrl(checks: Checks): RedisUrl | undefined {
   return undefined
 }
 
-function checkServers({ settings, refuse, isGiven }: Checks): void {
+function checkServers({ settings, refuse, warn, isGiven }: Checks): void {
   const { redis } = settings
-  const hasServer = isGiven(['redis', 'address']) || isGiven(['redis', 'url'])
+  const hasAddress = isGiven(['redis', 'address'])
+  const hasUrl = isGiven(['redis', 'url'])
   const hasSentinel = isGiven(['redis', 'sentinel', 'addresses']) || isGiven(['redis', 'sentinel', 'masterName'])
   const hasCluster = isGiven(['redis', 'cluster', 'addresses'])
-  const ways = [hasServer, hasSentinel, hasCluster].filter(Boolean).length
-  if (redis.enabled && ways === 0) {
+  const ways = [hasUrl, hasSentinel, hasCluster].filter(Boolean).length
+  if (redis.enabled && ways === 0 && !hasAddress) {
     refuse(['redis', 'address'], 'is missing; give address, url, sentinel or cluster, or set redis.enabled: false')
   }
-  if (ways > 1)
-    refuse(['redis'], 'names its servers in more than one way; keep one of address/url, sentinel and cluster')
+  if (ways > 1) refuse(['redis'], 'names its servers in more than one way; keep one of url, sentinel and cluster')
+  // Left from before the move to a Sentinel or Cluster: those say where the servers are.
+  if (hasAddress && (hasSentinel || hasCluster)) {
+    warn(
+      ['redis', 'address'],
+      `is not used: redis.${hasSentinel ? 'sentinel' : 'cluster'}.addresses says where Redis is`,
+    )
+  }
   if (!hasSentinel && hasCluster && redis.cluster.addresses.length === 0) {
     refuse(['redis', 'cluster', 'addresses'], 'is an empty list; name at least one node')
   }

@@ -97,7 +97,7 @@ const refusals: [group: string, problem: RegExp][] = [
   ['{ db: -1 }', /redis\.db: must be a whole number from 0 to 15/],
   ['{ enabled: true, db: 1, cluster: { addresses: ["a:1"] } }', /redis\.db: must be 0 with redis\.cluster/],
   [
-    '{ enabled: true, address: "a:1", cluster: { addresses: ["a:1"] } }',
+    '{ enabled: true, url: "redis://a:1", cluster: { addresses: ["a:1"] } }',
     /redis: names its servers in more than one way/,
   ],
   ['{ enabled: true, sentinel: { addresses: ["a:1"] } }', /redis\.sentinel\.masterName: is missing/],
@@ -143,4 +143,14 @@ test('TLS options without TLS are warned of, and so is Redis that is configured 
   assert.equal(warnings.length, 2)
   assert.match(warnings.join('\n'), /redis\.serverName: has no effect without redis\.enableTLS/)
   assert.match(warnings.join('\n'), /redis\.cacheMode: is memory, so Redis is not used/)
+})
+
+test('an address left from before the move to a Sentinel or a Cluster is not used, and that is said', () => {
+  for (const [place, group] of [
+    ['sentinel', 'sentinel: { masterName: m, addresses: ["s:1"] }'],
+    ['cluster', 'cluster: { addresses: ["c:1"] }'],
+  ] as const) {
+    const { warnings } = load({ text: `redis: { enabled: true, address: "a:1", ${group} }` })
+    assert.match(warnings.join('\n'), new RegExp(`redis\\.address: is not used: redis\\.${place}`))
+  }
 })
