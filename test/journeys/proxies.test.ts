@@ -104,6 +104,14 @@ for (const { name, startProxy, skip } of proxies) {
       assert.equal(headers['x-auth-request-groups'], 'admins,users')
     })
 
+    test('two names in one Host header are judged as neither of them', async () => {
+      const reply = await createHttpClient().send(`${site.url}/api/whoami`, {
+        method: 'OPTIONS',
+        headers: { host: 'private.example,localhost' },
+      })
+      assert.ok(reply.status >= 400 && reply.status < 500, `status ${reply.status}`)
+    })
+
     test('headers that name a public URL do not open another one (CVE-2026-40575)', async () => {
       const reply = await createHttpClient().send(`${site.url}/api/whoami`, { headers: { ...script, ...spoofed } })
       assert.equal(reply.status, 401)
