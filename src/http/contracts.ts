@@ -77,12 +77,15 @@ export const contracts: Readonly<Record<Contract, ContractReader>> = {
         if (headers['x-forwarded-uri'] !== undefined) throw new BadRequest('both X-Original-URL and X-Forwarded-Uri')
         return fromURL(one(headers, 'x-original-url'), oneOr(headers, 'x-original-method', method))
       }
-      return originalRequest({
+      const isStated = headers['x-forwarded-uri'] !== undefined
+      const request = originalRequest({
         method: oneOr(headers, 'x-forwarded-method', method),
         scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
         host: oneOr(headers, 'x-forwarded-host', one(headers, 'host')),
-        target: headers['x-forwarded-uri'] === undefined ? '/' : target(headers, 'x-forwarded-uri'),
+        target: isStated ? target(headers, 'x-forwarded-uri') : '/',
       })
+      // oauth2-proxy itself needs no path. Taken for `/`, every request would pass by the rules of all other paths.
+      return isStated ? request : { ...request, ambiguity: 'path_not_stated' }
     },
     loginBy: 'refuse',
     performsOwnPaths: false,

@@ -74,3 +74,13 @@ const bad: [name: string, contract: Contract, headers: Headers][] = [
 for (const [name, contract, headers] of bad) {
   test(`${contract} with ${name} is a bad request`, () => assert.throws(() => read(contract, headers), BadRequest))
 }
+
+test('a subrequest at /oauth2/auth that states no path is ambiguous, not a request for /', () => {
+  const subrequest = { method: 'GET', headers: { host: 'app.example.com' }, url: '/oauth2/auth' }
+  const request = contracts['oauth2-proxy'].read(subrequest)
+  assert.equal(request.ambiguity, 'path_not_stated')
+  assert.equal(
+    contracts['oauth2-proxy'].read({ ...subrequest, headers: { host: 'inner', ...forwarded } }).ambiguity,
+    undefined,
+  )
+})
