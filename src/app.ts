@@ -227,7 +227,15 @@ export function createApp(config: Config, surroundings: Surroundings): App {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
       void tier.start().then(() => provider.start())
       if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
-      if (config.upstreams.length > 0) await proxy()
+      if (config.upstreams.length > 0) {
+        await proxy()
+        if (metricsListen === undefined) {
+          logger.warn(
+            { event: 'metrics_public', reason: 'no_metrics_listen' },
+            'whoever reaches the applications reaches /metrics and /healthz too: set metrics.listen, or close them in front',
+          )
+        }
+      }
       await server.listen({ ...listen })
       phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.

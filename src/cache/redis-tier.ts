@@ -6,7 +6,7 @@ import { guarded } from './guarded.ts'
 import { startHealthChecks } from './health.ts'
 import { createJournal } from './journal.ts'
 import { measured } from './measured.ts'
-import { decodeNote, encodeNote } from './note.ts'
+import { createNotes } from './note.ts'
 import { createPatience } from './patience.ts'
 import { openRedis } from './redis.ts'
 import type { ServerInfo } from './redis-server-info.ts'
@@ -37,6 +37,7 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     clock,
     onAdd: () => replaySoon(),
   })
+  const notes = createNotes(config.session.encryptionKeys)
   const patience = createPatience()
   const changeHandlers: ((change: Change) => void)[] = []
   const flushHandlers: (() => void)[] = []
@@ -83,7 +84,7 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
 
   link.subscribe(
     (text) => {
-      const note = decodeNote(text)
+      const note = notes.decode(text)
       // Our own echo: what we wrote we knew.
       if (note === undefined || note.origin === origin) return
       lag.observe(Math.max(0, clock() - note.sentAt) / 1_000)
@@ -229,7 +230,7 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     trust,
     journal,
     patiently: patience.run,
-    note: (change) => encodeNote({ ...change, origin, sentAt: clock() }),
+    note: (change) => notes.encode({ ...change, origin, sentAt: clock() }),
     onChange: (handler) => void changeHandlers.push(handler),
     onFlush: (handler) => void flushHandlers.push(handler),
     onRestart: (handler) => void restartHandlers.push(handler),

@@ -106,7 +106,12 @@ export function createFinder(deps: {
       if (error instanceof StoreValueRejected) return unusable(ticket, error)
       throw error
     }
-    if (entry === undefined) return unusable(ticket, undefined)
+    if (entry === undefined) {
+      const copy = near.get(ticket.id)
+      // A known session, presented with another secret: somebody's guess, which is no reason to drop the copy or to complain.
+      if (copy !== undefined && !presentsSecret(copy, ticket.secret)) return { kind: 'absent', reason: 'unknown' }
+      return unusable(ticket, undefined)
+    }
     sharedHits.value++
     // It may have been ended while the answer was on its way.
     if (revocations.has(ticket.id)) {

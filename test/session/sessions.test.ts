@@ -603,6 +603,17 @@ test('who logs in and out while the store is away is logged out when it is back'
   assert.equal(await look(world.replica().sessions, ticket), 'unknown')
 })
 
+test('a guess at a known session’s secret finds nothing, drops no copy and fills no log', async () => {
+  const world = aWorld({ mode: 'redis' })
+  const ticket = await world.login()
+  const guess = ticket.slice(0, 22) + (await world.login()).slice(22)
+  const before = world.log.lines.length
+  assert.equal(await look(world.sessions, guess), 'unknown')
+  assert.equal(world.log.lines.length, before)
+  world.tier.goAway()
+  assert.equal(await look(world.sessions, ticket), 'stale', 'the copy is still there')
+})
+
 // --- and back ------------------------------------------------------------------------------------------------------------------
 
 test('a store that restarted empty is given its sessions again: nobody notices', async () => {
