@@ -1,0 +1,196 @@
+// The decision was no, or "not like this": sent to log in, refused, or told to come again. Counted with its reason, and worded
+// for whoever asked, a person or a program.
+import type { IncomingHttpHeaders } from 'node:http'
+import type { DenialReason, OriginalRequest } from '../access/access.ts'
+import type { Contract } from '../config/config.ts'
+import { BadRequest } from '../errors.ts'
+import type { Pages } from '../pages/pages.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { Session } from '../session/session.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { Addresses } from './addresses.ts'
+import { json, page, redirect, type Answer } from './answer.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { TrustedPeers } from './client.ts'
+import { contracts } from './contracts.ts'
+import type { Endpoints, Person } from './endpoints.ts'
+import { isNavigation } from './negotiation.ts'
+import { refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import { statusAndReason, type Refusals } from './refusals.ts'
+import type { UntrustedPeerNotices } from './untrusted-peers.ts'
+
+export interface DenialsDeps {
+  readonly sessions: Sessions
+  readonly cookies: BrowserCookies
+  readonly peers: TrustedPeers
+  readonly untrusted: UntrustedPeerNotices
+  readonly addresses: Addresses
+  readonly endpoints: Endpoints
+  readonly refusals: Refusals
+  readonly pages: Pages
+  readonly describe: (session: Session) => Person
+  readonly requestIdOf: (headers: IncomingHttpHeaders) => string
+  readonly metrics: Pick<Metrics, 'decisions'>
+  readonly logger: Logger
+}
+
+export interface Denials {
+  notLoggedIn(about: Case, reason?: string): Outcome | Promise<Outcome>
+  denied(about: Case, reason: DenialReason | 'denied_by_rule' | 'ambiguous_path', session: Session | undefined): Outcome
+  /** One of our own paths through a middleware: performed or refused, never allowed. */
+  ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome>
+  untrustedPeer(contract: Contract, request: AuthRequest): Outcome
+  failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome
+  /** A Set-Cookie for a pass, where the browser has none any more. */
+  renewedPass(about: Case, session: Session): readonly string[]
+}
+
+export function createDenials(deps: DenialsDeps): Denials {
+  const { sessions, cookies, peers, addresses, endpoints, refusals, metrics, logger } = deps
+
+  function renewedPass(about: Case, session: Session): readonly string[] {
+    const header = about.request.headers.cookie
+    if (cookies.pass(header) !== undefined) return []
+    for (const ticket of cookies.tickets(header)) {
+      if (!ticket.startsWith(session.id)) continue
+      const pass = sessions.passFor(session, ticket)
+      if (pass !== undefined) return [cookies.setPass(pass)]
+    }
+    return []
+  }
+
+  function count(label: Label, decision: 'login' | 'deny' | 'error', reason: string): void {
+    metrics.decisions.with({ contract: label, decision, reason }).value++
+  }
+
+  const asked = (about: Pick<Case, 'request'>, method: string) => ({
+    method,
+    headers: about.request.headers,
+    requestId: deps.requestIdOf(about.request.headers),
+  })
+
+  function notLoggedIn(about: Case, reason = 'no_session'): Outcome | Promise<Outcome> {
+    const { original, request, label } = about
+    count(label, 'login', reason)
+    const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
+    const reader = label === 'proxy' ? undefined : contracts[label]
+    const navigation = isNavigation(original.method, request.headers)
+    if (reader?.loginBy === 'refuse') {
+      const start = addresses.startURL(original, returnTo)
+      return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
+    }
+    if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
+    if (reader?.loginBy === 'start') {
+      const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303
+      return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
+    }
+    return sendToProvider(about, returnTo)
+  }
+
+  async function sendToProvider(about: Case, returnTo: string): Promise<Outcome> {
+    const { original, request } = about
+    const visit = {
+      ...asked(about, original.method),
+      scheme: original.scheme,
+      host: original.host,
+      clientAddress: peers.clientAddress(request.peer, request.headers),
+      relayed: true,
+    }
+    try {
+      return refusedWith(
+        await endpoints.sendToProvider(
+          visit,
+          addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
+        ),
+      )
+    } catch (error) {
+      return failed(about.label, request, error, 400)
+    }
+  }
+
+  /** A program's request is part of a page: that is where the person wants to be after the login. */
+  function pageOf({ original, request }: Case): string | undefined {
+    const { referer } = request.headers
+    return referer === undefined ? undefined : addresses.returnURL(original, referer)
+  }
+
+  function loginRequired(about: Case, loginURL: string, headers: Readonly<Record<string, string>> = {}): Answer {
+    const { requestId } = asked(about, about.original.method)
+    return json(
+      401,
+      { error: 'login_required', login_url: loginURL },
+      { 'www-authenticate': 'Bearer realm="foregate"', 'x-request-id': requestId, ...headers },
+    )
+  }
+
+  function denied(
+    about: Case,
+    reason: DenialReason | 'denied_by_rule' | 'ambiguous_path',
+    session: Session | undefined,
+  ): Outcome {
+    const { original, label, request } = about
+    count(label, 'deny', reason)
+    const who = asked(about, original.method)
+    const fields = { event: 'access_denied', reason, requestId: who.requestId, path: original.rawPath }
+    if (session === undefined) {
+      // Anybody can cause this one, as often as they like.
+      logger.debug(fields, 'access denied to all')
+      return refusedWith(refusals.refuse(who, 403, reason))
+    }
+    logger.info(fields, 'access denied to a person who is logged in')
+    if (!isNavigation(original.method, request.headers)) {
+      return refusedWith(
+        json(403, { error: 'forbidden', reason, request_id: who.requestId }, { 'x-request-id': who.requestId }),
+      )
+    }
+    const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
+    const html = deps.pages.forbidden({
+      user: deps.describe(session).user,
+      switchAccountURL: addresses.startURL(original, returnTo, 'select_account'),
+      logoutURL: `${addresses.ownOrigin(original)}${addresses.logoutPath}`,
+      requestId: who.requestId,
+      reason,
+    })
+    const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
+    return refusedWith({ ...answer, cookies: renewedPass(about, session) })
+  }
+
+  async function ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome> {
+    const who = asked({ request }, original.method)
+    if (!contracts[contract].performsOwnPaths) {
+      count(contract, 'deny', 'own_path')
+      return refusedWith(refusals.refuse(who, 403, 'not_routed'))
+    }
+    count(contract, 'login', 'own_path')
+    const answer = await endpoints.answer({
+      ...who,
+      scheme: original.scheme,
+      host: original.host,
+      path: original.path,
+      query: original.rawQuery.slice(1),
+      clientAddress: peers.clientAddress(request.peer, request.headers),
+      relayed: true,
+    })
+    return refusedWith(answer)
+  }
+
+  function untrustedPeer(contract: Contract, request: AuthRequest): Outcome {
+    count(contract, 'deny', 'untrusted_peer')
+    deps.untrusted.notice(request.peer)
+    return refusedWith(refusals.refuse(asked({ request }, request.method), 403, 'untrusted_peer'))
+  }
+
+  /** Whatever was thrown, the answer is no; and where the fault is ours, it says "later" rather than "log in". */
+  function failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome {
+    const [status, reason] = statusAndReason(error)
+    count(label, error instanceof BadRequest ? 'deny' : 'error', reason)
+    const who = asked({ request }, request.method)
+    if (status === 500) {
+      logger.error({ event: 'auth_failed', reason, requestId: who.requestId, err: error }, 'a decision failed: denied')
+    }
+    return refusedWith(refusals.refuse(who, error instanceof BadRequest ? badRequestStatus : status, reason))
+  }
+
+  return { notLoggedIn, denied, ownPath, untrustedPeer, failed, renewedPass }
+}

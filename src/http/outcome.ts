@@ -1,0 +1,42 @@
+// What a decision is about, and what comes out of one: shared by those who allow (auth.ts) and those who do not (denials.ts).
+import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
+import type { HeaderRecord } from '../access/identity-headers.ts'
+import type { Contract } from '../config/config.ts'
+import type { Answer } from './answer.ts'
+import type { Subrequest } from './contracts.ts'
+import type { Extra } from './oauth2-proxy-query.ts'
+
+/** Either the makings of a 200, or a whole answer. `cookies`: only where the operator says that they arrive. */
+export type Outcome =
+  | { readonly allow: Allowed; readonly cookies?: readonly string[] }
+  | { readonly allow: undefined; readonly answer: Answer }
+
+/** The identity headers, as a record and as they go out: name, value, name, value, ... with the empty body's length. */
+export interface Allowed {
+  readonly headers: HeaderRecord
+  readonly wire: string[]
+}
+
+export interface AuthRequest extends Subrequest {
+  /** The socket's own address: what trust goes by. */
+  readonly peer: string | undefined
+}
+
+/** The contract, as metrics name it; `proxy` is reverse-proxy mode. */
+export type Label = Contract | 'proxy'
+
+/** Everything one decision is about. */
+export interface Case {
+  readonly label: Label
+  readonly request: AuthRequest
+  readonly original: OriginalRequest
+  readonly policy: Policy
+  readonly rules: AccessRules
+  readonly extra: Extra | undefined
+}
+
+export const allowing = (headers: HeaderRecord): Outcome & { readonly allow: Allowed } => ({
+  allow: { headers, wire: [...Object.entries(headers).flat(), 'content-length', '0'] },
+})
+
+export const refusedWith = (answer: Answer): Outcome => ({ allow: undefined, answer })
