@@ -210,7 +210,13 @@ export function createShelf(deps: {
   }
 
   async function seedPending(id: string, value: Buffer, session: Session): Promise<void> {
-    await store.seed(sessionKey(id), value, storedTtl(session), revokedKey(id))
+    const result = await store.seed(sessionKey(id), value, storedTtl(session), revokedKey(id))
+    if (result === 'marked') {
+      // Logged out at another replica meanwhile, which was back sooner, and unheard here.
+      revocations.mark(id, session.expiresAt)
+      near.delete(id)
+      return
+    }
     const entry = near.get(id)
     if (entry !== undefined) entry.pending = false
   }

@@ -593,6 +593,18 @@ test('who logs in while the store is away is logged in here, and everywhere when
   assert.equal(await look(world.replica().sessions, ticket), 'shared')
 })
 
+test('who logs in here and out elsewhere while the store is away is logged out here, although nobody said so', async () => {
+  const world = aWorld()
+  world.tier.goAway()
+  const ticket = await world.login()
+  // Another replica ended it (it had the pass), was back first, and its note came before this one listened.
+  const id = ticket.slice(0, 22)
+  await world.tier.store.memory.set({ kind: 'revoked', id }, Buffer.from('1'), hour)
+  await world.tier.comeBack()
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  assert.equal(await look(world.replica().sessions, ticket), 'unknown')
+})
+
 test('who logs in and out while the store is away is logged out when it is back', async () => {
   const world = aWorld()
   world.tier.goAway()
