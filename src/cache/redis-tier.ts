@@ -159,7 +159,9 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
       if (restarted) for (const handler of restartHandlers) await handler.restoreMarks()
       await journal.replay('all')
       if (restarted) for (const handler of restartHandlers) await handler.reseed()
-      else if (everWell && missedNotes) flush('partition_ended')
+      // After a restart, too: another replica may have replayed a logout between our re-seeding and our link's return, unheard.
+      // What was near is in the store now, so that dropping it costs a read each and nobody their session.
+      if (everWell && missedNotes) flush(restarted ? 'store_restarted' : 'partition_ended')
       // The link may still be down: what others revoke until it is up goes unheard, and what was kept until then has to go.
       missedNotes = !linkLive
       if (knownRunIds === undefined) warnAbout(info)
