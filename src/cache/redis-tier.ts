@@ -115,10 +115,13 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     try {
       await link.probeLink(heartbeatTimeoutMs)
       lag.observe((stopwatch() - started) / 1_000)
+      if (missedNotes && trust.awaySince === undefined) flush('notes_missed')
       // Counted from the sending: that is the moment for which it is a proof.
       if (mode === 'hybrid' && trust.awaySince === undefined) trust.until = startedAt + proofLastsMs
     } catch {
-      // No proof; the last one runs out by itself.
+      // No proof; the last one runs out by itself. And what others announced meanwhile may have been lost although the
+      // connection lives: after a failover it can lead to a server that does not follow the new primary yet.
+      missedNotes = true
     }
     if (linkLive && !stopped) stopHeartbeat = timer(() => void beat(), heartbeatEveryMs)
   }

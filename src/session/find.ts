@@ -36,14 +36,28 @@ export function createFinder(deps: {
   passes: Passes | undefined
   revocations: Revocations
   times: SessionTimes
+  maxAgeMs: number
   maxStaleMs: number
   passHonoured: Count
   metrics: Pick<Metrics, 'cacheRequests'>
   logger: Logger
   clock: Clock
 }): Finder {
-  const { tier, near, copies, shelf, upkeep, passes, revocations, times, maxStaleMs, passHonoured, logger, clock } =
-    deps
+  const {
+    tier,
+    near,
+    copies,
+    shelf,
+    upkeep,
+    passes,
+    revocations,
+    times,
+    maxAgeMs,
+    maxStaleMs,
+    passHonoured,
+    logger,
+    clock,
+  } = deps
   const { trust } = tier
   const { endOf } = times
   const shared = tier.mode !== 'memory'
@@ -162,6 +176,8 @@ export function createFinder(deps: {
     if (entry?.pending === true || clock() < trust.settlingUntil || unwritten) {
       try {
         if (!(await shelf.isMarkedRevoked(ticket.id))) return standIn(ticket, pass, undefined)
+        // Kept, for the note of it was missed: should Redis be lost again, a pass must not bring the session back.
+        revocations.mark(ticket.id, clock() + maxAgeMs)
       } catch (error) {
         if (error instanceof StoreUnavailable) return standIn(ticket, pass, error)
         throw error

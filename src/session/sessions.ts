@@ -108,6 +108,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     passes,
     revocations,
     times,
+    maxAgeMs: lifetimes.maxAgeMs,
     maxStaleMs,
     passHonoured: count('pass_honoured'),
     metrics,
