@@ -30,7 +30,7 @@ ${redisLines(mode, redisPort)}
     readFile: () => '',
   })
   const randomBytes = createRandomBytes()
-  const surroundings = {
+  const runtime = {
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
@@ -39,10 +39,10 @@ ${redisLines(mode, redisPort)}
     logger: createLogger({ level: 'error' }),
     metrics: createMetrics({ processMetrics: false }),
   }
-  const tier = createTier({ config, surroundings })
+  const tier = createTier({ config, runtime })
   await tier.start()
   const sessions = createSessions({
-    ...surroundings,
+    ...runtime,
     tier,
     sealer: createSealer(config.session.encryptionKeys, 'session', randomBytes),
     passSealer: createSealer(config.session.encryptionKeys, 'pass', randomBytes),

@@ -4,10 +4,10 @@ import { keepClaims, claimText, claimValues } from './access/claims.ts'
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createDocuments } from './cache/documents.ts'
-import { createMemoryStore } from './cache/memory.ts'
+import { createMemoryStore } from './store/memory-store.ts'
 import { registerTierGauges } from './cache/tier-gauges.ts'
 import { createTier } from './cache/tier.ts'
-import { createUsedMarks } from './cache/used-marks.ts'
+import { createReplayDetection } from './cache/replay-detection.ts'
 import type { Config } from './config/config.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
@@ -30,7 +30,7 @@ import { registerProxy } from './proxy/proxy.ts'
 import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { Runtime } from './runtime.ts'
 
 export interface App {
   /** Listens; resolves with the main port. Redis and the provider are reached in the background. */
@@ -39,8 +39,8 @@ export interface App {
   stop(): Promise<void>
 }
 
-export function createApp(config: Config, surroundings: Surroundings): App {
-  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
+export function createApp(config: Config, runtime: Runtime): App {
+  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
   let phase: ReturnType<HealthSources['phase']> = 'starting'
   const sealerFor = (purpose: string) => createSealer(lifetimes.encryptionKeys, purpose, randomBytes)
@@ -63,10 +63,10 @@ export function createApp(config: Config, surroundings: Surroundings): App {
   })
 
   // Cache
-  const tier = createTier({ config, surroundings })
+  const tier = createTier({ config, runtime })
   const documents = (kind: 'metadata' | 'jwks') =>
     createDocuments({ kind, tier, sealer: sealerFor(kind), metrics, clock })
-  const used = createUsedMarks({
+  const used = createReplayDetection({
     tier,
     local: createMemoryStore({ clock, maxBytes: 16 * 1024 * 1024 }),
     whenAway: outage.replay,
@@ -154,7 +154,7 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
-    patiently: tier.patiently,
+    withinBudget: tier.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: outage.pass && tier.mode !== 'memory',
     randomId,
@@ -175,7 +175,7 @@ export function createApp(config: Config, surroundings: Surroundings): App {
     pages,
     describe,
     requestIdOf: requestId,
-    patiently: tier.patiently,
+    withinBudget: tier.withinBudget,
     renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,

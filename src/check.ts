@@ -2,13 +2,13 @@
 // found in words that name the remedy.
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
-import { openRedis } from './cache/redis.ts'
-import { fault } from './cache/redis-fault.ts'
-import type { ServerInfo } from './cache/redis-server-info.ts'
-import type { Key } from './cache/store.ts'
+import { openRedis } from './store/redis/link.ts'
+import { fault } from './store/redis/faults.ts'
+import type { ServerInfo } from './store/redis/server-info.ts'
+import type { Key } from './store/store.ts'
 import type { Config } from './config/config.ts'
 import { createProvider } from './oidc/openid-provider.ts'
-import type { Surroundings } from './surroundings.ts'
+import type { Runtime } from './runtime.ts'
 
 /** Throws ConfigInvalid for rules and templates that do not compile. */
 export function checkConfig({ access, upstreams }: Config): void {
@@ -22,10 +22,10 @@ export interface CheckReport {
 }
 
 /** Never throws; takes no longer than the configured timeouts. */
-export async function checkConnections(config: Config, surroundings: Surroundings): Promise<CheckReport> {
+export async function checkConnections(config: Config, runtime: Runtime): Promise<CheckReport> {
   const results = await Promise.all([
-    tried('provider', () => reachProvider(config, surroundings)),
-    ...(config.redis.mode === 'memory' ? [] : [tried('redis', () => reachRedis(config, surroundings))]),
+    tried('provider', () => reachProvider(config, runtime)),
+    ...(config.redis.mode === 'memory' ? [] : [tried('redis', () => reachRedis(config, runtime))]),
   ])
   return { ok: results.every(({ ok }) => ok), lines: results.flatMap(({ lines }) => lines) }
 }
@@ -38,9 +38,9 @@ async function tried(name: string, reach: () => Promise<string[]>): Promise<Chec
   }
 }
 
-async function reachProvider(config: Config, surroundings: Surroundings): Promise<string[]> {
+async function reachProvider(config: Config, runtime: Runtime): Promise<string[]> {
   const provider = createProvider({
-    ...surroundings,
+    ...runtime,
     config: config.provider,
     claimsWanted: [],
     requireVerifiedEmail: false,
@@ -60,8 +60,8 @@ async function reachProvider(config: Config, surroundings: Surroundings): Promis
   }
 }
 
-async function reachRedis(config: Config, surroundings: Surroundings): Promise<string[]> {
-  const link = openRedis({ config: config.redis, origin: 'check', ...surroundings })
+async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
+  const link = openRedis({ config: config.redis, origin: 'check', ...runtime })
   try {
     const found = await link.firstContact
     if (found !== undefined) throw new Error(found.words)

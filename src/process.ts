@@ -52,7 +52,7 @@ export async function run(): Promise<number | undefined> {
   const { config, warnings } = loaded
 
   const logger = createLogger({ level: config.server.logLevel })
-  const surroundings = {
+  const runtime = {
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
@@ -68,7 +68,7 @@ export async function run(): Promise<number | undefined> {
       return exitCode.fine
     }
     const report = await checkConnections(config, {
-      ...surroundings,
+      ...runtime,
       metrics: createMetrics({ processMetrics: false }),
     })
     for (const line of report.lines) process.stdout.write(`${line}\n`)
@@ -78,7 +78,7 @@ export async function run(): Promise<number | undefined> {
   for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
   let app: App | undefined
   const holds = configHolds(command.file, () => {
-    app = createApp(config, { ...surroundings, metrics: createMetrics({ processMetrics: true }) })
+    app = createApp(config, { ...runtime, metrics: createMetrics({ processMetrics: true }) })
   })
   if (!holds || app === undefined) return exitCode.badConfig
   const running = app

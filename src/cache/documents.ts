@@ -5,7 +5,7 @@ import type { Sealer } from '../sealing.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { SharedTier } from './shared-tier.ts'
-import type { Kind } from './store.ts'
+import type { Kind } from '../store/store.ts'
 
 export interface Documents {
   get(id: string): Promise<string | undefined>

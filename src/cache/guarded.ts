@@ -4,14 +4,14 @@ import { StoreUnavailable } from '../errors.ts'
 import type { Clock, Timer } from '../time.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Counts } from '../telemetry/metrics.ts'
-import { aroundStore, type StoreMethod } from './around-store.ts'
+import { intercept, type StoreMethod } from '../store/intercept.ts'
 import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
-import { within } from './deadline.ts'
-import type { Patience } from './patience.ts'
-import { fault, RedisFailure, redisFault } from './redis-fault.ts'
-import type { RedisFault } from './redis-fault.ts'
-import type { Store } from './store.ts'
+import { withTimeout } from '../store/with-timeout.ts'
+import type { RequestBudget } from './request-budget.ts'
+import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
+import type { RedisFault } from '../store/redis/faults.ts'
+import type { Store } from '../store/store.ts'
 import { createWriteRefusal } from './write-refusal.ts'
 
 export type CircuitState = Circuit['at']
@@ -39,12 +39,12 @@ export interface GuardedParts {
   /** `metrics.circuitTransitions`. */
   readonly transitions: Counts<'to'>
   /** Absent: every call waits for itself. */
-  readonly patience?: Patience
+  readonly budget?: RequestBudget
   readonly onChange?: (state: CircuitState, before: CircuitState) => void
 }
 
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
-  const { limits, deadlineMs, clock, timer, logger, transitions, patience, onChange } = parts
+  const { limits, deadlineMs, clock, timer, logger, transitions, budget, onChange } = parts
   let circuit = closedCircuit
   const writeRefusal = createWriteRefusal(logger)
   let lastFault: RedisFault | undefined
@@ -59,17 +59,17 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   }
 
   const late = () => {
-    patience?.exhaust()
+    budget?.exhaust()
     return new StoreUnavailable(`the store did not answer within ${deadlineMs} ms`, {
       cause: new RedisFailure(fault('timeout'), undefined),
     })
   }
 
   async function guard<Value>(method: StoreMethod, work: () => Promise<Value>): Promise<Value> {
-    if (patience?.isExhausted() === true) {
+    if (budget?.isExhausted() === true) {
       throw new StoreUnavailable('this request has waited for the store long enough', { cause: away() })
     }
-    if (limits === undefined) return within(work(), deadlineMs, timer, late)
+    if (limits === undefined) return withTimeout(work(), deadlineMs, timer, late)
     const admission = admit(circuit, clock())
     become(admission.circuit)
     if (admission.admitted === undefined) throw new StoreUnavailable('circuit breaker is open', { cause: away() })
@@ -78,7 +78,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
       become(afterCall(circuit, { epoch: admission.admitted ?? 0, ok, endedAt: clock() }, limits))
     }
     try {
-      const value = await within(work(), deadlineMs, timer, late)
+      const value = await withTimeout(work(), deadlineMs, timer, late)
       settled(true)
       writeRefusal.succeeded(method)
       return value
@@ -102,7 +102,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   }
 
   return {
-    ...aroundStore(store, guard),
+    ...intercept(store, guard),
     circuit: () => circuit.at,
     failures: () => circuit.failures,
     fault: () => (circuit.at === 'closed' ? writeRefusal.fault() : lastFault),

@@ -3,11 +3,11 @@
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock, Timer } from '../time.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { within } from './deadline.ts'
+import { withTimeout } from '../store/with-timeout.ts'
 import type { GuardedStore } from './guarded.ts'
-import { fault, RedisFailure, redisFault } from './redis-fault.ts'
-import type { RedisFault } from './redis-fault.ts'
-import type { Key, Store } from './store.ts'
+import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
+import type { RedisFault } from '../store/redis/faults.ts'
+import type { Key, Store } from '../store/store.ts'
 
 export interface HealthParts {
   /** `RedisLink`, or what stands for it. */
@@ -64,7 +64,7 @@ export function startHealthChecks(parts: HealthParts): Health {
   let stopped = false
   let callOff: (() => void) | undefined
 
-  const inTime = <Value>(work: Promise<Value>) => within(work, deadlineMs, timer, late)
+  const inTime = <Value>(work: Promise<Value>) => withTimeout(work, deadlineMs, timer, late)
   const write = (store: Store) => store.set(probeKey, Buffer.from('1'), eagerMs)
 
   async function ask(): Promise<void> {

@@ -1,5 +1,5 @@
 import type { SharedTier } from './shared-tier.ts'
-import type { Store } from './store.ts'
+import type { Store } from '../store/store.ts'
 
 /** One process alone: the store is its own memory, so nothing is ever away, late or written by somebody else. */
 export function createMemoryTier(store: Store): SharedTier {
@@ -13,7 +13,7 @@ export function createMemoryTier(store: Store): SharedTier {
       },
       size: 0,
     },
-    patiently: (task) => task(),
+    withinBudget: (task) => task(),
     note: () => '',
     onChange: () => undefined,
     onFlush: () => undefined,

@@ -5,13 +5,13 @@ import { StoreUnavailable } from '../errors.ts'
 import { guarded } from './guarded.ts'
 import { startHealthChecks } from './health.ts'
 import { createJournal } from './journal.ts'
-import { measured } from './measured.ts'
-import { createNotes } from './note.ts'
-import { createPatience } from './patience.ts'
-import { openRedis } from './redis.ts'
-import type { ServerInfo } from './redis-server-info.ts'
+import { instrumented } from '../store/instrumented.ts'
+import { createNotes } from './invalidation.ts'
+import { createRequestBudget } from './request-budget.ts'
+import { openRedis } from '../store/redis/link.ts'
+import type { ServerInfo } from '../store/redis/server-info.ts'
 import type { Change, NearTrust, RestartHandler } from './shared-tier.ts'
-import type { Surroundings } from '../surroundings.ts'
+import type { Runtime } from '../runtime.ts'
 import type { Tier } from './tier.ts'
 
 /** No near copy answers longer than this after the last proof that notes arrive (SPEC 6). */
@@ -25,8 +25,8 @@ const recoveryRetryMs = 250
 const journalRetryMs = 1_000
 const maxSkewMs = 5_000
 
-export function createRedisTier(config: Config, surroundings: Surroundings): Tier {
-  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = surroundings
+export function createRedisTier(config: Config, runtime: Runtime): Tier {
+  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = runtime
   const { redis, outage } = config
   const mode = redis.mode === 'redis' ? 'redis' : 'hybrid'
   const origin = randomBytes(9).toString('base64url')
@@ -38,14 +38,14 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     onAdd: () => replaySoon(),
   })
   const notes = createNotes(config.session.encryptionKeys)
-  const patience = createPatience()
+  const budget = createRequestBudget()
   const changeHandlers: ((change: Change) => void)[] = []
   const flushHandlers: (() => void)[] = []
   const restartHandlers: RestartHandler[] = []
   const lag = metrics.invalidationLag.with({})
 
   const link = openRedis({ config: redis, origin, clock, timer, random, logger })
-  const rawStore = measured(link.store, { durations: metrics.redisCommandDuration, stopwatch })
+  const rawStore = instrumented(link.store, { durations: metrics.redisCommandDuration, stopwatch })
   const guard = guarded(rawStore, {
     limits: redis.circuitBreaker,
     deadlineMs: outage.storeDeadlineMs,
@@ -53,7 +53,7 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     timer,
     logger,
     transitions: metrics.circuitTransitions,
-    patience,
+    budget,
     onChange: (state, before) => {
       if (state === 'open' && before === 'closed') health.circuitOpened()
       reconsider()
@@ -234,7 +234,7 @@ export function createRedisTier(config: Config, surroundings: Surroundings): Tie
     store: guard,
     trust,
     journal,
-    patiently: patience.run,
+    withinBudget: budget.run,
     note: (change) => notes.encode({ ...change, origin, sentAt: clock() }),
     onChange: (handler) => void changeHandlers.push(handler),
     onFlush: (handler) => void flushHandlers.push(handler),

@@ -1,6 +1,6 @@
 // The tier that replicas share, as its users see it: a guarded store, word of what other replicas changed, and how far
 // copies in this process may be trusted. In memory mode all of it is local; redis-tier.ts has the other one.
-import type { Store } from './store.ts'
+import type { Store } from '../store/store.ts'
 
 export interface SharedTier {
   readonly mode: 'memory' | 'redis' | 'hybrid'
@@ -9,7 +9,7 @@ export interface SharedTier {
   readonly trust: NearTrust
   readonly journal: Journal
   /** Runs one request's work: once one of its calls has used up the deadline, its further calls do not wait at all. */
-  patiently<T>(task: () => T): T
+  withinBudget<T>(task: () => T): T
   /** Makes a note for `Store` methods that announce. */
   note(change: Change): string
   /** Changes made by other replicas. */

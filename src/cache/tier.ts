@@ -1,9 +1,9 @@
 // Which shared tier there is: this process's own memory, or Redis.
 import type { Config } from '../config/config.ts'
 import type { CacheHealth } from '../http/health.ts'
-import type { Surroundings } from '../surroundings.ts'
+import type { Runtime } from '../runtime.ts'
 import { createMemoryTier } from './memory-tier.ts'
-import { createMemoryStore } from './memory.ts'
+import { createMemoryStore } from '../store/memory-store.ts'
 import { createRedisTier } from './redis-tier.ts'
 import type { SharedTier } from './shared-tier.ts'
 
@@ -18,9 +18,9 @@ export interface Tier extends SharedTier {
   pool(): { readonly inUse: number; readonly idle: number; readonly max: number }
 }
 
-export function createTier({ config, surroundings }: { config: Config; surroundings: Surroundings }): Tier {
-  if (config.redis.mode !== 'memory') return createRedisTier(config, surroundings)
-  const { clock } = surroundings
+export function createTier({ config, runtime }: { config: Config; runtime: Runtime }): Tier {
+  if (config.redis.mode !== 'memory') return createRedisTier(config, runtime)
+  const { clock } = runtime
   const store = createMemoryStore({ clock, maxBytes: config.memory.maxBytes / 2 })
   return {
     ...createMemoryTier(store),

@@ -1,8 +1,8 @@
 // A Redis that answers reads but takes no writes (full, read-only, or an ACL in the way). It is no outage: reads are right and
 // keep the circuit closed. But logins live on the replica that made them until it ends, so the operator has to hear of it.
 import type { Logger } from '../telemetry/logger.ts'
-import { redisFault, type RedisFault, type RedisFaultKind } from './redis-fault.ts'
-import type { StoreMethod } from './around-store.ts'
+import { redisFault, type RedisFault, type RedisFaultKind } from '../store/redis/faults.ts'
+import type { StoreMethod } from '../store/intercept.ts'
 
 export interface WriteRefusal {
   succeeded(method: StoreMethod): void

@@ -22,7 +22,7 @@ export interface AuthDeps extends DenialsDeps {
   readonly rules: AccessRules
   readonly identityHeaders: IdentityHeaders
   /** See SharedTier: bounds how long one request waits for the store in all. */
-  readonly patiently: <T>(task: () => T) => T
+  readonly withinBudget: <T>(task: () => T) => T
   /** Renew the pass on a 200: the proxy passes our cookies on. */
   readonly renewPass: boolean
   readonly metrics: Pick<Metrics, 'decisions' | 'authDuration'>
@@ -112,7 +112,7 @@ export function createAuth(deps: AuthDeps): Auth {
       return allowOrDeny(about, session, ready, hot.get(label)?.allowed)
     }
     if (tickets.length === 0) return policy.kind === 'public' ? publicly(about) : notLoggedIn(about)
-    return deps.patiently(() => search(about, tickets))
+    return deps.withinBudget(() => search(about, tickets))
   }
 
   async function search(about: Case, tickets: readonly string[]): Promise<Outcome> {

@@ -49,7 +49,7 @@ export interface EndpointsDeps {
   readonly rateLimit: LoginRateLimit
   readonly describe: (session: Session) => Person
   /** See SharedTier: bounds how long one request waits for the store in all. */
-  readonly patiently: <T>(task: () => T) => T
+  readonly withinBudget: <T>(task: () => T) => T
   readonly postLogoutRedirectURI: string
   readonly passes: boolean
   readonly randomId: () => string
@@ -76,7 +76,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       const endpoint = table.get(visit.path)
       if (endpoint === undefined) return refusals.refuse(visit, 404, 'not_found')
       try {
-        const answer = await deps.patiently(() => endpoint(visit))
+        const answer = await deps.withinBudget(() => endpoint(visit))
         return visit.relayed ? neverAllowing(visit, answer) : answer
       } catch (error) {
         logger.error(

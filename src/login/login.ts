@@ -1,6 +1,6 @@
 // The trip to the provider and back. This room owns flows, their single use, and what follows a login; it leaves tokens to
 // oidc/, the session's life to session/, and headers and pages to http/. It speaks of cookies by what they hold.
-import type { UsedMarks } from '../cache/used-marks.ts'
+import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { Begun, Sessions } from '../session/sessions.ts'
@@ -59,7 +59,7 @@ export function createLogins(deps: {
   flows: Flows
   provider: Provider
   sessions: Sessions
-  used: UsedMarks
+  used: ReplayDetection
   disableReplayDetection: boolean
   clockSkewMs: number
   clock: Clock

@@ -1,6 +1,6 @@
 // A lock with an owner and a renewal, so that of all replicas one calls the provider. It only keeps the others from trying:
 // that a late owner does no harm is the compare-and-set's doing (the fencing check), not the lease's.
-import type { Store, Key } from '../cache/store.ts'
+import type { Store, Key } from '../store/store.ts'
 import type { Timer } from '../time.ts'
 
 export interface Lease {

@@ -2,7 +2,7 @@
 // journal, and what a read brings becomes the near copy. What a failure means for a request is find.ts's business.
 import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
 import type { SharedTier } from '../cache/shared-tier.ts'
-import type { Key } from '../cache/store.ts'
+import type { Key } from '../store/store.ts'
 import type { Clock } from '../time.ts'
 import { headBytes, identityReadBytes, readHead, type SessionCodec } from './codec.ts'
 import type { Copies } from './copies.ts'

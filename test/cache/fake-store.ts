@@ -1,8 +1,8 @@
 // Fakes for the wrappers: a store whose calls are answered by the test, and a timer that the test fires.
-import { aroundStore } from '../../src/cache/around-store.ts'
-import { createMemoryStore } from '../../src/cache/memory.ts'
-import type { StoreMethod } from '../../src/cache/around-store.ts'
-import type { Store } from '../../src/cache/store.ts'
+import { intercept } from '../../src/store/intercept.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import type { StoreMethod } from '../../src/store/intercept.ts'
+import type { Store } from '../../src/store/store.ts'
 import type { Clock, Timer } from '../../src/time.ts'
 
 export interface HeldCall {
@@ -29,7 +29,7 @@ export function fakeStore(clock: Clock): FakeStore {
     mode: 'pass',
     count: 0,
     onNote: (handler) => void memory.onNote(handler),
-    store: aroundStore(memory, async (method, work) => {
+    store: intercept(memory, async (method, work) => {
       fake.count++
       if (typeof fake.mode === 'function') throw fake.mode()
       if (fake.mode === 'hold') {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { guarded } from '../../src/cache/guarded.ts'
-import { fault, RedisFailure } from '../../src/cache/redis-fault.ts'
-import type { RedisFaultKind } from '../../src/cache/redis-fault.ts'
-import type { Key } from '../../src/cache/store.ts'
+import { fault, RedisFailure } from '../../src/store/redis/faults.ts'
+import type { RedisFaultKind } from '../../src/store/redis/faults.ts'
+import type { Key } from '../../src/store/store.ts'
 import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
 import type { Count, Counts } from '../../src/telemetry/metrics.ts'
 import { fakeStore, fakeTime, settled } from './fake-store.ts'
-import { writtenDown } from './redis-under-test.ts'
-import { storeContract } from './store-contract.ts'
+import { writtenDown } from '../store/redis/link-under-test.ts'
+import { storeContract } from '../store/store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
 const away = (kind: RedisFaultKind) => () =>

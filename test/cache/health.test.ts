@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { guarded } from '../../src/cache/guarded.ts'
 import { startHealthChecks } from '../../src/cache/health.ts'
-import { fault, RedisFailure } from '../../src/cache/redis-fault.ts'
-import type { RedisFault, RedisFaultKind } from '../../src/cache/redis-fault.ts'
+import { fault, RedisFailure } from '../../src/store/redis/faults.ts'
+import type { RedisFault, RedisFaultKind } from '../../src/store/redis/faults.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import { systemTimer } from '../../src/time.ts'
 import { eventually, redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
 import { fakeStore, fakeTime, settled } from './fake-store.ts'
-import { linkTo, writtenDown } from './redis-under-test.ts'
+import { linkTo, writtenDown } from '../store/redis/link-under-test.ts'
 
 const away = (kind: RedisFaultKind) => new StoreUnavailable(kind, { cause: new RedisFailure(fault(kind), undefined) })
 

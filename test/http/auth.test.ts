@@ -76,7 +76,7 @@ function anAuth(sessions: Partial<Sessions>, overrides: Partial<AuthDeps> = {}) 
     pages,
     describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
     requestIdOf: () => 'r-1',
-    patiently: (task) => task(),
+    withinBudget: (task) => task(),
     renewPass: false,
     metrics,
     stopwatch: () => 0,

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
 import { createDocuments } from '../../src/cache/documents.ts'
-import { createMemoryStore } from '../../src/cache/memory.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createTier, type Tier } from '../../src/cache/tier.ts'
-import { createUsedMarks } from '../../src/cache/used-marks.ts'
+import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Grant } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
@@ -35,7 +35,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
   const logger = recordedLog()
   const metrics = createMetrics({ processMetrics: false })
   const common = { clock: Date.now, timer: systemTimer, random: Math.random, randomBytes, logger, metrics }
-  const tier = createTier({ config, surroundings: { ...common, stopwatch: () => performance.now() } })
+  const tier = createTier({ config, runtime: { ...common, stopwatch: () => performance.now() } })
   const sealerFor = (purpose: string) => createSealer([encryptionKey], purpose, randomBytes)
   return {
     tier,
@@ -57,7 +57,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
       },
     }),
     documents: (kind: 'metadata' | 'jwks') => createDocuments({ ...common, kind, tier, sealer: sealerFor(kind) }),
-    used: createUsedMarks({
+    used: createReplayDetection({
       ...common,
       tier,
       local: createMemoryStore({ clock: Date.now, maxBytes: 1_000_000 }),

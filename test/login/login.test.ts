@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createMemoryStore } from '../../src/cache/memory.ts'
-import { createUsedMarks } from '../../src/cache/used-marks.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { ProviderUnavailable } from '../../src/errors.ts'
 import { createFlows, flowLifetimeMs } from '../../src/login/flow.ts'
 import { createLogins, type FlowCookies, type LoginEnd, type StartRequest } from '../../src/login/login.ts'
@@ -55,7 +55,7 @@ function aLoginWorld(options: WorldOptions & { whenAway?: 'local' | 'closed' } =
       }),
       provider,
       sessions,
-      used: createUsedMarks({
+      used: createReplayDetection({
         tier,
         local: createMemoryStore({ clock: time.clock, maxBytes: 1_000_000 }),
         whenAway: options.whenAway ?? 'local',

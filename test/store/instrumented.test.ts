@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { measured } from '../../src/cache/measured.ts'
+import { instrumented } from '../../src/store/instrumented.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
-import { fakeStore } from './fake-store.ts'
+import { fakeStore } from '../cache/fake-store.ts'
 
 test('every command is timed under its own name, in seconds, failed ones too', async () => {
   let now = 0
   const observed: [command: string, seconds: number][] = []
   const fake = fakeStore(() => 1)
-  const store = measured(fake.store, {
+  const store = instrumented(fake.store, {
     durations: { with: ({ command }) => ({ observe: (seconds) => observed.push([command, seconds]) }) },
     // Each look at it is 2 ms later.
     stopwatch: () => (now += 2),

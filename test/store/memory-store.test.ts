@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createMarks } from '../../src/cache/memory-marks.ts'
-import { createMemoryStore } from '../../src/cache/memory.ts'
-import type { Kind } from '../../src/cache/store.ts'
+import { createMarks } from '../../src/store/memory-marks.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import type { Kind } from '../../src/store/store.ts'
 import { minutes } from '../../src/time.ts'
 import { storeContract } from './store-contract.ts'
 

@@ -1,7 +1,7 @@
 // What went wrong with Redis, in words an operator can act on. Everything that can come out of the driver, of TLS or of the
 // server ends up as one of these kinds: in the log, in /healthz, in `check --connect`, and in the circuit's decision whether
 // it was an infrastructure failure at all.
-import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import { StoreUnavailable, StoreValueRejected } from '../../errors.ts'
 
 export type RedisFaultKind = keyof typeof meanings
 

@@ -1,5 +1,5 @@
 // The port to the tier that all replicas share. Bytes in, bytes out: what they mean, and what an outage means, is decided
-// by the rooms that use it. Implementations: memory.ts, redis.ts; wrapped by guarded.ts (circuit, deadline) and measured.ts.
+// by the rooms that use it. Implementations: memory.ts, redis.ts; wrapped by guarded.ts (circuit, deadline) and instrumented.ts.
 
 /** A class of cached data: names the key (`<keyPrefix><kind>:<id>`), the metric label and the policy. */
 export type Kind = 'session' | 'revoked' | 'used' | 'token' | 'metadata' | 'jwks' | 'client' | 'lease' | 'index'

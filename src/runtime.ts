@@ -3,7 +3,7 @@ import type { Metrics } from './telemetry/metrics.ts'
 import type { Clock, Timer } from './time.ts'
 
 /** Time, chance and output: what a test replaces. */
-export interface Surroundings {
+export interface Runtime {
   readonly clock: Clock
   /** Milliseconds, monotonic: for durations. */
   readonly stopwatch: () => number

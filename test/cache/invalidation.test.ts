@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createNotes } from '../../src/cache/note.ts'
+import { createNotes } from '../../src/cache/invalidation.ts'
 
 const key = Buffer.from('k9Jv2mPq8sXw4zB7nD1fG5hL0tRyUcEa')
 const newKey = Buffer.from('Q2wX8eRt5yUiO1pLkJ7hGfD4sAzXc3Vb')

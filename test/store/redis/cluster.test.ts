@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { redisFault } from '../../src/cache/redis-fault.ts'
-import type { Key } from '../../src/cache/store.ts'
-import { eventually, redisConfig, redisMissing, startCluster } from '../fixtures/redis.ts'
-import type { ClusterGroup } from '../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest } from './redis-under-test.ts'
-import { storeContract } from './store-contract.ts'
+import { redisFault } from '../../../src/store/redis/faults.ts'
+import type { Key } from '../../../src/store/store.ts'
+import { eventually, redisConfig, redisMissing, startCluster } from '../../fixtures/redis.ts'
+import type { ClusterGroup } from '../../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import { storeContract } from '../store-contract.ts'
 
 const value = Buffer.from('value')
 

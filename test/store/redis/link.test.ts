@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { openRedis } from '../../src/cache/redis.ts'
-import { redisFault } from '../../src/cache/redis-fault.ts'
-import type { Key } from '../../src/cache/store.ts'
-import { systemTimer } from '../../src/time.ts'
-import { createAuthority } from '../fixtures/certificates.ts'
-import { redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
-import type { RedisServer } from '../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest, writtenDown } from './redis-under-test.ts'
-import { storeContract } from './store-contract.ts'
+import { openRedis } from '../../../src/store/redis/link.ts'
+import { redisFault } from '../../../src/store/redis/faults.ts'
+import type { Key } from '../../../src/store/store.ts'
+import { systemTimer } from '../../../src/time.ts'
+import { createAuthority } from '../../fixtures/certificates.ts'
+import { redisConfig, redisMissing, startRedis } from '../../fixtures/redis.ts'
+import type { RedisServer } from '../../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest, writtenDown } from './link-under-test.ts'
+import { storeContract } from '../store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
 const mark: Key = { kind: 'revoked', id: 'abc' }

@@ -1,20 +1,20 @@
 // The link to Redis: one data connection (per node, in a Cluster) with the store on it, one connection that hears other
 // replicas, and word of when Redis is reached and lost. It retries for ever in the background and never blocks a start.
 // It leaves to others: when to stop asking (guarded.ts), when to check (health.ts), what a loss means (the rooms).
-import type { RedisConfig } from '../config/config.ts'
-import type { Clock, Timer } from '../time.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import { within } from './deadline.ts'
-import { openDataClient, openSubscriber } from './redis-connection.ts'
-import type { Cluster, DataClient } from './redis-connection.ts'
-import { fault, redisFault } from './redis-fault.ts'
-import type { RedisFault } from './redis-fault.ts'
-import { readServerInfo } from './redis-server-info.ts'
-import type { ServerInfo } from './redis-server-info.ts'
-import { noteChannel, redisStore, unavailable } from './redis-store.ts'
-import { openSubscription } from './redis-subscription.ts'
-import type { LinkState, Subscription } from './redis-subscription.ts'
-import type { Store } from './store.ts'
+import type { RedisConfig } from '../../config/config.ts'
+import type { Clock, Timer } from '../../time.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { withTimeout } from '../with-timeout.ts'
+import { openDataClient, openSubscriber } from './connection.ts'
+import type { Cluster, DataClient } from './connection.ts'
+import { fault, redisFault } from './faults.ts'
+import type { RedisFault } from './faults.ts'
+import { readServerInfo } from './server-info.ts'
+import type { ServerInfo } from './server-info.ts'
+import { noteChannel, redisStore, unavailable } from './store.ts'
+import { openSubscription } from './subscription.ts'
+import type { LinkState, Subscription } from './subscription.ts'
+import type { Store } from '../store.ts'
 
 export interface RedisLink {
   /** Raw: without circuit and deadline; `readTimeout` and `writeTimeout` bound each call. */
@@ -150,7 +150,7 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
   async function ask<Reply>(command: () => Promise<Reply>): Promise<Reply> {
     if (reason !== undefined) throw unavailable(reason, undefined)
     try {
-      return await within(command(), config.readTimeoutMs, timer, () => unavailable(fault('timeout'), undefined))
+      return await withTimeout(command(), config.readTimeoutMs, timer, () => unavailable(fault('timeout'), undefined))
     } catch (error) {
       throw unavailable(redisFault(error), error)
     }

@@ -3,9 +3,9 @@ import type { Store } from './store.ts'
 
 export type StoreMethod = keyof Store
 
-export type Around = <Value>(method: StoreMethod, work: () => Promise<Value>) => Promise<Value>
+export type Interceptor = <Value>(method: StoreMethod, work: () => Promise<Value>) => Promise<Value>
 
-export function aroundStore(store: Store, around: Around): Store {
+export function intercept(store: Store, around: Interceptor): Store {
   return {
     get: (key, head) => around('get', () => store.get(key, head)),
     set: (key, value, ttlMs, note) => around('set', () => store.set(key, value, ttlMs, note)),

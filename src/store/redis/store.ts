@@ -1,13 +1,13 @@
 // The port `Store` in Redis commands: one round trip each, single-key, or several keys of one slot. Every failure leaves here
 // as StoreUnavailable or StoreValueRejected, with a RedisFailure as cause.
-import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
-import type { Clock, Timer } from '../time.ts'
-import { within } from './deadline.ts'
-import type { DataClient } from './redis-connection.ts'
-import { fault, RedisFailure, redisFault } from './redis-fault.ts'
-import type { RedisFault } from './redis-fault.ts'
-import { notEmpty, wholeTtl } from './store-rules.ts'
-import type { Key, Store } from './store.ts'
+import { StoreUnavailable, StoreValueRejected } from '../../errors.ts'
+import type { Clock, Timer } from '../../time.ts'
+import { withTimeout } from '../with-timeout.ts'
+import type { DataClient } from './connection.ts'
+import { fault, RedisFailure, redisFault } from './faults.ts'
+import type { RedisFault } from './faults.ts'
+import { notEmpty, wholeTtl } from '../rules.ts'
+import type { Key, Store } from '../store.ts'
 
 export interface RedisStoreParts {
   readonly client: DataClient
@@ -45,7 +45,7 @@ export function redisStore(parts: RedisStoreParts): RedisStore {
     if (reason !== undefined) throw unavailable(reason, undefined)
     inFlight++
     try {
-      return await within(command(), limitMs, timer, timedOut)
+      return await withTimeout(command(), limitMs, timer, timedOut)
     } catch (error) {
       throw translated(error)
     } finally {

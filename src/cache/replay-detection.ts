@@ -6,11 +6,11 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { SharedTier } from './shared-tier.ts'
-import type { Key, Store } from './store.ts'
+import type { Key, Store } from '../store/store.ts'
 
 export type UsedKind = 'flow' | 'id_token'
 
-export interface UsedMarks {
+export interface ReplayDetection {
   /**
    * True for exactly one caller among all replicas within `ttlMs`. While the store is away: by this process's memory and the
    * journal (`outage.replay: local`), or StoreUnavailable (`closed`).
@@ -18,7 +18,7 @@ export interface UsedMarks {
   first(kind: UsedKind, id: string, ttlMs: number): Promise<boolean>
 }
 
-export function createUsedMarks(deps: {
+export function createReplayDetection(deps: {
   tier: SharedTier
   /** This process's own memory, for the time when the tier is away. */
   local: Store
@@ -26,7 +26,7 @@ export function createUsedMarks(deps: {
   metrics: Pick<Metrics, 'replaysRejected'>
   logger: Logger
   clock: Clock
-}): UsedMarks {
+}): ReplayDetection {
   const { tier, local, metrics, logger, clock } = deps
   const value = Buffer.from('1')
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fault, RedisFailure, redisFault } from '../../src/cache/redis-fault.ts'
-import type { RedisFaultKind } from '../../src/cache/redis-fault.ts'
-import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
+import { fault, RedisFailure, redisFault } from '../../../src/store/redis/faults.ts'
+import type { RedisFaultKind } from '../../../src/store/redis/faults.ts'
+import { StoreUnavailable, StoreValueRejected } from '../../../src/errors.ts'
 
 const coded = (code: string, message = code) => Object.assign(new Error(message), { code })
 

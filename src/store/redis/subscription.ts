@@ -1,13 +1,13 @@
 // Hears what other replicas announce, over a connection of its own. One connection lives one life: when it ends, for whatever
 // reason, the next one is opened from scratch (so a Sentinel or Cluster is asked again who is there). "Live" is said only once
 // Redis has confirmed the subscription, "dead" before anything may be missed unnoticed.
-import { StoreUnavailable } from '../errors.ts'
-import type { Timer } from '../time.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import { retryDelayMs } from './redis-connection.ts'
-import type { Redis } from './redis-connection.ts'
-import { fault, RedisFailure, redisFault } from './redis-fault.ts'
-import type { RedisFault } from './redis-fault.ts'
+import { StoreUnavailable } from '../../errors.ts'
+import type { Timer } from '../../time.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { retryDelayMs } from './connection.ts'
+import type { Redis } from './connection.ts'
+import { fault, RedisFailure, redisFault } from './faults.ts'
+import type { RedisFault } from './faults.ts'
 
 export interface LinkState {
   /** Subscribed: every note from now on is heard. Those of before are lost. */

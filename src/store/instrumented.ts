@@ -1,10 +1,10 @@
 // Times every command that really goes to the store. Belongs inside the circuit, so that calls it turns away do not count.
 import type { Durations } from '../telemetry/metrics.ts'
-import { aroundStore } from './around-store.ts'
-import type { StoreMethod } from './around-store.ts'
+import { intercept } from './intercept.ts'
+import type { StoreMethod } from './intercept.ts'
 import type { Store } from './store.ts'
 
-export interface MeasuredParts {
+export interface InstrumentedParts {
   /** `metrics.redisCommandDuration`. */
   readonly durations: Durations<'command'>
   /** Milliseconds with fractions from any fixed point, `performance.now`: the wall clock may be set back meanwhile. */
@@ -12,14 +12,14 @@ export interface MeasuredParts {
 }
 
 /** Failed commands are timed too: a timeout is the slowest answer of all. */
-export function measured(store: Store, { durations, stopwatch }: MeasuredParts): Store {
+export function instrumented(store: Store, { durations, stopwatch }: InstrumentedParts): Store {
   const byMethod = new Map<StoreMethod, ReturnType<typeof durations.with>>()
   function durationOf(method: StoreMethod) {
     let duration = byMethod.get(method)
     if (duration === undefined) byMethod.set(method, (duration = durations.with({ command: commandNames[method] })))
     return duration
   }
-  return aroundStore(store, async (method, work) => {
+  return intercept(store, async (method, work) => {
     const startedAt = stopwatch()
     try {
       return await work()

@@ -8,11 +8,11 @@
 import { isIP } from 'node:net'
 import { Cluster, Redis } from 'ioredis'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
-import { ConfigInvalid } from '../errors.ts'
-import type { Address, RedisConfig, RedisTlsConfig } from '../config/config.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import { redisScripts } from './redis-scripts.ts'
-import type { RedisScripts } from './redis-scripts.ts'
+import { ConfigInvalid } from '../../errors.ts'
+import type { Address, RedisConfig, RedisTlsConfig } from '../../config/config.ts'
+import type { Logger } from '../../telemetry/logger.ts'
+import { redisScripts } from './scripts.ts'
+import type { RedisScripts } from './scripts.ts'
 
 export type { Cluster, Redis }
 /** Either client, with our scripts on it. */

@@ -1,7 +1,7 @@
 // What the server says of itself: who it is (a new run id means a restart, perhaps with nothing in it) and whether it may
 // evict what must not be lost. An ACL may forbid the questions: then it is said what could not be checked, and all goes on.
-import type { Cluster, Redis } from './redis-connection.ts'
-import { redisFault } from './redis-fault.ts'
+import type { Cluster, Redis } from './connection.ts'
+import { redisFault } from './faults.ts'
 
 export interface ServerInfo {
   /** Of all primaries, sorted: compare as a whole. Empty when INFO is forbidden. */

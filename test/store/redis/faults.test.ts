@@ -1,15 +1,15 @@
 // What a network can do to the link, done by a proxy between it and a real Redis; and what a stopped or busy server does.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { redisFault } from '../../src/cache/redis-fault.ts'
-import type { Key } from '../../src/cache/store.ts'
-import type { RedisConfig } from '../../src/config/config.ts'
-import { startFaultProxy } from '../fixtures/fault-proxy.ts'
-import type { FaultProxy } from '../fixtures/fault-proxy.ts'
-import { eventually, redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
-import type { RedisServer } from '../fixtures/redis.ts'
-import { liveLinkTo } from './redis-under-test.ts'
-import type { LinkUnderTest } from './redis-under-test.ts'
+import { redisFault } from '../../../src/store/redis/faults.ts'
+import type { Key } from '../../../src/store/store.ts'
+import type { RedisConfig } from '../../../src/config/config.ts'
+import { startFaultProxy } from '../../fixtures/fault-proxy.ts'
+import type { FaultProxy } from '../../fixtures/fault-proxy.ts'
+import { eventually, redisConfig, redisMissing, startRedis } from '../../fixtures/redis.ts'
+import type { RedisServer } from '../../fixtures/redis.ts'
+import { liveLinkTo } from './link-under-test.ts'
+import type { LinkUnderTest } from './link-under-test.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
 const value = Buffer.alloc(2_000, 'v')

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import type { Key } from '../../src/cache/store.ts'
-import { eventually, redisConfig, redisMissing, startSentinel } from '../fixtures/redis.ts'
-import type { SentinelGroup } from '../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest } from './redis-under-test.ts'
-import { storeContract } from './store-contract.ts'
+import type { Key } from '../../../src/store/store.ts'
+import { eventually, redisConfig, redisMissing, startSentinel } from '../../fixtures/redis.ts'
+import type { SentinelGroup } from '../../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import { storeContract } from '../store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
 const value = Buffer.from('value')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createMemoryStore } from '../../src/cache/memory.ts'
-import { createUsedMarks } from '../../src/cache/used-marks.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
@@ -13,7 +13,7 @@ function aReplica(whenAway: 'local' | 'closed' = 'local', time = stoppedTime(), 
   const metrics = createMetrics({ processMetrics: false })
   const logger = recordedLog()
   const local = createMemoryStore({ clock, maxBytes: 1_000_000 })
-  const used = createUsedMarks({ tier, local, whenAway, metrics, logger, clock })
+  const used = createReplayDetection({ tier, local, whenAway, metrics, logger, clock })
   return { used, tier, time, metrics, logger }
 }
 

@@ -2,14 +2,14 @@
 // that change while everything runs.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { redisFault } from '../../src/cache/redis-fault.ts'
-import type { Key } from '../../src/cache/store.ts'
-import { createAuthority } from '../fixtures/certificates.ts'
-import { eventually, redisConfig, redisMissing, startCluster, startRedis, startSentinel } from '../fixtures/redis.ts'
-import type { ClusterGroup, SentinelGroup } from '../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest } from './redis-under-test.ts'
-import type { LinkUnderTest } from './redis-under-test.ts'
-import { storeContract } from './store-contract.ts'
+import { redisFault } from '../../../src/store/redis/faults.ts'
+import type { Key } from '../../../src/store/store.ts'
+import { createAuthority } from '../../fixtures/certificates.ts'
+import { eventually, redisConfig, redisMissing, startCluster, startRedis, startSentinel } from '../../fixtures/redis.ts'
+import type { ClusterGroup, SentinelGroup } from '../../fixtures/redis.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import type { LinkUnderTest } from './link-under-test.ts'
+import { storeContract } from '../store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
 const value = Buffer.from('value')

@@ -1,25 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createPatience } from '../../src/cache/patience.ts'
+import { createRequestBudget } from '../../src/cache/request-budget.ts'
 
 test('a request that has waited for a whole deadline waits no more, other requests do', async () => {
-  const patience = createPatience()
+  const budget = createRequestBudget()
   const seen = await Promise.all([
-    patience.run(async () => {
-      patience.exhaust()
+    budget.run(async () => {
+      budget.exhaust()
       await Promise.resolve()
-      return patience.isExhausted()
+      return budget.isExhausted()
     }),
-    patience.run(async () => {
+    budget.run(async () => {
       await Promise.resolve()
-      return patience.isExhausted()
+      return budget.isExhausted()
     }),
   ])
   assert.deepEqual(seen, [true, false])
 })
 
 test('outside of any request nothing is exhausted, whatever happens there', () => {
-  const patience = createPatience()
-  patience.exhaust()
-  assert.equal(patience.isExhausted(), false)
+  const budget = createRequestBudget()
+  budget.exhaust()
+  assert.equal(budget.isExhausted(), false)
 })

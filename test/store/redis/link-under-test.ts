@@ -1,12 +1,12 @@
 // A link to a Redis of the test's own, with everything it said written down.
-import { openRedis } from '../../src/cache/redis.ts'
-import type { RedisLink } from '../../src/cache/redis.ts'
-import type { RedisFault } from '../../src/cache/redis-fault.ts'
-import type { RedisConfig } from '../../src/config/config.ts'
-import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
-import { systemTimer } from '../../src/time.ts'
-import { eventually } from '../fixtures/redis.ts'
-import type { StoreUnderTest } from './store-contract.ts'
+import { openRedis } from '../../../src/store/redis/link.ts'
+import type { RedisLink } from '../../../src/store/redis/link.ts'
+import type { RedisFault } from '../../../src/store/redis/faults.ts'
+import type { RedisConfig } from '../../../src/config/config.ts'
+import type { LogFields, Logger } from '../../../src/telemetry/logger.ts'
+import { systemTimer } from '../../../src/time.ts'
+import { eventually } from '../../fixtures/redis.ts'
+import type { StoreUnderTest } from '../store-contract.ts'
 
 export interface LinkUnderTest {
   readonly link: RedisLink

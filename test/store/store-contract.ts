@@ -1,7 +1,7 @@
 // What every Store promises, as one suite that each implementation runs.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { Key, Kind, Store } from '../../src/cache/store.ts'
+import type { Key, Kind, Store } from '../../src/store/store.ts'
 import { eventually } from '../fixtures/redis.ts'
 
 export interface StoreUnderTest {

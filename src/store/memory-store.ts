@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { StoreValueRejected } from '../errors.ts'
 import type { Clock } from '../time.ts'
 import { createMarks } from './memory-marks.ts'
-import { notEmpty, wholeTtl } from './store-rules.ts'
+import { notEmpty, wholeTtl } from './rules.ts'
 import type { Key, Kind, Store } from './store.ts'
 
 export interface MemoryStore extends Store {

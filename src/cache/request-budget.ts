@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 /**
- * One request's patience with the store. A login makes several calls one after the other; with a store that hangs each would
+ * One request's budget of waiting for the store. A login makes several calls one after the other; with a store that hangs each would
  * wait for the whole deadline. Once one has, the others of the same request do not wait any more (SPEC 6: "in all").
  */
-export interface Patience {
+export interface RequestBudget {
   run<T>(task: () => T): T
   /** The request under way has waited for a whole deadline. */
   exhaust(): void
@@ -12,7 +12,7 @@ export interface Patience {
   isExhausted(): boolean
 }
 
-export function createPatience(): Patience {
+export function createRequestBudget(): RequestBudget {
   const requests = new AsyncLocalStorage<{ exhausted: boolean }>()
   return {
     run: (task) => requests.run({ exhausted: false }, task),
