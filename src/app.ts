@@ -3,12 +3,13 @@ import type { AddressInfo } from 'node:net'
 import { keepClaims, claimText, claimValues } from './access/claims.ts'
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
+import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
+import { registerCacheGauges } from './cache/gauges.ts'
 import { createMemoryStore } from './store/memory-store.ts'
-import { registerTierGauges } from './cache/tier-gauges.ts'
-import { createTier } from './cache/tier.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
 import type { Config } from './config/config.ts'
+import { deploymentScope } from './deployment.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
@@ -43,6 +44,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
   let phase: ReturnType<HealthSources['phase']> = 'starting'
+  const scope = deploymentScope(config)
   const sealerFor = (purpose: string) => createSealer(lifetimes.encryptionKeys, purpose, randomBytes)
   const randomId = () => randomBytes(12).toString('base64url')
 
@@ -63,11 +65,11 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
 
   // Cache
-  const tier = createTier({ config, runtime })
+  const cache = createCache({ config, scope, runtime })
   const documents = (kind: 'metadata' | 'jwks') =>
-    createDocuments({ kind, tier, sealer: sealerFor(kind), metrics, clock })
+    createDocuments({ kind, cache, sealer: sealerFor(kind), metrics, clock })
   const used = createReplayDetection({
-    tier,
+    cache,
     local: createMemoryStore({ clock, maxBytes: 16 * 1024 * 1024 }),
     whenAway: outage.replay,
     metrics,
@@ -88,13 +90,13 @@ export function createApp(config: Config, runtime: Runtime): App {
     cache: { metadata: documents('metadata'), jwks: documents('jwks') },
   })
   const sessions = createSessions({
-    tier,
-    sealer: sealerFor('session'),
-    passSealer: sealerFor('pass'),
+    cache,
+    sealer: sealerFor(`session ${scope}`),
+    passSealer: sealerFor(`pass ${scope}`),
     provider,
     claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),
     nearLimits:
-      tier.mode === 'memory'
+      cache.mode === 'memory'
         ? { maxItems: undefined, maxBytes: config.memory.maxBytes / 2 }
         : { maxItems: config.redis.l1.maxItems, maxBytes: config.redis.l1.maxBytes },
     lifetimes: {
@@ -102,18 +104,13 @@ export function createApp(config: Config, runtime: Runtime): App {
       idleTimeoutMs: lifetimes.idleTimeoutMs,
       refreshGraceMs: lifetimes.refreshGraceMs,
       maxStaleMs: outage.maxStaleMs,
-      passMaxAgeMs: outage.pass && tier.mode !== 'memory' ? outage.passMaxAgeMs : undefined,
+      passMaxAgeMs: outage.pass && cache.mode !== 'memory' ? outage.passMaxAgeMs : undefined,
       providerTimeoutMs: config.provider.providerTimeoutMs,
     },
-    clock,
-    timer,
-    random,
-    randomBytes,
-    metrics,
-    logger,
+    runtime,
   })
   const logins = createLogins({
-    flows: createFlows({ sealer: sealerFor('flow'), clock, randomBytes }),
+    flows: createFlows({ sealer: sealerFor(`flow ${scope}`), clock, randomBytes }),
     provider,
     sessions,
     used,
@@ -154,9 +151,9 @@ export function createApp(config: Config, runtime: Runtime): App {
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
-    withinBudget: tier.withinBudget,
+    withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
-    passes: outage.pass && tier.mode !== 'memory',
+    passes: outage.pass && cache.mode !== 'memory',
     randomId,
     metrics,
     logger,
@@ -175,13 +172,13 @@ export function createApp(config: Config, runtime: Runtime): App {
     pages,
     describe,
     requestIdOf: requestId,
-    withinBudget: tier.withinBudget,
+    withinBudget: cache.withinBudget,
     renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,
     logger,
   })
-  const health = createHealth({ cache: tier.health, provider: () => provider.status(), phase: () => phase })
+  const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase: () => phase })
   const { listen, metricsListen } = config.server
   const visitOf = createVisitReader({ peers, requestIdOf: requestId })
   const server = createServer({
@@ -202,7 +199,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
 
   // Numbers
-  registerTierGauges(metrics, tier)
+  registerCacheGauges(metrics, cache)
   metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
     { labels: { tier: 'l1' }, value: sessions.nearSize },
   ])
@@ -225,7 +222,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   return {
     async start() {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
-      void tier.start().then(() => provider.start())
+      void cache.start().then(() => provider.start())
       if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
       if (config.upstreams.length > 0) {
         await proxy()
@@ -240,7 +237,10 @@ export function createApp(config: Config, runtime: Runtime): App {
       phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.
       const { port } = server.server.address() as AddressInfo
-      logger.info({ event: 'listening', address: listen.host, port, cacheMode: tier.mode }, `listening on port ${port}`)
+      logger.info(
+        { event: 'listening', address: listen.host, port, cacheMode: cache.mode },
+        `listening on port ${port}`,
+      )
       return port
     },
 
@@ -251,7 +251,7 @@ export function createApp(config: Config, runtime: Runtime): App {
         provider.stop()
         await server.close()
         await metricsServer?.close()
-        await tier.stop()
+        await cache.stop()
         logger.info({ event: 'stopped' }, 'stopped')
       })()
       return stopping

@@ -7,6 +7,7 @@ import { fault } from './store/redis/faults.ts'
 import type { ServerInfo } from './store/redis/server-info.ts'
 import type { Key } from './store/store.ts'
 import type { Config } from './config/config.ts'
+import { deploymentScope } from './deployment.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -61,11 +62,17 @@ async function reachProvider(config: Config, runtime: Runtime): Promise<string[]
 }
 
 async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
-  const link = openRedis({ config: config.redis, origin: 'check', ...runtime })
+  const scope = deploymentScope(config)
+  const link = openRedis({
+    config: config.redis,
+    origin: 'check',
+    scope,
+    sessionMaxAgeMs: config.session.maxAgeMs,
+    runtime,
+  })
   try {
     const found = await link.firstContact
     if (found !== undefined) throw new Error(found.words)
-    await link.ping()
     const info = await link.serverInfo()
     const problem = wrongServer(config, info)
     if (problem !== undefined) throw new Error(problem)
@@ -73,6 +80,9 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
     const probe: Key = { kind: 'lease', id: 'check' }
     await link.store.set(probe, Buffer.from('1'), 1_000)
     await link.store.delete(probe)
+    // The scripts, and the record of withdrawals.
+    await link.log.beat({ replica: 'check', token: 1, position: undefined, clean: false })
+    await link.log.leave('check')
     const lines = [`reached, version ${info.version ?? 'unknown'}, mode ${config.redis.mode}`]
     if (info.maxmemoryPolicy !== undefined && info.maxmemoryPolicy !== 'noeviction') {
       lines.push(

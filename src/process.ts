@@ -56,6 +56,7 @@ export async function run(): Promise<number | undefined> {
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
+    nextTurn: (task: () => void) => void setImmediate(task),
     random: Math.random,
     randomBytes: createRandomBytes(),
     logger,

@@ -8,6 +8,8 @@ export interface Runtime {
   /** Milliseconds, monotonic: for durations. */
   readonly stopwatch: () => number
   readonly timer: Timer
+  /** Runs `task` once everything that has arrived meanwhile was read: `setImmediate`. */
+  readonly nextTurn: (task: () => void) => void
   /** 0 <= x < 1 */
   readonly random: () => number
   readonly randomBytes: (size: number) => Buffer

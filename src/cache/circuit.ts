@@ -57,3 +57,9 @@ export function provedAlive(circuit: Circuit): Circuit {
   }
   return circuit.at === 'closed' && circuit.failures > 0 ? { ...circuit, failures: 0 } : circuit
 }
+
+/** The store was found silent, whoever noticed: nobody is to wait for it any more. */
+export function provedSilent(circuit: Circuit, now: number, limits: CircuitLimits): Circuit {
+  if (circuit.at === 'open') return circuit
+  return { at: 'open', epoch: circuit.epoch + 1, failures: circuit.failures + 1, until: now + limits.openMs }
+}

@@ -4,7 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Sealer } from '../sealing.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
-import type { SharedTier } from './shared-tier.ts'
+import type { SharedCache } from './shared-cache.ts'
 import type { Kind } from '../store/store.ts'
 
 export interface Documents {
@@ -17,12 +17,12 @@ const maxBytes = 4 * 1024 * 1024
 
 export function createDocuments(deps: {
   kind: Extract<Kind, 'metadata' | 'jwks'>
-  tier: SharedTier
+  cache: SharedCache
   sealer: Sealer
   metrics: Pick<Metrics, 'cacheRequests'>
   clock: Clock
 }): Documents {
-  const { kind, tier, sealer, metrics } = deps
+  const { kind, cache, sealer, metrics } = deps
   const near = new LRUCache<string, string>({
     max: maxDocuments,
     maxSize: maxBytes,
@@ -30,16 +30,16 @@ export function createDocuments(deps: {
     perf: { now: deps.clock },
     ttlResolution: 0,
   })
-  const count = (t: 'l1' | 'l2', result: string) => void metrics.cacheRequests.with({ kind, tier: t, result }).value++
+  const count = (tier: 'l1' | 'l2', result: string) => void metrics.cacheRequests.with({ kind, tier, result }).value++
   const context = (id: string) => `${kind}:${id} 1`
 
   return {
     async get(id) {
       const copy = near.get(id)
       count('l1', copy === undefined ? 'miss' : 'hit')
-      if (copy !== undefined || tier.mode === 'memory') return copy
+      if (copy !== undefined || cache.mode === 'memory') return copy
       try {
-        const sealed = await tier.store.get({ kind, id })
+        const sealed = await cache.store.get({ kind, id })
         const text = sealed === undefined ? undefined : sealer.open(sealed, context(id))?.toString()
         count('l2', text === undefined ? 'miss' : 'hit')
         return text
@@ -51,9 +51,9 @@ export function createDocuments(deps: {
 
     async set(id, text, ttlMs) {
       near.set(id, text, { ttl: ttlMs })
-      if (tier.mode === 'memory') return
+      if (cache.mode === 'memory') return
       // A missed write costs another replica one fetch.
-      await tier.store.set({ kind, id }, sealer.seal(Buffer.from(text), context(id)), ttlMs).catch(() => undefined)
+      await cache.store.set({ kind, id }, sealer.seal(Buffer.from(text), context(id)), ttlMs).catch(() => undefined)
     },
   }
 }

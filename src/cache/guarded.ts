@@ -1,18 +1,18 @@
 // The store behind its circuit breaker and deadline: no caller waits longer than the deadline, and while the circuit is open
 // nobody waits at all. Says that the store is away, never what that means: the rooms that use it decide.
 import { StoreUnavailable } from '../errors.ts'
-import type { Clock, Timer } from '../time.ts'
+import type { Runtime } from '../runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Counts } from '../telemetry/metrics.ts'
+import type { Count, Counts } from '../telemetry/metrics.ts'
 import { intercept, type StoreMethod } from '../store/intercept.ts'
-import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from './circuit.ts'
+import { admit, afterCall, afterFailure, closedCircuit, provedAlive, provedSilent } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import type { RequestBudget } from './request-budget.ts'
-import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
+import { fault, isOwnDelay, isRefusal, RedisFailure, redisFault } from '../store/redis/faults.ts'
 import type { RedisFault } from '../store/redis/faults.ts'
 import type { Store } from '../store/store.ts'
-import { createWriteRefusal } from './write-refusal.ts'
+import type { Refusals } from './refusals.ts'
 
 export type CircuitState = Circuit['at']
 
@@ -22,10 +22,12 @@ export interface GuardedStore extends Store {
   failures(): number
   /** Why the circuit is not closed, or why writes are refused while it is; undefined while all is well. */
   fault(): RedisFault | undefined
-  /** A failure outside any call: a failed health check, a lost connection. Only infrastructure faults count. */
+  /** A failure outside any call: a lost connection, an attempt to connect. Only infrastructure faults count. */
   failed(fault: RedisFault): void
-  /** Redis has answered outside any call (health check, ready event): an open circuit lets its one probe through now. */
+  /** Redis has answered outside any call (beat, ready event): an open circuit lets its one probe through now. */
   provedAlive(): void
+  /** Redis is silent, as a beat found before any request had to: the circuit opens at once. */
+  provedSilent(): void
 }
 
 export interface GuardedParts {
@@ -33,9 +35,10 @@ export interface GuardedParts {
   readonly limits: CircuitLimits | undefined
   /** `outage.storeDeadline`. */
   readonly deadlineMs: number
-  readonly clock: Clock
-  readonly timer: Timer
-  readonly logger: Logger
+  readonly runtime: Pick<Runtime, 'clock' | 'timer' | 'stopwatch' | 'nextTurn' | 'logger'>
+  readonly refusals: Refusals
+  /** Calls that this process had no time to look after. */
+  readonly ownDelays: Count
   /** `metrics.circuitTransitions`. */
   readonly transitions: Counts<'to'>
   /** Absent: every call waits for itself. */
@@ -44,9 +47,9 @@ export interface GuardedParts {
 }
 
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
-  const { limits, deadlineMs, clock, timer, logger, transitions, budget, onChange } = parts
+  const { limits, deadlineMs, runtime, refusals, ownDelays, transitions, budget, onChange } = parts
+  const { clock, logger } = runtime
   let circuit = closedCircuit
-  const writeRefusal = createWriteRefusal(logger)
   let lastFault: RedisFault | undefined
 
   function become(next: Circuit): void {
@@ -58,18 +61,29 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     onChange?.(next.at, before.at)
   }
 
-  const late = () => {
-    budget?.exhaust()
-    return new StoreUnavailable(`the store did not answer within ${deadlineMs} ms`, {
-      cause: new RedisFailure(fault('timeout'), undefined),
+  const late = (byOurselves: boolean) => {
+    if (byOurselves) ownDelays.value++
+    else budget?.exhaust()
+    return new StoreUnavailable(`no answer of the store was seen within ${deadlineMs} ms`, {
+      cause: new RedisFailure(fault(byOurselves ? 'own_delay' : 'timeout'), undefined),
     })
+  }
+
+  /** A read that we were too late for is asked again, once; a write may have been done. */
+  async function attempt<Value>(method: StoreMethod, work: () => Promise<Value>): Promise<Value> {
+    try {
+      return await withTimeout(work(), deadlineMs, runtime, late)
+    } catch (error) {
+      if (method !== 'get' || !isOwnDelay(error)) throw error
+      return withTimeout(work(), deadlineMs, runtime, late)
+    }
   }
 
   async function guard<Value>(method: StoreMethod, work: () => Promise<Value>): Promise<Value> {
     if (budget?.isExhausted() === true) {
       throw new StoreUnavailable('this request has waited for the store long enough', { cause: away() })
     }
-    if (limits === undefined) return withTimeout(work(), deadlineMs, timer, late)
+    if (limits === undefined) return told(method, () => attempt(method, work))
     const admission = admit(circuit, clock())
     become(admission.circuit)
     if (admission.admitted === undefined) throw new StoreUnavailable('circuit breaker is open', { cause: away() })
@@ -78,13 +92,22 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
       become(afterCall(circuit, { epoch: admission.admitted ?? 0, ok, endedAt: clock() }, limits))
     }
     try {
-      const value = await withTimeout(work(), deadlineMs, timer, late)
+      const value = await told(method, () => attempt(method, work))
       settled(true)
-      writeRefusal.succeeded(method)
       return value
     } catch (error) {
-      settled(judge(error))
-      writeRefusal.failed(method, error)
+      settled(judge(method, error))
+      throw error
+    }
+  }
+
+  async function told<Value>(method: StoreMethod, work: () => Promise<Value>): Promise<Value> {
+    try {
+      const value = await work()
+      refusals.succeeded(method)
+      return value
+    } catch (error) {
+      refusals.failed(method, error)
       throw error
     }
   }
@@ -92,8 +115,10 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   const away = () => new RedisFailure(lastFault ?? fault('other'), undefined)
 
   /** Was it a sign of life? Undefined: neither, it never reached the store. */
-  function judge(error: unknown): boolean | undefined {
+  function judge(method: StoreMethod, error: unknown): boolean | undefined {
     const found = redisFault(error)
+    // An answer, but none that proves that calls get through; a refused read, on the other hand, is as bad as none.
+    if (method !== 'get' && isRefusal(error)) return undefined
     if (found.infrastructure) {
       lastFault = found
       return false
@@ -105,7 +130,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     ...intercept(store, guard),
     circuit: () => circuit.at,
     failures: () => circuit.failures,
-    fault: () => (circuit.at === 'closed' ? writeRefusal.fault() : lastFault),
+    fault: () => (circuit.at === 'closed' ? refusals.fault() : lastFault),
     failed(found) {
       if (limits === undefined || !found.infrastructure) return
       lastFault = found
@@ -113,6 +138,11 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     },
     provedAlive() {
       become(provedAlive(circuit))
+    },
+    provedSilent() {
+      if (limits === undefined) return
+      lastFault = fault('timeout')
+      become(provedSilent(circuit, clock(), limits))
     },
   }
 }

@@ -1,11 +1,31 @@
-// Writes that the store missed, kept until it is back: a bounded list, revocations first.
+// Writes that the store missed, kept until it is back: a bounded list. Withdrawals are not among them: those are floors, which
+// every beat writes where they are missing.
+import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import { isRefusal } from '../store/redis/faults.ts'
 import type { Count } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
-import type { Journal, JournalEntry } from './shared-tier.ts'
+
+export interface Journal {
+  /** A later entry with the same `name` replaces the earlier one. */
+  add(entry: JournalEntry): void
+  drop(name: string): void
+  readonly size: number
+}
+
+export interface JournalEntry {
+  readonly name: string
+  /** May throw StoreUnavailable: it is kept and tried again. */
+  readonly write: () => Promise<void>
+  /** After this the write has no meaning any more (ms since the epoch). */
+  readonly expiresAt: number
+}
 
 export interface ReplayableJournal extends Journal {
-  /** Writes what is due, in order. Stops at the first StoreUnavailable, which it throws; what is left stays. */
-  replay(which: 'revocations' | 'all'): Promise<number>
+  /**
+   * Writes what is due, in order. Throws StoreUnavailable once nobody answers; what is left stays. What the store refuses
+   * (full, read-only) stays, too, and what can never be written (its key holds something else) is dropped.
+   */
+  replay(): Promise<void>
 }
 
 export function createJournal(deps: {
@@ -16,43 +36,43 @@ export function createJournal(deps: {
   onAdd?: () => void
 }): ReplayableJournal {
   const { maxEntries, dropped, clock, onAdd } = deps
-  // Two maps, each in the order of entry; a name written again moves to the end.
-  const revocations = new Map<string, JournalEntry>()
-  const writes = new Map<string, JournalEntry>()
+  // In the order of entry; a name written again moves to the end.
+  const entries = new Map<string, JournalEntry>()
 
-  async function replayAll(entries: Map<string, JournalEntry>): Promise<number> {
-    let written = 0
-    for (const [name, entry] of entries) {
-      if (clock() < entry.expiresAt) {
-        await entry.write()
-        written++
-      }
-      // It may have been replaced by a newer one while it was written.
-      if (entries.get(name) === entry) entries.delete(name)
+  async function write(entry: JournalEntry): Promise<void> {
+    try {
+      await entry.write()
+    } catch (error) {
+      if (!(error instanceof StoreValueRejected)) throw error
+      dropped.value++
     }
-    return written
   }
 
   return {
     add(entry) {
-      const entries = entry.revocation ? revocations : writes
       entries.delete(entry.name)
       entries.set(entry.name, entry)
       onAdd?.()
-      if (entry.revocation) writes.delete(entry.name.replace(/^revoked:/, 'session:'))
-      if (revocations.size + writes.size <= maxEntries) return
-      // The oldest write goes first; a revocation is dropped only when there is nothing else left to drop.
-      const victims = writes.size > 0 ? writes : revocations
-      const [oldest] = victims.keys()
-      if (oldest !== undefined) victims.delete(oldest)
+      if (entries.size <= maxEntries) return
+      const [oldest] = entries.keys()
+      if (oldest !== undefined) entries.delete(oldest)
       dropped.value++
     },
+    drop: (name) => void entries.delete(name),
     get size() {
-      return revocations.size + writes.size
+      return entries.size
     },
-    async replay(which) {
-      const revoked = await replayAll(revocations)
-      return which === 'revocations' ? revoked : revoked + (await replayAll(writes))
+    async replay() {
+      for (const [name, entry] of entries) {
+        try {
+          if (clock() < entry.expiresAt) await write(entry)
+        } catch (error) {
+          if (error instanceof StoreUnavailable && isRefusal(error)) continue
+          throw error
+        }
+        // It may have been replaced by a newer one while it was written.
+        if (entries.get(name) === entry) entries.delete(name)
+      }
     },
   }
 }

@@ -5,7 +5,7 @@ import { StoreUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
-import type { SharedTier } from './shared-tier.ts'
+import type { SharedCache } from './shared-cache.ts'
 import type { Key, Store } from '../store/store.ts'
 
 export type UsedKind = 'flow' | 'id_token'
@@ -19,31 +19,30 @@ export interface ReplayDetection {
 }
 
 export function createReplayDetection(deps: {
-  tier: SharedTier
-  /** This process's own memory, for the time when the tier is away. */
+  cache: SharedCache
+  /** This process's own memory, for the time when the store is away. */
   local: Store
   whenAway: 'local' | 'closed'
   metrics: Pick<Metrics, 'replaysRejected'>
   logger: Logger
   clock: Clock
 }): ReplayDetection {
-  const { tier, local, metrics, logger, clock } = deps
+  const { cache, local, metrics, logger, clock } = deps
   const value = Buffer.from('1')
 
   async function mark(key: Key, ttlMs: number): Promise<boolean> {
     try {
       // What this process let through during an outage counts until the journal has told the others.
-      if (tier.journal.size > 0 && (await local.get(key)) !== undefined) return false
-      return await tier.store.add(key, value, ttlMs)
+      if (cache.journal.size > 0 && (await local.get(key)) !== undefined) return false
+      return await cache.store.add(key, value, ttlMs)
     } catch (error) {
       if (!(error instanceof StoreUnavailable) || deps.whenAway === 'closed') throw error
       if (!(await local.add(key, value, ttlMs))) return false
       const expiresAt = clock() + ttlMs
-      tier.journal.add({
+      cache.journal.add({
         name: `used:${key.id}`,
-        revocation: false,
         expiresAt,
-        write: async () => void (await tier.store.add(key, value, Math.max(1, Math.ceil(expiresAt - clock())))),
+        write: async () => void (await cache.store.add(key, value, Math.max(1, Math.ceil(expiresAt - clock())))),
       })
       return true
     }

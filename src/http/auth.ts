@@ -39,7 +39,7 @@ interface Ready {
 
 export function createAuth(deps: AuthDeps): Auth {
   const { identityHeaders, sessions, cookies, peers, addresses, metrics, stopwatch } = deps
-  const { notLoggedIn, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
+  const { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
   const readyFor = new WeakMap<Session, Ready>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
   const labels: readonly Label[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy', 'proxy']
@@ -120,6 +120,7 @@ export function createAuth(deps: AuthDeps): Auth {
       const pass = cookies.pass(about.request.headers.cookie)
       let reason = 'no_session'
       let unanswered: unknown
+      let unprovenBy: string | undefined
       for (const ticket of tickets) {
         let found: Found
         try {
@@ -130,9 +131,14 @@ export function createAuth(deps: AuthDeps): Auth {
           continue
         }
         if (found.kind === 'found') return await admit(about, found.session, ticket, found.from)
+        if (found.kind === 'unproven') {
+          unprovenBy ??= found.reason
+          continue
+        }
         reason = found.reason === 'malformed' || found.reason === 'unknown' ? 'no_session' : `session_${found.reason}`
       }
       if (about.policy.kind === 'public') return publicly(about)
+      if (unprovenBy !== undefined) return await unproven(about, unprovenBy)
       if (unanswered !== undefined) throw unanswered
       return await notLoggedIn(about, reason)
     } catch (error) {
@@ -159,7 +165,7 @@ export function createAuth(deps: AuthDeps): Auth {
     metrics.decisions.with({
       contract: about.label,
       decision: 'allow',
-      reason: from === 'stale' || from === 'pass' ? from : 'session',
+      reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })
 
   function prepare(session: Session, tokens: Awaited<ReturnType<Sessions['tokens']>>): Ready {

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { DenialReason, OriginalRequest } from '../access/access.ts'
 import type { Contract } from '../config/config.ts'
-import { BadRequest } from '../errors.ts'
+import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
@@ -37,6 +37,8 @@ export interface DenialsDeps {
 
 export interface Denials {
   notLoggedIn(about: Case, reason?: string): Outcome | Promise<Outcome>
+  /** Theirs, but not to be believed while the store is away: a person goes to the provider and back, a program comes later. */
+  unproven(about: Case, reason: string): Outcome | Promise<Outcome>
   denied(about: Case, reason: DenialReason | 'denied_by_rule' | 'ambiguous_path', session: Session | undefined): Outcome
   /** One of our own paths through a middleware: performed or refused, never allowed. */
   ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome>
@@ -86,6 +88,11 @@ export function createDenials(deps: DenialsDeps): Denials {
       return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
     }
     return sendToProvider(about, returnTo)
+  }
+
+  function unproven(about: Case, reason: string): Outcome | Promise<Outcome> {
+    if (isNavigation(about.original.method, about.request.headers)) return notLoggedIn(about, reason)
+    return failed(about.label, about.request, new StoreUnavailable(`the pass cannot count now: ${reason}`), 400)
   }
 
   async function sendToProvider(about: Case, returnTo: string): Promise<Outcome> {
@@ -192,5 +199,5 @@ export function createDenials(deps: DenialsDeps): Denials {
     return refusedWith(refusals.refuse(who, error instanceof BadRequest ? badRequestStatus : status, reason))
   }
 
-  return { notLoggedIn, denied, ownPath, untrustedPeer, failed, renewedPass }
+  return { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass }
 }

@@ -33,7 +33,8 @@ export interface Person {
 interface Current {
   readonly session: Session
   readonly ticket: string
-  readonly from: Extract<Found, { kind: 'found' }>['from']
+  /** `unproven`: theirs, but not to be believed now. */
+  readonly from: Extract<Found, { kind: 'found' }>['from'] | 'unproven'
 }
 
 type Prompt = 'select_account' | 'login'
@@ -146,7 +147,14 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     if (visit.method !== 'GET') return methodNotAllowed(visit, 'GET')
     const flows = cookies.flows(visit.headers.cookie)
     try {
-      const end = await logins.complete({ query: visit.query, flows, current: await currentSession(visit) })
+      // An ended session's cookie, or one that nobody can look up now, is no reason to refuse a login.
+      const current = await currentSession(visit).catch(() => undefined)
+      const end = await logins.complete({
+        query: visit.query,
+        flows,
+        current: current?.from === 'unproven' ? undefined : current,
+        previous: current,
+      })
       const forget = end.flowId === undefined ? [] : [cookies.expireFlow(end.flowId)]
       if (end.kind === 'already') return redirect(302, end.returnTo ?? `${addresses.origin(visit)}/`, forget)
       metrics.logins.with({ outcome: 'succeeded', reason: '' }).value++
@@ -196,6 +204,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       )
     }
     let idToken: string | undefined
+    let isKept = true
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
       const ended = await sessions
         .end(ticket, ticket === current?.ticket ? current.session : undefined)
@@ -206,9 +215,22 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
           return undefined
         })
       if (ended === undefined) continue
-      idToken ??= ended.tokens.idToken
+      isKept &&= ended.isKept
+      if (ended.full === undefined) continue
+      idToken ??= ended.full.tokens.idToken
       // Best effort, and not at the person's expense: they are logged out here whether or not the provider listens.
-      void provider.revoke(ended.tokens)
+      void provider.revoke(ended.full.tokens)
+    }
+    if (!isKept) {
+      // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
+      // who asks.
+      logger.warn(
+        { event: 'logout_incomplete', requestId: visit.requestId },
+        'a logout is known here only: neither Redis nor a peer nor the spool took it',
+      )
+      return refusals.refuse(visit, 503, 'logout_incomplete', {
+        retryURL: `${addresses.origin(visit)}${addresses.logoutPath}`,
+      })
     }
     const forget = [
       cookies.expireTicket(),
@@ -259,6 +281,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     if (visit.method !== 'GET' && visit.method !== 'HEAD') return methodNotAllowed(visit, 'GET, HEAD')
     const current = await currentSession(visit)
     if (current === undefined) return json(401, { error: 'login_required' })
+    if (current.from === 'unproven') return refusals.refuse(visit, 503, 'store_unavailable')
     const body = { ...deps.describe(current.session), expiry: new Date(current.session.expiresAt).toISOString() }
     // A session that is known by its pass alone must not live on by renewing it.
     const pass = current.from === 'pass' ? undefined : sessions.passFor(current.session, current.ticket)
@@ -268,17 +291,19 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   async function currentSession(visit: Visit): Promise<Current | undefined> {
     const pass = cookies.pass(visit.headers.cookie)
     let unanswered: unknown
+    let unproven: Current | undefined
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
       try {
         const found: Found = await sessions.find(ticket, pass)
         if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
+        if (found.kind === 'unproven') unproven ??= { session: found.session, ticket, from: 'unproven' }
       } catch (error) {
         // Another cookie of the same name may still be the good one.
         unanswered ??= error
       }
     }
-    if (unanswered !== undefined) throw unanswered
-    return undefined
+    if (unproven === undefined && unanswered !== undefined) throw unanswered
+    return unproven
   }
 
   function methodNotAllowed(visit: Visit, allow: string): Answer {

@@ -1,20 +1,8 @@
 // What orchestrators and operators ask: /healthz in the shape that users of the seed's document know, /livez without a look
 // at anything, /readyz for reasons that another replica would not share.
+import type { CacheHealth } from '../cache/health.ts'
 import type { Answer } from './answer.ts'
 import { json } from './answer.ts'
-
-export interface CacheHealth {
-  readonly mode: 'memory' | 'redis' | 'hybrid'
-  readonly redis: {
-    readonly connected: boolean
-    /** `"2ms"`; null when never measured, or in memory mode. */
-    readonly latency: string | null
-    /** Why it is not connected, or takes no writes, in plain words. */
-    readonly error?: string
-    readonly reason?: string
-  }
-  readonly circuit_breaker: { readonly state: 'closed' | 'open' | 'half-open'; readonly failures: number }
-}
 
 export interface HealthSources {
   cache(): CacheHealth

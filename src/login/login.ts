@@ -48,11 +48,18 @@ export interface StartRequest {
   readonly prompt: 'select_account' | 'login' | undefined
 }
 
+export interface HeldSession {
+  readonly session: Session
+  readonly ticket: string
+}
+
 export interface CompleteRequest {
   readonly query: string
   readonly flows: FlowCookies
   /** The session that the browser has already, if any, with its ticket. */
-  readonly current: { readonly session: Session; readonly ticket: string } | undefined
+  readonly current: HeldSession | undefined
+  /** The session that this login replaces: `current`, or one that cannot be believed now but is theirs all the same. */
+  readonly previous: HeldSession | undefined
 }
 
 export function createLogins(deps: {
@@ -81,7 +88,7 @@ export function createLogins(deps: {
       }
     },
 
-    async complete({ query, flows: cookies, current }) {
+    async complete({ query, flows: cookies, current, previous }) {
       const flow = flowOf(query, cookies)
       if (flow instanceof LoginRejected) {
         if (current !== undefined) return { kind: 'already', returnTo: undefined, flowId: undefined }
@@ -103,7 +110,7 @@ export function createLogins(deps: {
         }
       }
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
-      if (current !== undefined) await sessions.end(current.ticket, current.session)
+      if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
       const begun = await sessions.begin(grant)
       return { kind: 'logged-in', begun, returnTo: flow.returnTo, flowId: flow.id }
     },

@@ -6,6 +6,7 @@ import type { LoginReason } from '../errors.ts'
 /** Codes of pages that are not about one login. */
 export type ServiceReason =
   | 'store_unavailable'
+  | 'logout_incomplete'
   | 'provider_unavailable'
   | 'not_found'
   | 'method_not_allowed'
@@ -155,6 +156,11 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
     title: 'Your account is too large for this site',
     what: 'The sign-in service sent more about your account, usually groups, than can be kept here.',
     next: tellTheOperator,
+  },
+  logout_incomplete: {
+    title: 'Not signed out everywhere yet',
+    what: 'You are signed out on this server, but others cannot be told at the moment.',
+    next: 'Try again until you read that you are signed out. On a shared computer, do not leave before that.',
   },
   store_unavailable: {
     title: 'Please try again in a moment',

@@ -34,7 +34,7 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
         if (!(await store.add(key, owner, ttlMs))) return undefined
       } catch (error) {
         // Answered too late, it may be ours all the same: nobody would know it, and all would wait for its end.
-        void store.deleteIf(key, owner).catch(() => false)
+        void store.compareAndDelete(key, owner).catch(() => false)
         throw error
       }
       let held = true
@@ -45,7 +45,7 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
         const again = () => {
           if (held) stopTimer = timer(renew, renewEveryMs)
         }
-        store.touchIf(key, owner, ttlMs).then((still) => void (still ? again() : (held = false)), again)
+        store.compareAndTouch(key, owner, ttlMs).then((still) => void (still ? again() : (held = false)), again)
       }
       return {
         async fail() {
@@ -58,7 +58,7 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
           held = false
           stopTimer()
           // Unreleased it ends by itself after ttlMs.
-          await store.deleteIf(key, owner).catch(() => false)
+          await store.compareAndDelete(key, owner).catch(() => false)
         },
       }
     },

@@ -1,11 +1,11 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
 import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Provider, RefreshGrant } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Timer } from '../time.ts'
 import type { Leases } from './lease.ts'
+import type { SessionStore } from './session-store.ts'
 import type { FullSession, Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
@@ -21,28 +21,17 @@ export interface Refresher {
   refresh(ticket: Ticket, known: Session): Promise<RefreshOutcome>
 }
 
-/** What a refresh needs of the place where sessions are kept. All may throw StoreUnavailable. */
-export interface RefreshShelf {
-  readWhole(ticket: Ticket): Promise<FullSession | undefined>
-  /** False: somebody changed or deleted it since `before` was read. */
-  replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
-  revoke(session: Session): Promise<void>
-  /** The session after `before` with what the refresh brought. */
-  renewed(before: FullSession, grant: Awaited<ReturnType<Provider['refresh']>>): FullSession
-  /** Resolves when another replica changed the session, at the latest after `maxMs`. */
-  changed(id: string, maxMs: number): Promise<void>
-  /** The store missed the write: keep the tokens here and in the journal, or they are lost. */
-  keep(ticket: Ticket, before: Session, next: FullSession): void
-}
-
 export interface RefresherDeps {
-  readonly provider: Provider
-  readonly shelf: RefreshShelf
+  readonly provider: Pick<Provider, 'refresh' | 'revoke'>
+  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'replace' | 'end' | 'keepForLater' | 'supersede'>
+  /** The session after `before` with what the refresh brought. */
+  readonly renewed: (before: FullSession, grant: RefreshGrant) => FullSession
+  /** Resolves when another replica changed the session, at the latest after `maxMs`. */
+  readonly changed: (id: string, maxMs: number) => Promise<void>
   /** Undefined in memory mode: there is nobody to agree with. */
   readonly leases: Leases | undefined
   readonly metrics: Pick<Metrics, 'tokenRefreshes'>
   readonly logger: Logger
-  readonly timer: Timer
   /** How long to wait, in all, for another replica's result. */
   readonly patienceMs: number
 }
@@ -51,7 +40,7 @@ export interface RefresherDeps {
 const pollMs = 100
 
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { provider, shelf, leases, metrics, logger } = deps
+  const { provider, sessionStore, leases, metrics, logger } = deps
   const underWay = new Map<string, Promise<RefreshOutcome>>()
   const count = (outcome: string) => void metrics.tokenRefreshes.with({ outcome }).value++
 
@@ -70,25 +59,25 @@ export function createRefresher(deps: RefresherDeps): Refresher {
         }
       }
       if (await leases.failedLately(ticket.id)) return { kind: 'failed', fault: 'provider' }
-      await shelf.changed(ticket.id, pollMs)
-      const stored = await shelf.readWhole(ticket)
-      if (stored === undefined) return { kind: 'ended', reason: 'revoked' }
-      if (stored.session.generation > known.generation) {
-        count('taken_over')
-        return { kind: 'refreshed', full: stored }
-      }
+      await deps.changed(ticket.id, pollMs)
+      const stored = await sessionStore.readLatest(ticket)
+      if (stored === 'ended') return { kind: 'ended', reason: 'revoked' }
+      if (stored !== 'awaited' && stored.session.generation > known.generation) return takenOver(stored)
     }
     return { kind: 'failed', fault: 'provider' }
   }
 
+  function takenOver(full: FullSession): RefreshOutcome {
+    count('taken_over')
+    return { kind: 'refreshed', full }
+  }
+
   async function callProvider(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     // Read under the lease: its last owner may have finished between our look and our turn.
-    const before = await shelf.readWhole(ticket)
-    if (before === undefined) return { kind: 'ended', reason: 'revoked' }
-    if (before.session.generation > known.generation) {
-      count('taken_over')
-      return { kind: 'refreshed', full: before }
-    }
+    const before = await sessionStore.readLatest(ticket)
+    if (before === 'ended') return { kind: 'ended', reason: 'revoked' }
+    if (before === 'awaited') return { kind: 'failed', fault: 'store' }
+    if (before.session.generation > known.generation) return takenOver(before)
     let grant
     try {
       grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
@@ -102,36 +91,45 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       )
       return { kind: 'failed', fault: 'provider' }
     }
-    const next = shelf.renewed(before, grant)
-    try {
-      if (await shelf.replace(ticket, before.session, next)) {
-        count('refreshed')
-        return { kind: 'refreshed', full: next }
-      }
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error
-      shelf.keep(ticket, before.session, next)
+    const next = deps.renewed(before, grant)
+    if (await isWritten(ticket, before.session, next)) {
+      // From here on the old state is nobody's any more, whatever it lies in: a group that was taken is gone everywhere.
+      if (!sameIdentity(before.session, next.session)) await sessionStore.supersede(next.session)
       count('refreshed')
       return { kind: 'refreshed', full: next }
     }
     // Somebody wrote while we called. A logout wins: what we just got must not outlive it.
-    const meanwhile = await shelf.readWhole(ticket)
+    const meanwhile = await sessionStore.readLatest(ticket)
     count('overtaken')
-    if (meanwhile !== undefined) return { kind: 'refreshed', full: meanwhile }
+    if (meanwhile === 'awaited') {
+      // The store lost it: what we hold is all that is left of its tokens.
+      sessionStore.keepForLater(ticket, before.session, next)
+      if (!sameIdentity(before.session, next.session)) await sessionStore.supersede(next.session)
+      return { kind: 'refreshed', full: next }
+    }
+    if (meanwhile !== 'ended') return { kind: 'refreshed', full: meanwhile }
     await provider.revoke(next.tokens)
     return { kind: 'ended', reason: 'revoked' }
   }
 
+  /** True as well where the store could not be asked, and the journal has it. */
+  async function isWritten(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
+    try {
+      return await sessionStore.replace(ticket, before, next)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      sessionStore.keepForLater(ticket, before, next)
+      return true
+    }
+  }
+
   async function rejected(ticket: Ticket, before: Session, error: RefreshRejected): Promise<RefreshOutcome> {
     // The token may have been refused because another replica used it: then its result is there, and is what counts.
-    const stored = await shelf.readWhole(ticket)
-    if (stored !== undefined && stored.session.generation > before.generation) {
-      count('taken_over')
-      return { kind: 'refreshed', full: stored }
-    }
+    const stored = await sessionStore.readLatest(ticket)
+    if (typeof stored === 'object' && stored.session.generation > before.generation) return takenOver(stored)
     count('rejected')
     logger.warn({ event: 'session_ended', reason: error.reason }, `the provider ended a session: ${error.message}`)
-    await shelf.revoke(before)
+    await sessionStore.end(before.id, before.expiresAt)
     return { kind: 'ended', reason: error.reason }
   }
 
@@ -151,4 +149,9 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return run
     },
   }
+}
+
+/** Whether nothing that decisions or headers are made of has changed. Claims are JSON, in the order in which they are kept. */
+function sameIdentity(a: Session, b: Session): boolean {
+  return a.claims === b.claims || JSON.stringify(a.claims) === JSON.stringify(b.claims)
 }

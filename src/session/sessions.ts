@@ -1,28 +1,26 @@
-// The life of sessions: begun at a login, found at each request (find.ts), kept up (upkeep.ts), kept (shelf.ts), and ended on
-// all replicas. Here the parts of this room are put together.
+// The life of sessions: begun at a login, found at each request (lookup.ts), kept up (revalidation.ts), kept (session-store.ts),
+// and ended on all replicas. Here the parts of this room are put together.
 import { StoreUnavailable } from '../errors.ts'
-import type { SharedTier } from '../cache/shared-tier.ts'
+import type { SharedCache } from '../cache/shared-cache.ts'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../oidc/provider.ts'
+import type { Runtime } from '../runtime.ts'
 import type { Sealer } from '../sealing.ts'
-import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import { seconds, type Clock, type Timer } from '../time.ts'
+import { seconds } from '../time.ts'
 import { createChangeSignals } from './change-signals.ts'
+import { createCoherenceCheck } from './coherence-check.ts'
 import { createSessionCodec } from './codec.ts'
-import { createCopies } from './copies.ts'
-import { createFinder, type Finder } from './find.ts'
 import { createLeases } from './lease.ts'
-import { createNearSessions, presentsSecret, type NearLimits } from './near.ts'
+import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
+import { createLookup, type Lookup } from './lookup.ts'
+import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
 import { createPasses } from './pass.ts'
 import { createRefresher } from './refresh.ts'
-import { createRevocations } from './revocations.ts'
+import { createRevalidation } from './revalidation.ts'
 import type { FullSession, Session } from './session.ts'
-import { createShelf } from './shelf.ts'
+import { createSessionStore } from './session-store.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
-import { createSessionTimes, type Lifetimes } from './times.ts'
-import { createUpkeep } from './upkeep.ts'
 
-export type { Found } from './find.ts'
+export type { Found } from './found.ts'
 
 export interface Begun {
   /** The session cookie's value. */
@@ -32,14 +30,21 @@ export interface Begun {
   readonly pass: string | undefined
 }
 
-export interface Sessions extends Finder {
+export interface Ended {
+  /** With its tokens, for revocation at the provider; undefined where they cannot be had. */
+  readonly full: FullSession | undefined
+  /** The logout survives this process. False: only this process knows of it yet, and the person has to hear that. */
+  readonly isKept: boolean
+}
+
+export interface Sessions extends Lookup {
   begin(grant: Grant): Promise<Begun>
   /**
-   * Ends it everywhere. The tokens are returned for revocation at the provider; undefined when there was no such session, or
-   * they cannot be had. `known`: what `find` answered for this very ticket. Throws StoreUnavailable for a ticket that nothing
-   * but the store could prove.
+   * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket. Asked
+   * again for a session that was ended here, it says whether that is kept by now. Throws StoreUnavailable for a ticket that
+   * nothing but the store could prove.
    */
-  end(ticket: string, known?: Session): Promise<FullSession | undefined>
+  end(ticket: string, known?: Session): Promise<Ended | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
   /** A new pass for a session that was found: for answers that reach the browser anyway. */
@@ -49,72 +54,66 @@ export interface Sessions extends Finder {
 }
 
 export interface SessionsDeps {
-  readonly tier: SharedTier
+  readonly cache: SharedCache
   readonly sealer: Sealer
   readonly passSealer: Sealer
-  readonly provider: Provider
+  readonly provider: Pick<Provider, 'refresh' | 'revoke'>
   /** Keeps of the claims what the configuration reads. */
   readonly claimsToKeep: (claims: Grant['claims']) => Grant['claims']
   readonly nearLimits: NearLimits
   readonly lifetimes: Lifetimes
-  readonly clock: Clock
-  readonly timer: Timer
-  readonly random: () => number
-  readonly randomBytes: (size: number) => Buffer
-  readonly metrics: Pick<Metrics, 'cacheRequests' | 'sessions' | 'tokenRefreshes'>
-  readonly logger: Logger
+  readonly runtime: Runtime
 }
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { tier, provider, lifetimes, clock, timer, random, randomBytes, metrics, logger } = deps
-  const { store, trust } = tier
-  const shared = tier.mode !== 'memory'
+  const { cache, provider, runtime } = deps
+  const { clock, stopwatch, timer, randomBytes, metrics, logger } = runtime
+  const { floors, store } = cache
+  const shared = cache.mode !== 'memory'
   const count = (event: string) => metrics.sessions.with({ event })
+  const { maxAgeMs, maxStaleMs, passMaxAgeMs, providerTimeoutMs } = deps.lifetimes
   const codec = createSessionCodec(deps.sealer)
-  const near = createNearSessions(deps.nearLimits, clock)
-  const revocations = createRevocations(clock)
+  const lifetimes = createSessionLifetimes(deps.lifetimes, clock)
+  const near = createNearCache({ limits: deps.nearLimits, lifetimes, floorOf: floors.of, shared, runtime })
   const signals = createChangeSignals(timer)
-  const times = createSessionTimes(lifetimes, clock)
-  const { passMaxAgeMs, maxStaleMs } = lifetimes
   const passes =
     passMaxAgeMs === undefined ? undefined : createPasses({ sealer: deps.passSealer, clock, maxAgeMs: passMaxAgeMs })
-  const copies = createCopies({ near, revocations, times, shared, clock, random })
-  const shelf = createShelf({ tier, codec, near, revocations, copies, times, clock })
+  const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const refresher = createRefresher({
     provider,
+    sessionStore,
+    renewed,
+    changed: signals.next,
     leases: shared ? createLeases({ store, timer, randomBytes }) : undefined,
     metrics,
     logger,
-    timer,
     // The call itself, and once more: its holder may have died and left the lease to run out.
-    patienceMs: 2 * lifetimes.providerTimeoutMs + seconds(5),
-    shelf: {
-      readWhole: (ticket) => shelf.readWhole(ticket, true),
-      replace: shelf.replace,
-      revoke: (session) => shelf.revoke(session.id, session.expiresAt),
-      renewed,
-      changed: signals.next,
-      keep: shelf.keepForLater,
-    },
+    patienceMs: 2 * providerTimeoutMs + seconds(5),
   })
-  const ended = count('ended')
-  const upkeep = createUpkeep({ near, copies, shelf, refresher, codec, times, trust, shared, ended, clock })
-  const finder = createFinder({
-    tier,
+  const revalidation = createRevalidation({
     near,
-    copies,
-    shelf,
-    upkeep,
-    passes,
-    revocations,
-    times,
-    maxAgeMs: lifetimes.maxAgeMs,
-    maxStaleMs,
-    passHonoured: count('pass_honoured'),
-    metrics,
-    logger,
+    sessionStore,
+    refresher,
+    lifetimes,
+    outage: cache.outage,
+    shared,
+    ended: count('ended'),
     clock,
+    stopwatch,
   })
+  const lookup = createLookup({
+    cache,
+    near,
+    sessionStore,
+    revalidation,
+    passes,
+    lifetimes,
+    maxStaleMs,
+    passMaxAgeMs,
+    passHonoured: count('pass_honoured'),
+    runtime,
+  })
+  const coherenceCheck = createCoherenceCheck({ near, store, checked: metrics.coherenceChecked })
 
   function renewed(before: FullSession, grant: RefreshGrant): FullSession {
     const { session } = before
@@ -124,7 +123,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         // A new ID token says all: a group that it does not name any more is gone.
         claims: grant.claims === undefined ? session.claims : deps.claimsToKeep(grant.claims),
         tokenExpiresAt: grant.expiresAt,
-        refreshAt: times.refreshTime(clock(), grant.expiresAt),
+        refreshAt: lifetimes.refreshTime(clock(), grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,
         generation: session.generation + 1,
       },
@@ -134,37 +133,30 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
 
-  tier.onChange(({ what, id }) => {
-    if (what === 'revoked') {
-      revocations.mark(id, near.get(id)?.session.expiresAt ?? clock() + lifetimes.maxAgeMs)
-      near.delete(id)
-    } else {
-      shelf.overtakeReads(id)
-      const entry = near.get(id)
-      if (entry !== undefined) {
-        entry.outdated = true
-        entry.attentionAt = 0
-      }
-    }
+  floors.onRaise(({ id, floor }) => {
+    near.deleteBelow(id, floor)
+    sessionStore.overtakeReads(id)
     signals.raise(id)
   })
 
-  tier.onFlush(() => {
-    for (const [id, entry] of Array.from(near.entries())) if (!entry.pending) near.delete(id)
-  })
-
-  tier.onRestart({
-    restoreMarks: shelf.restoreMarks,
-    async reseed() {
-      const known = await shelf.reseed()
-      if (known === 0) return
-      logger.info({ event: 'sessions_reseeded', sessions: known }, 'live sessions written to the restarted store')
+  cache.setNearCopies({
+    changed(id, generation) {
+      sessionStore.overtakeReads(id)
+      near.changed(id, generation)
+      signals.raise(id)
     },
+    unconfirmAll: near.unconfirmAll,
+    offerAgain: sessionStore.offerAgain,
+    async reseed(isProven) {
+      const written = await sessionStore.reseed(isProven)
+      logger.info({ event: 'sessions_reseeded', sessions: written }, 'live sessions were written back to Redis')
+    },
+    compareSome: coherenceCheck,
   })
 
   return {
-    near: finder.near,
-    find: finder.find,
+    near: lookup.near,
+    find: lookup.find,
 
     async begin(grant) {
       const ticket = newTicket(randomBytes)
@@ -176,13 +168,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
         providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
         claims: deps.claimsToKeep(grant.claims),
         createdAt: now,
-        expiresAt: now + lifetimes.maxAgeMs,
+        expiresAt: now + maxAgeMs,
         tokenExpiresAt: grant.expiresAt,
-        refreshAt: times.refreshTime(now, grant.expiresAt),
+        refreshAt: lifetimes.refreshTime(now, grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,
         generation: 1,
       }
-      const isWritten = await shelf.create(ticket, { session, tokens: grant.tokens })
+      const isWritten = await sessionStore.create(ticket, { session, tokens: grant.tokens })
       count('created').value++
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
@@ -190,43 +182,44 @@ export function createSessions(deps: SessionsDeps): Sessions {
     async end(text, known) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
+      if (floors.isEnded(ticket.id)) return { full: undefined, isKept: cache.isKept(ticket.id) }
       let full: FullSession | undefined
-      let expiresAt = clock() + lifetimes.maxAgeMs
       const entry = near.get(ticket.id)
       const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)
       const isProven = isOurs || known !== undefined
       try {
-        full = await shelf.readWhole(ticket)
+        full = await sessionStore.readWhole(ticket)
         // An id alone, without its secret, ends nothing. A near copy is proof, too: the store may have lost its value
         // (evicted, damaged) while copies still answer; so is a pass, whose session the store may not have seen yet.
         if (full === undefined && !isProven) return undefined
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         if (entry !== undefined && !isOurs) return undefined
-        // Made-up tickets, taken at their word in an outage, would end anybody's session by its id, and fill the journal
-        // with marks that push out what it keeps for real sessions.
+        // Made-up tickets, taken at their word in an outage, would end anybody's session by its id, and fill every replica's
+        // memory with floors.
         if (!isProven) throw error
       }
-      if (full === undefined && isOurs) full = shelf.open(entry.value, ticket)
-      expiresAt = (full?.session ?? known)?.expiresAt ?? expiresAt
-      await shelf.revoke(ticket.id, expiresAt)
+      if (full === undefined && isOurs) full = sessionStore.open(entry.value, ticket)
+      const expiresAt = (full?.session ?? known)?.expiresAt ?? clock() + maxAgeMs
+      const isKept = await sessionStore.end(ticket.id, expiresAt)
       count('logged_out').value++
-      return full
+      return { full, isKept }
     },
 
     async tokens(text) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
       const entry = near.get(ticket.id)
-      if (entry?.outdated === false && presentsSecret(entry, ticket.secret)) {
+      if (entry?.isConfirmed === true && presentsSecret(entry, ticket.secret)) {
         return codec.decodeTokens(entry.value, ticket)
       }
-      return (await shelf.readWhole(ticket))?.tokens
+      return (await sessionStore.readWhole(ticket))?.tokens
     },
 
     passFor(session, text) {
       const ticket = parseTicket(text)
-      return ticket === undefined ? undefined : passes?.issue(session, ticket, near.get(ticket.id)?.pending)
+      if (ticket === undefined) return undefined
+      return passes?.issue(session, ticket, near.get(ticket.id)?.pending !== undefined)
     },
 
     get nearSize() {

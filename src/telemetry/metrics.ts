@@ -33,6 +33,13 @@ export interface Metrics {
   readonly circuitTransitions: Counts<'to'>
   readonly invalidationLag: Durations<never>
   readonly journalDropped: Counts<never>
+  /** Writes that Redis answered with a refusal. */
+  readonly storeRefusals: Counts<'reason'>
+  /** Calls that this process had no time to look after. */
+  readonly ownDelays: Counts<never>
+  readonly historyChanges: Counts<never>
+  readonly standIns: Counts<'ground' | 'result'>
+  readonly coherenceChecked: Counts<'result'>
   readonly replaysRejected: Counts<'kind'>
   readonly sessions: Counts<'event'>
   readonly tokenRefreshes: Counts<'outcome'>

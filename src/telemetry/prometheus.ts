@@ -61,6 +61,18 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
       bounds.lag,
     ),
     journalDropped: counts('journal_dropped_total', 'Writes lost because the journal was full.', []),
+    storeRefusals: counts('store_refusals_total', 'Writes that Redis refused: it answers, and takes none.', ['reason']),
+    ownDelays: counts('own_delays_total', 'Answers of Redis that this process had no time to look for.', []),
+    historyChanges: counts(
+      'history_changes_total',
+      'The record of withdrawals was found to be another one: Redis lost or replaced its data.',
+      [],
+    ),
+    standIns: counts('stand_ins_total', 'Requests for which something had to stand in for Redis.', [
+      'ground',
+      'result',
+    ]),
+    coherenceChecked: counts('coherence_checked_total', 'Near copies that were compared with Redis.', ['result']),
     replaysRejected: counts('replays_rejected_total', 'Second uses of something that is single use.', ['kind']),
     sessions: counts('sessions_total', 'What happened to sessions.', ['event']),
     tokenRefreshes: counts('token_refreshes_total', 'Refreshes of tokens.', ['outcome']),

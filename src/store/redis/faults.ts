@@ -29,6 +29,8 @@ const meanings = {
   connecting: 'not connected to Redis yet',
   refused:
     'connection refused or host unreachable: check that Redis is running (redis-cli ping), redis.address, and the network',
+  own_delay:
+    'this process had no time to look for the answer of Redis: it is short of CPU, or was paused; nothing is wrong with Redis',
   timeout: 'Redis did not answer in time: check its load and the network (redis-cli --latency), or raise the timeouts',
   reset: 'the connection to Redis was closed or reset',
   dns: 'the host name of Redis does not resolve: check redis.address',
@@ -61,7 +63,15 @@ const meanings = {
   other: 'Redis answered with an error that has no name here',
 } as const
 
-const harmless: ReadonlySet<RedisFaultKind> = new Set(['connecting', 'wrong_type', 'script', 'other'])
+const refusals: ReadonlySet<RedisFaultKind> = new Set(['oom', 'readonly', 'no_permission', 'write_refused'])
+
+/** An answer, if an unwelcome one: the server is there, and takes no writes, or not from us. */
+export const isRefusal = (error: unknown): boolean => refusals.has(redisFault(error).kind)
+
+/** It was this process that had no time to look: nothing can be said of the server. */
+export const isOwnDelay = (error: unknown): boolean => redisFault(error).kind === 'own_delay'
+
+const harmless: ReadonlySet<RedisFaultKind> = new Set(['connecting', 'own_delay', 'wrong_type', 'script', 'other'])
 
 export function fault(kind: RedisFaultKind): RedisFault {
   return { kind, infrastructure: !harmless.has(kind), words: meanings[kind] }

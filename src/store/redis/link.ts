@@ -2,32 +2,29 @@
 // replicas, and word of when Redis is reached and lost. It retries for ever in the background and never blocks a start.
 // It leaves to others: when to stop asking (guarded.ts), when to check (health.ts), what a loss means (the rooms).
 import type { RedisConfig } from '../../config/config.ts'
-import type { Clock, Timer } from '../../time.ts'
-import type { Logger } from '../../telemetry/logger.ts'
-import { withTimeout } from '../with-timeout.ts'
+import type { Runtime } from '../../runtime.ts'
 import { openDataClient, openSubscriber } from './connection.ts'
 import type { Cluster, DataClient } from './connection.ts'
 import { fault, redisFault } from './faults.ts'
 import type { RedisFault } from './faults.ts'
 import { readServerInfo } from './server-info.ts'
 import type { ServerInfo } from './server-info.ts'
-import { noteChannel, redisStore, unavailable } from './store.ts'
+import { redisLog } from './log.ts'
+import { noteChannel, redisCalls, redisStore } from './store.ts'
 import { openSubscription } from './subscription.ts'
-import type { LinkState, Subscription } from './subscription.ts'
+import type { Listener, Subscription } from './subscription.ts'
 import type { Store } from '../store.ts'
+import type { WithdrawalLog } from '../withdrawal-log.ts'
 
 export interface RedisLink {
   /** Raw: without circuit and deadline; `readTimeout` and `writeTimeout` bound each call. */
   readonly store: Store
+  /** Raw, as the store. */
+  readonly log: WithdrawalLog
   /** Starts hearing notes (our own too). One subscription per link. */
-  subscribe(handler: (note: string) => void, state: LinkState): void
-  /**
-   * Proves the way of a note end to end: publishes a token over the data connection and resolves when the subscription
-   * delivers it. Rejects with StoreUnavailable after `timeoutMs`; a subscription that proves deaf is then opened anew.
-   */
-  probeLink(timeoutMs: number): Promise<void>
-  /** Every primary answers. Throws StoreUnavailable. */
-  ping(): Promise<void>
+  subscribe(listener: Listener): void
+  /** Opens the subscription anew: it proved deaf. */
+  resubscribe(): void
   /** Throws StoreUnavailable; what an ACL forbids is listed instead. */
   serverInfo(): Promise<ServerInfo>
   /** Connected, or connected again. */
@@ -46,17 +43,17 @@ export interface RedisLink {
 
 export interface RedisLinkParts {
   readonly config: RedisConfig
-  /** Names this process's heartbeat channel: unique among replicas; characters A-Z a-z 0-9 - _ */
+  /** Names this life of this process: unique among replicas; characters A-Z a-z 0-9 - _ */
   readonly origin: string
-  readonly clock: Clock
-  readonly timer: Timer
-  /** In [0, 1). */
-  readonly random: () => number
-  readonly logger: Logger
+  /** Names this deployment among those that share a Redis: characters as above. */
+  readonly scope: string
+  readonly sessionMaxAgeMs: number
+  readonly runtime: Pick<Runtime, 'timer' | 'stopwatch' | 'nextTurn' | 'random' | 'randomBytes' | 'logger'>
 }
 
 /** Throws ConfigInvalid when there is nothing to connect to. */
-export function openRedis({ config, origin, clock, timer, random, logger }: RedisLinkParts): RedisLink {
+export function openRedis({ config, origin, scope, sessionMaxAgeMs, runtime }: RedisLinkParts): RedisLink {
+  const { timer, random, randomBytes, logger } = runtime
   const client = openDataClient({ config, random, logger })
   const cluster = isCluster(client) ? client : undefined
   const upHandlers: (() => void)[] = []
@@ -135,54 +132,35 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
     if (status !== 'closed') client.connect().catch(() => {})
   }
 
-  const store = redisStore({
-    client,
-    keyPrefix: config.keyPrefix,
-    hashTags: cluster !== undefined,
+  const calls = redisCalls({
     readTimeoutMs: config.readTimeoutMs,
     writeTimeoutMs: config.writeTimeoutMs,
-    clock,
-    timer,
+    waiting: runtime,
     down: () => reason,
   })
-
-  /** One of the store's calls in all but name: same errors, same timeout. */
-  async function ask<Reply>(command: () => Promise<Reply>): Promise<Reply> {
-    if (reason !== undefined) throw unavailable(reason, undefined)
-    try {
-      return await withTimeout(command(), config.readTimeoutMs, timer, () => unavailable(fault('timeout'), undefined))
-    } catch (error) {
-      throw unavailable(redisFault(error), error)
-    }
-  }
+  const { keyPrefix } = config
+  const tokenChannel = `${keyPrefix}heartbeat:${origin}`
 
   connect()
 
   return {
-    store,
-    subscribe(handler, state) {
+    store: redisStore({ client, calls, keyPrefix, hashTags: cluster !== undefined }),
+    log: redisLog({ client, calls, keyPrefix, scope, tokenChannel, maxAgeMs: sessionMaxAgeMs, randomBytes }),
+    subscribe(listener) {
       if (subscription !== undefined) throw new TypeError('this link has its subscription already')
       subscription = openSubscription({
         open: () => openSubscriber({ config, random, logger }, cluster && someNode(cluster, config, random)),
-        channel: noteChannel(config.keyPrefix),
-        heartbeatChannel: `${config.keyPrefix}heartbeat:${origin}`,
-        handler,
-        state,
+        channel: noteChannel(keyPrefix),
+        tokenChannel,
+        listener,
         timer,
         random,
         logger,
       })
     },
-    async probeLink(timeoutMs) {
-      if (subscription === undefined) throw new TypeError('subscribe first')
-      await subscription.probe((channel, token) => ask(() => client.publish(channel, token)), timeoutMs)
-    },
-    ping: () =>
-      ask(async () => {
-        await Promise.all(cluster === undefined ? [client.ping()] : cluster.nodes('master').map((node) => node.ping()))
-      }),
+    resubscribe: () => subscription?.renew(),
     async serverInfo() {
-      const info = await ask(() => readServerInfo(client))
+      const info = await calls.read(() => readServerInfo(client))
       // The driver's own check at each connect would fail too, and complain on the console.
       if (cluster === undefined && info.uncheckable.includes('INFO')) {
         Object.assign(client.options, { enableReadyCheck: false })
@@ -196,7 +174,7 @@ export function openRedis({ config, origin, clock, timer, random, logger }: Redi
     fault: () => reason,
     poolStats() {
       const size = cluster?.nodes('master').length ?? (status === 'up' ? 1 : 0)
-      const inUse = Math.min(size, store.inFlight())
+      const inUse = Math.min(size, calls.inFlight())
       return { size, inUse, idle: size - inUse }
     },
     close() {

@@ -1,6 +1,7 @@
 // The steps that must be atomic on the server, as Lua. The note is published in the same step as the write: a replica that
 // hears it will read the new value, and no write goes unheard. Redis 5 and later (no `GT`, no `KEEPTTL`), Valkey too.
-// Every script writes a time to live with each key it creates.
+// Every script writes a time to live with each key it creates. A server whose memory is full refuses a script at its first
+// command that needs memory, unless one that writes without needing any came before: withdrawals begin with one of those.
 
 interface Script {
   readonly numberOfKeys: number
@@ -11,54 +12,114 @@ interface Script {
 const publish = (channel: number) =>
   `if ARGV[${channel + 1}] ~= '' then redis.call('PUBLISH', ARGV[${channel}], ARGV[${channel + 1}]) end`
 
+// As `floorOfMark` (store/mark.ts) reads it: '1' and whatever is damaged withdraw everything.
+const floorOf = `local function floorOf(mark)
+  if not mark then return 0 end
+  return tonumber(string.match(tostring(mark), '^f(%d+)$') or '${0xffff_ffff}')
+end`
+
+// The log is a sorted set of '<id>:<floor>' by n, the head 'n chain count', the members a hash. A head that does not fit the set
+// (evicted, rolled back alone, damaged) begins a new history, so that everybody reads anew and writes back what they know.
+const log = `local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for at, kind in ipairs({'zset', 'string', 'hash'}) do
+  local found = redis.call('TYPE', KEYS[at]).ok
+  if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[at]) end
+end
+redis.call('HDEL', KEYS[3], '')
+local function decimal(number) return string.format('%.0f', number) end
+local function readHead()
+  local n, chain, count = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%x+) (%d+)$')
+  local size = redis.call('ZCARD', KEYS[1])
+  if n and tonumber(count) == size then return tonumber(n), chain, size end
+  local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  return tonumber(last[2] or '0'), ARGV[1], size
+end
+local function writeHead(n, chain, count)
+  redis.call('SET', KEYS[2], decimal(n) .. ' ' .. chain .. ' ' .. decimal(count), 'PX', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end`
+
 export const redisScripts = {
-  /** key | value, ttl, channel, note */
-  fgSet: {
-    numberOfKeys: 1,
-    lua: `redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) ${publish(3)} return 1`,
-  },
   /** key | value, ttl, channel, note, expected head */
-  fgReplace: {
+  fgCompareAndSet: {
     numberOfKeys: 1,
     lua: `if redis.call('GETRANGE', KEYS[1], 0, #ARGV[5] - 1) ~= ARGV[5] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) ${publish(3)} return 1`,
   },
-  /** key, mark | value, ttl, channel, note -> 0 written, 1 exists, 2 marked */
-  fgSeed: {
+  /** key, mark | value, ttl, channel, note, generation -> 0 written, 1 exists, 2 marked */
+  fgSetUnlessMarked: {
     numberOfKeys: 2,
-    lua: `if redis.call('EXISTS', KEYS[2]) == 1 then return 2 end
+    lua: `${floorOf}
+if floorOf(redis.call('GET', KEYS[2])) > tonumber(ARGV[5]) then return 2 end
 if not redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') then return 1 end
 ${publish(3)} return 0`,
   },
-  /** key, mark | mark value, ttl, channel, note. A mark that already lives longer keeps its end: revoked stays revoked. */
-  fgRevoke: {
+  /** key, mark | mark value, ttl, channel, note. What already reaches further keeps its floor, what lives longer its end. */
+  fgWithdraw: {
     numberOfKeys: 2,
-    lua: `local existed = redis.call('DEL', KEYS[1])
+    lua: `${floorOf}
+local before = redis.pcall('GET', KEYS[2])
+if type(before) == 'table' then before = false end
 local ttl = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[2]))
-redis.call('SET', KEYS[2], ARGV[1], 'PX', string.format('%.0f', ttl)) ${publish(3)} return existed`,
-  },
-  /** key | channel, note */
-  fgDelete: {
-    numberOfKeys: 1,
-    lua: `local existed = redis.call('DEL', KEYS[1]) ${publish(1)} return existed`,
+redis.call('DEL', KEYS[2])
+local mark = ARGV[1]
+if floorOf(before) > floorOf(mark) then mark = before end
+local existed
+if floorOf(mark) >= ${0xffff_ffff} then existed = redis.call('DEL', KEYS[1]) else existed = redis.call('EXISTS', KEYS[1]) end
+redis.call('SET', KEYS[2], mark, 'PX', string.format('%.0f', ttl)) ${publish(3)} return existed`,
   },
   /** key | expected */
-  fgDeleteIf: {
+  fgCompareAndDelete: {
     numberOfKeys: 1,
     lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('DEL', KEYS[1])`,
   },
   /** key | expected, ttl */
-  fgTouchIf: {
+  fgCompareAndTouch: {
     numberOfKeys: 1,
     lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
   },
-  /** key | member, expires at, now. Our clock on both sides of the subtraction: the server's may differ. */
-  fgIndexAdd: {
-    numberOfKeys: 1,
-    lua: `redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-local ttl = math.max(tonumber(ARGV[2]) - tonumber(ARGV[3]), redis.call('PTTL', KEYS[1]))
-return redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))`,
+  /**
+   * log, head, members | chain of a new history, ttl, replica, record, channel, token, n of the position or '', most entries,
+   * how long a member is remembered -> n, chain, server time, members before, entries or false
+   */
+  fgBeat: {
+    numberOfKeys: 3,
+    lua: `${log}
+local n, chain, size = readHead()
+writeHead(n, chain, size)
+local members = redis.call('HGETALL', KEYS[3])
+for at = 1, #members, 2 do
+  local beat = tonumber(string.match(members[at + 1], '^(%d+) ') or '0')
+  if now - beat > tonumber(ARGV[9]) then redis.call('HDEL', KEYS[3], members[at]) end
+end
+redis.call('HSET', KEYS[3], ARGV[3], decimal(now) .. ' ' .. ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+local entries = false
+if ARGV[7] ~= '' then
+  local most = tonumber(ARGV[8])
+  entries = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[7], '+inf', 'WITHSCORES', 'LIMIT', 0, most + 1)
+  if #entries > 2 * most then entries = false end
+end
+return {decimal(n), chain, decimal(now), members, entries}`,
+  },
+  /** log, head, members | chain of a new history, ttl, how long an entry is of use, entries ... */
+  fgAppend: {
+    numberOfKeys: 3,
+    lua: `${log}
+local n, chain, size = readHead()
+size = size - redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', decimal(now - tonumber(ARGV[3])))
+for at = 4, #ARGV do
+  if not redis.call('ZSCORE', KEYS[1], ARGV[at]) then
+    n = math.max(n + 1, now)
+    chain = redis.sha1hex(chain .. ' ' .. ARGV[at])
+    redis.call('ZADD', KEYS[1], decimal(n), ARGV[at])
+    size = size + 1
+  end
+end
+writeHead(n, chain, size)
+return 1`,
   },
 } as const satisfies Record<string, Script>
 

@@ -1,43 +1,34 @@
 // The port `Store` in Redis commands: one round trip each, single-key, or several keys of one slot. Every failure leaves here
 // as StoreUnavailable or StoreValueRejected, with a RedisFailure as cause.
 import { StoreUnavailable, StoreValueRejected } from '../../errors.ts'
-import type { Clock, Timer } from '../../time.ts'
-import { withTimeout } from '../with-timeout.ts'
 import type { DataClient } from './connection.ts'
 import { fault, RedisFailure, redisFault } from './faults.ts'
 import type { RedisFault } from './faults.ts'
+import { markText } from '../mark.ts'
 import { notEmpty, wholeTtl } from '../rules.ts'
 import type { Key, Store } from '../store.ts'
+import { withTimeout, type Waiting } from '../with-timeout.ts'
 
-export interface RedisStoreParts {
-  readonly client: DataClient
-  readonly keyPrefix: string
-  /** In a Cluster the id alone chooses the slot, so that `session:{abc}` and `revoked:{abc}` can change in one step. */
-  readonly hashTags: boolean
-  readonly readTimeoutMs: number
-  readonly writeTimeoutMs: number
-  readonly clock: Clock
-  readonly timer: Timer
-  /** Why nothing can be sent now; undefined while connected. */
-  readonly down: () => RedisFault | undefined
-}
-
-export interface RedisStore extends Store {
+/** How commands are sent: timed, counted, and their failures in our words. */
+export interface RedisCalls {
+  /** Throws StoreUnavailable or StoreValueRejected, with a RedisFailure as cause. */
+  read<Reply>(command: () => Promise<Reply>): Promise<Reply>
+  /** As `read`, within `writeTimeout`. */
+  write<Reply>(command: () => Promise<Reply>): Promise<Reply>
   /** Calls that wait for their answer. */
   inFlight(): number
 }
 
-export const noteChannel = (keyPrefix: string): string => `${keyPrefix}invalidate`
+export interface RedisCallsParts {
+  readonly readTimeoutMs: number
+  readonly writeTimeoutMs: number
+  readonly waiting: Waiting
+  /** Why nothing can be sent now; undefined while connected. */
+  readonly down: () => RedisFault | undefined
+}
 
-const timedOut = () => unavailable(fault('timeout'), undefined)
-
-export function redisStore(parts: RedisStoreParts): RedisStore {
-  const { client, keyPrefix, hashTags, readTimeoutMs, writeTimeoutMs, clock, timer, down } = parts
-  const channel = noteChannel(keyPrefix)
+export function redisCalls({ readTimeoutMs, writeTimeoutMs, waiting, down }: RedisCallsParts): RedisCalls {
   let inFlight = 0
-
-  const nameOf = (key: Key): string =>
-    hashTags ? `${keyPrefix}${key.kind}:{${key.id}}` : `${keyPrefix}${key.kind}:${key.id}`
 
   async function run<Reply>(limitMs: number, command: () => Promise<Reply>): Promise<Reply> {
     const reason = down()
@@ -45,7 +36,7 @@ export function redisStore(parts: RedisStoreParts): RedisStore {
     if (reason !== undefined) throw unavailable(reason, undefined)
     inFlight++
     try {
-      return await withTimeout(command(), limitMs, timer, timedOut)
+      return await withTimeout(command(), limitMs, waiting, timedOut)
     } catch (error) {
       throw translated(error)
     } finally {
@@ -62,11 +53,31 @@ export function redisStore(parts: RedisStoreParts): RedisStore {
     return unavailable(found.kind === 'reset' ? (down() ?? found) : found, error)
   }
 
-  const read = <Reply>(command: () => Promise<Reply>) => run(readTimeoutMs, command)
-  const write = <Reply>(command: () => Promise<Reply>) => run(writeTimeoutMs, command)
+  return {
+    read: (command) => run(readTimeoutMs, command),
+    write: (command) => run(writeTimeoutMs, command),
+    inFlight: () => inFlight,
+  }
+}
+
+export interface RedisStoreParts {
+  readonly client: DataClient
+  readonly calls: RedisCalls
+  readonly keyPrefix: string
+  /** In a Cluster the id alone chooses the slot, so that `session:{abc}` and `revoked:{abc}` can change in one step. */
+  readonly hashTags: boolean
+}
+
+export const noteChannel = (keyPrefix: string): string => `${keyPrefix}invalidate`
+
+export function redisStore({ client, calls, keyPrefix, hashTags }: RedisStoreParts): Store {
+  const { read, write } = calls
+  const channel = noteChannel(keyPrefix)
+
+  const nameOf = (key: Key): string =>
+    hashTags ? `${keyPrefix}${key.kind}:{${key.id}}` : `${keyPrefix}${key.kind}:${key.id}`
 
   return {
-    inFlight: () => inFlight,
     get: async (key, head) => {
       const name = nameOf(key)
       const value = await read(() =>
@@ -74,55 +85,48 @@ export function redisStore(parts: RedisStoreParts): RedisStore {
       )
       return value === null || value.length === 0 ? undefined : value
     },
-    set: async (key, value, ttlMs, note) => {
+    set: async (key, value, ttlMs) => {
       notEmpty(value)
       const ttl = wholeTtl(ttlMs)
-      await write(() =>
-        note === undefined
-          ? client.set(nameOf(key), value, 'PX', ttl)
-          : client.fgSet(nameOf(key), value, ttl, channel, note),
-      )
+      await write(() => client.set(nameOf(key), value, 'PX', ttl))
     },
     add: async (key, value, ttlMs) => {
       notEmpty(value)
       const ttl = wholeTtl(ttlMs)
       return (await write(() => client.set(nameOf(key), value, 'PX', ttl, 'NX'))) === 'OK'
     },
-    replace: async (key, value, ttlMs, expectedHead, note = '') => {
+    compareAndSet: async (key, value, ttlMs, expectedHead, note = '') => {
       notEmpty(value)
       notEmpty(expectedHead)
       const ttl = wholeTtl(ttlMs)
-      return (await write(() => client.fgReplace(nameOf(key), value, ttl, channel, note, expectedHead))) === 1
+      return (await write(() => client.fgCompareAndSet(nameOf(key), value, ttl, channel, note, expectedHead))) === 1
     },
-    seed: async (key, value, ttlMs, mark, note = '') => {
+    setUnlessMarked: async (key, value, ttlMs, { mark, generation }, note = '') => {
       notEmpty(value)
       const ttl = wholeTtl(ttlMs)
-      const answer = await write(() => client.fgSeed(nameOf(key), nameOf(mark), value, ttl, channel, note))
+      const answer = await write(() =>
+        client.fgSetUnlessMarked(nameOf(key), nameOf(mark), value, ttl, channel, note, generation),
+      )
       return answer === 0 ? 'written' : answer === 1 ? 'exists' : 'marked'
     },
-    revoke: async (key, mark, markValue, ttlMs, note = '') => {
-      notEmpty(markValue)
+    withdraw: async (key, mark, floor, ttlMs, note = '') => {
       const ttl = wholeTtl(ttlMs)
-      return (await write(() => client.fgRevoke(nameOf(key), nameOf(mark), markValue, ttl, channel, note))) === 1
+      return (
+        (await write(() => client.fgWithdraw(nameOf(key), nameOf(mark), markText(floor), ttl, channel, note))) === 1
+      )
     },
     touch: async (key, ttlMs) => (await write(() => client.pexpire(nameOf(key), wholeTtl(ttlMs)))) === 1,
-    delete: async (key, note) => {
-      await write(() => (note === undefined ? client.del(nameOf(key)) : client.fgDelete(nameOf(key), channel, note)))
+    delete: async (key) => {
+      await write(() => client.del(nameOf(key)))
     },
-    deleteIf: async (key, expected) => (await write(() => client.fgDeleteIf(nameOf(key), expected))) === 1,
-    touchIf: async (key, expected, ttlMs) =>
-      (await write(() => client.fgTouchIf(nameOf(key), expected, wholeTtl(ttlMs)))) === 1,
-    indexAdd: async (key, member, expiresAt) => {
-      const now = clock()
-      if (expiresAt <= now) return
-      await write(() => client.fgIndexAdd(nameOf(key), member, Math.ceil(expiresAt), Math.floor(now)))
-    },
-    indexMembers: async (key, now) => read(() => client.zrangebyscore(nameOf(key), `(${Math.floor(now)}`, '+inf')),
-    announce: async (note) => {
-      await write(() => client.publish(channel, note))
-    },
+    compareAndDelete: async (key, expected) =>
+      (await write(() => client.fgCompareAndDelete(nameOf(key), expected))) === 1,
+    compareAndTouch: async (key, expected, ttlMs) =>
+      (await write(() => client.fgCompareAndTouch(nameOf(key), expected, wholeTtl(ttlMs)))) === 1,
   }
 }
+
+const timedOut = (byOurselves: boolean) => unavailable(fault(byOurselves ? 'own_delay' : 'timeout'), undefined)
 
 export function unavailable(found: RedisFault, error: unknown): StoreUnavailable {
   return new StoreUnavailable(found.words, { cause: new RedisFailure(found, error) })

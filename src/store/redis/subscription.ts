@@ -1,15 +1,18 @@
 // Hears what other replicas announce, over a connection of its own. One connection lives one life: when it ends, for whatever
 // reason, the next one is opened from scratch (so a Sentinel or Cluster is asked again who is there). "Live" is said only once
 // Redis has confirmed the subscription, "dead" before anything may be missed unnoticed.
-import { StoreUnavailable } from '../../errors.ts'
 import type { Timer } from '../../time.ts'
 import type { Logger } from '../../telemetry/logger.ts'
 import { retryDelayMs } from './connection.ts'
 import type { Redis } from './connection.ts'
-import { fault, RedisFailure, redisFault } from './faults.ts'
+import { fault, redisFault } from './faults.ts'
 import type { RedisFault } from './faults.ts'
 
-export interface LinkState {
+/** What is heard, and whether anything can be. */
+export interface Listener {
+  onNote(text: string): void
+  /** A token that this process had published has come the whole way of a note. */
+  onToken(token: number): void
   /** Subscribed: every note from now on is heard. Those of before are lost. */
   onLive(): void
   /** Notes may be missed from now on. */
@@ -20,30 +23,29 @@ export interface SubscriptionParts {
   /** A new, unconnected client without retries of its own. */
   readonly open: () => Redis
   readonly channel: string
-  /** Heard by this process only: proof that the whole way works. */
-  readonly heartbeatChannel: string
-  readonly handler: (note: string) => void
-  readonly state: LinkState
+  /** Heard by this process only. */
+  readonly tokenChannel: string
+  readonly listener: Listener
   readonly timer: Timer
   readonly random: () => number
   readonly logger: Logger
 }
 
 export interface Subscription {
-  readonly live: boolean
-  /** Resolves once a token sent by `publish` has come back. Rejects with StoreUnavailable after `timeoutMs`. */
-  probe(publish: (channel: string, token: string) => Promise<unknown>, timeoutMs: number): Promise<void>
+  /**
+   * Lets go of a connection that proved deaf although Redis takes what is published (half-open, or on a node cut off from the
+   * rest), and opens another.
+   */
+  renew(): void
   close(): void
 }
 
 export function openSubscription(parts: SubscriptionParts): Subscription {
-  const { open, channel, heartbeatChannel, handler, state, timer, random, logger } = parts
-  const awaited = new Map<string, () => void>()
+  const { open, channel, tokenChannel, listener, timer, random, logger } = parts
   let client: Redis | undefined
   let live = false
   let closed = false
   let attempts = 0
-  let tokens = 0
   let complained = false
 
   function connect(): void {
@@ -54,12 +56,12 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
     own.on('error', (error: Error) => (lastError = error))
     own.on('message', (from: string, text: string) => {
       if (own !== client) return
-      if (from === heartbeatChannel) awaited.get(text)?.()
-      else handler(text)
+      if (from === tokenChannel) listener.onToken(Number(text))
+      else listener.onNote(text)
     })
     own.once('end', () => abandon(own, lastError === undefined ? fault('reset') : redisFault(lastError)))
     own.once('ready', () => {
-      own.subscribe(channel, heartbeatChannel).then(
+      own.subscribe(channel, tokenChannel).then(
         () => becomeLive(own),
         (error: unknown) => abandon(own, redisFault(error)),
       )
@@ -73,7 +75,7 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
     complained = false
     live = true
     logger.info({ event: 'redis_subscription_live' }, 'hearing the changes of other replicas')
-    state.onLive()
+    listener.onLive()
   }
 
   /** The next client takes over at once: whatever the old one may still deliver no longer counts. */
@@ -91,7 +93,7 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
     }
     if (live) {
       live = false
-      state.onDead()
+      listener.onDead()
     }
     if (!closed) timer(connect, retryDelayMs(++attempts, random))
   }
@@ -99,30 +101,8 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
   connect()
 
   return {
-    get live() {
-      return live
-    },
-    async probe(publish, timeoutMs) {
-      const probed = client
-      if (!live || probed === undefined) throw silent('the subscription is not live', fault('reset'))
-      const token = String(++tokens)
-      let published = false
-      let callOff: (() => void) | undefined
-      try {
-        await new Promise<void>((resolve, reject) => {
-          awaited.set(token, resolve)
-          callOff = timer(() => reject(silent('no heartbeat', fault('timeout'))), timeoutMs)
-          publish(heartbeatChannel, token).then(() => (published = true), reject)
-        })
-      } catch (error) {
-        // Redis took the token and it never came: this connection is deaf (half-open, or on a node cut off from the rest).
-        // Where even publishing failed, it is not to blame.
-        if (published) abandon(probed, fault('timeout'))
-        throw error
-      } finally {
-        callOff?.()
-        awaited.delete(token)
-      }
+    renew() {
+      if (client !== undefined && live) abandon(client, fault('timeout'))
     },
     close() {
       closed = true
@@ -131,6 +111,3 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
     },
   }
 }
-
-const silent = (words: string, found: RedisFault): StoreUnavailable =>
-  new StoreUnavailable(words, { cause: new RedisFailure(found, undefined) })

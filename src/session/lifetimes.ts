@@ -13,9 +13,11 @@ export interface Lifetimes {
   readonly providerTimeoutMs: number
 }
 
-export interface SessionTimes {
+export interface SessionLifetimes {
   /** The session's end: absolute, or the access token's where that cannot be refreshed. */
   endOf(session: Session): number
+  /** The end of its rights: nothing that stands in for the store or the provider gives them for longer. */
+  rightsEnd(session: Session): number
   /** What a stored session is given to live: until its end, or until it has been idle for too long. `idleMs`: idle so far. */
   storedTtl(session: Session, idleMs?: number): number
   /** Whether a session last seen at `lastSeenAt` has ended by idleness. */
@@ -31,8 +33,8 @@ export interface SessionTimes {
 export const revalidateAfterMs = seconds(30)
 export const trustForMs = 2 * revalidateAfterMs
 
-export function createSessionTimes(lifetimes: Lifetimes, clock: Clock): SessionTimes {
-  const { idleTimeoutMs, refreshGraceMs } = lifetimes
+export function createSessionLifetimes(lifetimes: Lifetimes, clock: Clock): SessionLifetimes {
+  const { idleTimeoutMs, refreshGraceMs, maxStaleMs } = lifetimes
   const idleGrainMs = idleTimeoutMs === undefined ? 0 : Math.min(seconds(10), Math.ceil(idleTimeoutMs / 50))
 
   const endOf = (session: Session) =>
@@ -42,6 +44,7 @@ export function createSessionTimes(lifetimes: Lifetimes, clock: Clock): SessionT
     idleTimeoutMs,
     idleGrainMs,
     endOf,
+    rightsEnd: (session) => Math.min(endOf(session), session.tokenExpiresAt + maxStaleMs),
     storedTtl(session, idleMs = 0) {
       const rest = endOf(session) - clock()
       const idle = idleTimeoutMs === undefined ? rest : Math.min(rest, idleTimeoutMs + idleGrainMs - idleMs)

@@ -1,32 +1,20 @@
-// Revocation marks in memory: kept to the end of their life whatever else needs room. Only a count far beyond any real day
-// bounds them, so that a flood of logouts cannot end the process; passing it is reported.
+// What must not be forgotten before its time, in memory: kept to the end of its life whatever else needs room. Only a count far
+// beyond any real day bounds it, so that a flood of logouts cannot end the process.
 import type { Clock } from '../time.ts'
 
-interface Mark {
-  readonly value: Buffer
-  readonly expiresAt: number
-}
-
-export interface Marks {
-  get(id: string): Buffer | undefined
-  /** Never shortens: of two ends the later one stays. */
-  set(id: string, value: Buffer, expiresAt: number): void
+export interface Marks<Value> {
+  get(id: string): Value | undefined
+  /** Never shortens: of two ends the later one stays. `expiresAt`: ms since the epoch. */
+  set(id: string, value: Value, expiresAt: number): void
   delete(id: string): boolean
-  size(): number
+  entries(): IterableIterator<[id: string, value: Value, expiresAt: number]>
+  readonly size: number
 }
 
 const sweepEveryMs = 60_000
 
-export function createMarks({
-  clock,
-  onEvict,
-  maxCount = 1_000_000,
-}: {
-  clock: Clock
-  onEvict: () => void
-  maxCount?: number
-}): Marks {
-  const marks = new Map<string, Mark>()
+export function createMarks<Value>(clock: Clock, maxCount = 1_000_000): Marks<Value> {
+  const marks = new Map<string, { readonly value: Value; readonly expiresAt: number }>()
   let sweptAt = clock()
 
   function sweep(now: number): void {
@@ -34,7 +22,7 @@ export function createMarks({
     for (const [id, mark] of marks) if (mark.expiresAt <= now) marks.delete(id)
   }
 
-  function living(id: string): Mark | undefined {
+  function living(id: string) {
     const mark = marks.get(id)
     return mark !== undefined && mark.expiresAt > clock() ? mark : undefined
   }
@@ -49,7 +37,6 @@ export function createMarks({
       if (before === undefined && marks.size >= maxCount) {
         const oldest = marks.keys().next()
         if (oldest.done !== true) marks.delete(oldest.value)
-        onEvict()
       }
       marks.set(id, { value, expiresAt: Math.max(expiresAt, before?.expiresAt ?? 0) })
     },
@@ -58,6 +45,12 @@ export function createMarks({
       marks.delete(id)
       return existed
     },
-    size: () => marks.size,
+    *entries() {
+      const now = clock()
+      for (const [id, { value, expiresAt }] of marks) if (expiresAt > now) yield [id, value, expiresAt]
+    },
+    get size() {
+      return marks.size
+    },
   }
 }

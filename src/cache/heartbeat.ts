@@ -1,0 +1,324 @@
+// The beat: twice a second this replica asks the log of withdrawals what it does not know yet, tells what the log lacks, posts
+// how far it has read, and sends a token the way of the notes. Everything that this replica may claim to know rests on it: how
+// long near copies answer alone, up to when it knows every withdrawal, whether Redis lost something, who else is there.
+// It never waits for the circuit: learning must go on when serving does not.
+import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
+import { StoreUnavailable } from '../errors.ts'
+import type { Runtime } from '../runtime.ts'
+import { withTimeout } from '../store/with-timeout.ts'
+import type { BeatReply, Position, WithdrawalLog } from '../store/withdrawal-log.ts'
+import type { Floors } from './floors.ts'
+import { createTrail, follows } from './history.ts'
+import { isProven, missing, plan, type ReseedPlan } from './reseeding.ts'
+
+export interface Heartbeat {
+  start(): void
+  stop(): void
+  /** Beats now, until this replica and the log know the same; what already runs is waited for. False: not reached. */
+  pull(): Promise<boolean>
+  /** Every withdrawal recorded before this moment is known here (ms, monotonic); undefined: of none can that be said. */
+  readonly horizon: number | undefined
+  /** A peer's horizon, moved to our clock: what it knew and has told us. */
+  learnt(horizon: number): void
+  /** Near copies answer by themselves before this moment (ms, monotonic): nothing was missed, and notes arrive. */
+  readonly trustedUntil: number
+  /** Notes may have been missed. */
+  notesMissed(): void
+  token(token: number): void
+  /** A connection was lost: what was to be written back is planned anew. */
+  connectionLost(): void
+  /** Somebody left in an orderly way, and told us all: nobody waits for them. */
+  memberLeft(replica: string): void
+  /** Copies are to be written back, and somebody is still waited for: a miss proves nothing. */
+  readonly isReseeding: boolean
+  readonly position: Position | undefined
+  /** Other replicas at the last beat. */
+  readonly members: number
+  /** The last beat's round trip (ms); undefined while the last one was not answered. */
+  readonly latencyMs: number | undefined
+}
+
+export interface HeartbeatParts {
+  readonly log: WithdrawalLog
+  readonly floors: Floors
+  readonly replica: string
+  /** How long others are waited for before copies are written back. */
+  readonly awaitMembersMs: number
+  readonly runtime: Pick<Runtime, 'stopwatch' | 'timer' | 'nextTurn' | 'logger'>
+  /** Since when the store is not in use (ms, monotonic); undefined while it is. */
+  readonly awaySince: () => number | undefined
+  readonly isConnected: () => boolean
+  /** Writes floors that the log lacks: log and marks. Throws StoreUnavailable. */
+  readonly writeBack: () => Promise<void>
+  /** Writes near copies back: those that `isProven` says of. Throws StoreUnavailable. */
+  readonly reseed: (isProven: (confirmedAt: number) => boolean) => Promise<void>
+  /** Near copies have to be confirmed before they answer alone again. */
+  readonly unconfirmAll: () => void
+  readonly onBeat: (outcome: BeatOutcome) => void
+  /** The subscription does not deliver what Redis takes. */
+  readonly onDeaf: () => void
+  readonly onHistoryChange: () => void
+  readonly onTrust: (until: number) => void
+}
+
+export type BeatOutcome =
+  | { readonly kind: 'answered'; readonly tookMs: number }
+  /** Nobody answered for this long, and the delay is not our own. */
+  | { readonly kind: 'silent' }
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+const everyMs = 500
+/** While others are waited for. */
+const eagerMs = 100
+const timeoutMs = 1_500
+/** A beat that stays out for longer says that Redis is silent, before the last proof runs out. */
+export const silentAfterMs = 750
+/** No near copy answers alone for longer than this after the last proof. */
+const proofLastsMs = 2_000
+const memberFreshMs = 3_000
+const pageSize = 500
+const maxRounds = 4
+
+const late = (byOurselves: boolean) =>
+  new StoreUnavailable('no answer to a beat', {
+    cause: new RedisFailure(fault(byOurselves ? 'own_delay' : 'timeout'), undefined),
+  })
+
+export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
+  const { log, floors, replica, runtime, awaySince } = parts
+  const { stopwatch, timer, logger } = runtime
+  const trail = createTrail()
+  const tokens = new Map<number, number>()
+  let lastToken = 0
+  let posted: number | undefined
+  let position: Position | undefined
+  let horizon: number | undefined
+  let clean = false
+  let syncedAt = Number.NEGATIVE_INFINITY
+  let tokenAt = Number.NEGATIVE_INFINITY
+  let trustedUntil = 0
+  let members: ReadonlySet<string> = new Set()
+  let reseedPlan: ReseedPlan | undefined
+  let lostConnection = false
+  let running: Promise<boolean> | undefined
+  let stopped = false
+  let callOff = () => {}
+  let latencyMs: number | undefined
+
+  function trust(until: number): void {
+    trustedUntil = until
+    parts.onTrust(until)
+  }
+
+  function trustAsProven(): void {
+    if (awaySince() === undefined) trust(Math.max(0, Math.min(syncedAt, tokenAt) + proofLastsMs))
+  }
+
+  async function send(): Promise<BeatReply> {
+    const sentAt = stopwatch()
+    const token = ++lastToken
+    tokens.set(token, sentAt)
+    const answer = log.beat({ replica, token, position, clean })
+    let isAnswered = false
+    withTimeout(answer, silentAfterMs, runtime, late).catch((error: unknown) => {
+      if (!isAnswered && redisFault(error).kind === 'timeout') parts.onBeat({ kind: 'silent' })
+    })
+    try {
+      const reply = await withTimeout(answer, timeoutMs, runtime, late)
+      latencyMs = stopwatch() - sentAt
+      parts.onBeat({ kind: 'answered', tookMs: latencyMs })
+      timer(() => deafUnless(token), timeoutMs)
+      noticeLosses(reply, token)
+      return reply
+    } catch (error) {
+      latencyMs = undefined
+      tokens.delete(token)
+      parts.onBeat({ kind: 'failed', error })
+      throw error
+    } finally {
+      isAnswered = true
+    }
+  }
+
+  /** Redis took the token, and it never came. */
+  function deafUnless(token: number): void {
+    if (!tokens.delete(token)) return
+    for (const earlier of tokens.keys()) if (earlier < token) tokens.delete(earlier)
+    if (!stopped) parts.onDeaf()
+  }
+
+  function noticeLosses({ members: before, serverTime }: BeatReply, token: number): void {
+    const own = before.find((member) => member.replica === replica)
+    if (posted !== undefined && (own === undefined || own.token < posted)) writesLost(serverTime)
+    posted = token
+    if (reseedPlan !== undefined && lostConnection) writesLost(serverTime)
+    lostConnection = false
+  }
+
+  /** Redis lacks what it had. Without a loss of connection that was somebody's wish, or a full store: not undone. */
+  function writesLost(serverTime: number): void {
+    const lostAt = awaySince()
+    if (lostAt === undefined) {
+      parts.unconfirmAll()
+      return
+    }
+    reseedPlan = plan(reseedPlan, { members, lostAt, horizon, serverTime, now: stopwatch() })
+  }
+
+  async function beat(): Promise<boolean> {
+    for (let round = 0; round < maxRounds; round++) {
+      const sentAt = stopwatch()
+      const before = position
+      const reply = await send()
+      const steps = before === undefined ? undefined : follows(before, reply)
+      if (steps === undefined) {
+        if (before !== undefined) historyChanged(reply)
+        await load(reply.head)
+        continue
+      }
+      for (const entry of reply.entries ?? []) floors.raise(entry, true)
+      for (const step of steps) trail.add(step)
+      position = reply.head
+      syncedAt = sentAt
+      learnt(sentAt)
+      members = new Set(
+        reply.members
+          .filter((member) => member.replica !== replica && reply.serverTime - member.at < memberFreshMs)
+          .map((member) => member.replica),
+      )
+      trustAsProven()
+      if (floors.unloggedCount > 0) {
+        clean = false
+        await parts.writeBack()
+        // To see them in the log: sent is not recorded.
+        continue
+      }
+      clean = true
+      if (reseedPlan !== undefined) await reseed(reseedPlan, reply)
+      return true
+    }
+    return false
+  }
+
+  function historyChanged({ head, serverTime }: BeatReply): void {
+    logger.warn(
+      { event: 'history_changed', reason: 'log_differs', from: position?.n, to: head.n },
+      'the record of withdrawals is another one than before: Redis lost or replaced its data; it is read anew',
+    )
+    parts.onHistoryChange()
+    floors.nothingIsLogged()
+    writesLost(serverTime)
+  }
+
+  /** The whole log, page by page. The position is taken before, so that the next beat brings what came meanwhile. */
+  async function load(head: Position): Promise<void> {
+    // Forgotten at once: a load that is cut short must not go on from a position of before.
+    position = undefined
+    clean = false
+    for (let after = 0; after < head.n;) {
+      const page = await withTimeout(log.page(after, pageSize), timeoutMs, runtime, late)
+      for (const entry of page) floors.raise(entry, true)
+      const last = page.at(-1)
+      if (last === undefined || page.length < pageSize) break
+      after = last.n
+    }
+    position = head
+    trail.startAt(head)
+  }
+
+  let toldOf = ''
+  async function reseed(current: ReseedPlan, reply: BeatReply): Promise<void> {
+    const waitsFor = missing(current, reply, trail, { now: stopwatch(), limitMs: parts.awaitMembersMs })
+    if (waitsFor.length > 0) {
+      if (toldOf !== waitsFor.join()) {
+        toldOf = waitsFor.join()
+        logger.info(
+          { event: 'reseeding_waits', reason: 'replicas_missing', replicas: waitsFor },
+          'near copies are written back once every replica that was there has come to the new record of withdrawals',
+        )
+      }
+      return
+    }
+    toldOf = ''
+    await parts.reseed((confirmedAt) => isProven(current, confirmedAt))
+    if (reseedPlan === current) reseedPlan = undefined
+  }
+
+  function learnt(upTo: number): void {
+    horizon = Math.max(horizon ?? upTo, upTo)
+  }
+
+  function pull(): Promise<boolean> {
+    running ??= beat()
+      .catch((error: unknown) => {
+        if (!(error instanceof StoreUnavailable)) {
+          logger.error({ event: 'beat_failed', reason: 'internal', err: error }, 'a beat failed, the next one will try')
+        }
+        return false
+      })
+      .finally(() => (running = undefined))
+    return running
+  }
+
+  function schedule(): void {
+    if (stopped) return
+    callOff = timer(() => void turn(), reseedPlan === undefined ? everyMs : eagerMs)
+  }
+
+  async function turn(): Promise<void> {
+    if (parts.isConnected()) await pull()
+    schedule()
+  }
+
+  return {
+    start: schedule,
+    stop() {
+      stopped = true
+      callOff()
+    },
+    pull,
+    get horizon() {
+      return horizon
+    },
+    learnt,
+    get trustedUntil() {
+      return trustedUntil
+    },
+    notesMissed() {
+      trust(0)
+      // Those under way were sent while the way was broken.
+      tokens.clear()
+      tokenAt = Number.NEGATIVE_INFINITY
+      parts.unconfirmAll()
+    },
+    token(token) {
+      const sentAt = tokens.get(token)
+      if (sentAt === undefined) return
+      tokens.delete(token)
+      tokenAt = Math.max(tokenAt, sentAt)
+      trustAsProven()
+    },
+    connectionLost() {
+      lostConnection = true
+      trust(0)
+    },
+    memberLeft(gone) {
+      members = new Set([...members].filter((member) => member !== gone))
+      if (reseedPlan?.awaited.has(gone) === true) {
+        reseedPlan = { ...reseedPlan, awaited: new Set([...reseedPlan.awaited].filter((member) => member !== gone)) }
+      }
+    },
+    get isReseeding() {
+      return reseedPlan !== undefined
+    },
+    get position() {
+      return position
+    },
+    get members() {
+      return members.size
+    },
+    get latencyMs() {
+      return latencyMs
+    },
+  }
+}

@@ -1,0 +1,124 @@
+// A withdrawal is made known: here first, then to Redis (log and mark), to the peers, and where nobody else took it, to the
+// spool. The answer waits for the first of them, and says honestly whether there was any.
+import type { Runtime } from '../runtime.ts'
+import { isRefusal } from '../store/redis/faults.ts'
+import type { Key, Store } from '../store/store.ts'
+import { withTimeout } from '../store/with-timeout.ts'
+import type { Withdrawal, WithdrawalLog } from '../store/withdrawal-log.ts'
+import type { Floors } from './floors.ts'
+import type { Peers } from './peers.ts'
+import type { Spool } from './spool.ts'
+
+export interface Withdrawals {
+  withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
+  isKept(id: string): boolean
+  /** Writes what the log is not known to have. Throws StoreUnavailable. */
+  writeBack(): Promise<void>
+  /** For an orderly end: to whom it can be handed over. True: nothing is lost with this process. */
+  handOver(): Promise<boolean>
+}
+
+const sessionKey = (id: string): Key => ({ kind: 'session', id })
+const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
+const perAppend = 100
+
+export function createWithdrawals(deps: {
+  floors: Floors
+  log: WithdrawalLog
+  /** Not behind the circuit: a withdrawal is always tried. */
+  rawStore: Store
+  peers: Peers | undefined
+  spool: Spool | undefined
+  /** How long an answer may wait, now. */
+  deadlineMs: () => number
+  note: (withdrawal: Withdrawal) => string
+  onRefusal: (error: unknown) => void
+  runtime: Pick<Runtime, 'clock' | 'timer' | 'stopwatch' | 'nextTurn' | 'logger'>
+}): Withdrawals {
+  const { floors, log, rawStore, peers, spool, note, runtime } = deps
+  const { clock, logger } = runtime
+  /** Withdrawn here, and taken by somebody else or the spool, though the log is not known to have it. */
+  const elsewhere = new Set<string>()
+  floors.onLogged((id) => {
+    elsewhere.delete(id)
+    spool?.release(id)
+  })
+
+  async function mark({ id, floor }: Withdrawal, expiresAt: number): Promise<void> {
+    const ttlMs = Math.max(1, Math.ceil(expiresAt - clock()))
+    await rawStore.withdraw(sessionKey(id), revokedKey(id), floor, ttlMs, note({ id, floor }))
+  }
+
+  async function toRedis(withdrawal: Withdrawal, expiresAt: number): Promise<boolean> {
+    try {
+      await Promise.all([log.append([withdrawal]), mark(withdrawal, expiresAt)])
+      return true
+    } catch (error) {
+      if (isRefusal(error)) deps.onRefusal(error)
+      // Where it was not seen to arrive, every beat tries again.
+      return false
+    }
+  }
+
+  /** The first that has it decides; false once nobody can be waited for any longer. */
+  function firstOf(tasks: readonly Promise<boolean>[], limitMs: number): Promise<boolean> {
+    const any = new Promise<boolean>((resolve) => {
+      let open = tasks.length
+      for (const task of tasks) {
+        void task.then((isKept) => {
+          open--
+          if (isKept || open === 0) resolve(isKept)
+        })
+      }
+    })
+    return withTimeout(any, limitMs, runtime, () => new Error('nobody has answered yet')).catch(() => false)
+  }
+
+  async function withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean> {
+    const { id } = withdrawal
+    floors.raise(withdrawal, false, expiresAt)
+    const limitMs = deps.deadlineMs()
+    let byPeers = Promise.resolve(false)
+    if (peers !== undefined) {
+      byPeers = new Promise((resolve) => {
+        void peers.push(() => resolve(true)).then(() => resolve(false))
+      })
+    }
+    let isKept = await firstOf([toRedis(withdrawal, expiresAt), byPeers], limitMs)
+    if (!isKept && spool !== undefined) {
+      isKept = await spool.keep({ ...withdrawal, expiresAt }).then(
+        () => true,
+        (error: unknown) => {
+          logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
+          return false
+        },
+      )
+    }
+    if (isKept && !floors.isLogged(id)) elsewhere.add(id)
+    return isKept
+  }
+
+  return {
+    withdraw,
+    isKept: (id) => floors.isLogged(id) || elsewhere.has(id),
+    async writeBack() {
+      const missing = floors.unlogged(perAppend)
+      await log.append(missing)
+      await Promise.all(missing.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
+      logger.info(
+        { event: 'withdrawals_written_back', count: missing.length },
+        'the log lacked withdrawals that are known here',
+      )
+    },
+    async handOver() {
+      if (floors.unloggedCount === 0) return true
+      if (peers !== undefined && (await peers.leave()) > 0) return true
+      if (spool === undefined) return false
+      const left = floors.unlogged(Number.MAX_SAFE_INTEGER)
+      return Promise.all(left.map((withdrawal) => spool.keep(withdrawal))).then(
+        () => true,
+        () => false,
+      )
+    },
+  }
+}

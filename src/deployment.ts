@@ -1,0 +1,13 @@
+import { createHash } from 'node:crypto'
+import type { Config } from './config/config.ts'
+
+/**
+ * Names what belongs together: replicas of one provider, one client and one key prefix. Sessions, passes, flows, notes and the
+ * record of withdrawals are bound to it, so that a second deployment with the same key, even on the same Redis, honours none of
+ * the first one's. 16 characters, base64url.
+ */
+export function deploymentScope({ provider, redis }: Pick<Config, 'provider' | 'redis'>): string {
+  // One replica's file may have the slash at the end and another one's not: they mean the same provider.
+  const named = JSON.stringify([provider.providerURL.replace(/\/+$/, ''), provider.clientID, redis.keyPrefix])
+  return createHash('sha256').update(named).digest('base64url').slice(0, 16)
+}

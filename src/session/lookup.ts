@@ -1,0 +1,202 @@
+// Whose session is this? First what is near, then the shared store, and while that cannot be asked, what stands in. What an
+// outage means for a request is decided here and nowhere else: known sessions go on, nobody is logged out, and nothing counts
+// that this process knows to be withdrawn or could not know of.
+import { ProviderUnavailable, StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import type { SharedCache } from '../cache/shared-cache.ts'
+import { isOwnDelay } from '../store/redis/faults.ts'
+import type { Runtime } from '../runtime.ts'
+import { identityReadBytes } from './codec.ts'
+import { createFallback, type FallbackDeps } from './fallback.ts'
+import type { Found } from './found.ts'
+import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
+import type { Revalidation } from './revalidation.ts'
+import type { Session } from './session.ts'
+import type { SessionStore } from './session-store.ts'
+import { parseTicket, ticketValue, type Ticket } from './ticket.ts'
+import type { SessionLifetimes } from './lifetimes.ts'
+
+export interface Lookup {
+  /** The session, if this process may answer for it without asking anybody. Synchronous: the hot path. */
+  near(ticket: string): Session | undefined
+  /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said: never a reason to log anybody out. */
+  find(ticket: string, pass: string | undefined): Promise<Found>
+}
+
+export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'> {
+  readonly cache: SharedCache
+  readonly near: NearCache
+  readonly sessionStore: SessionStore
+  readonly revalidation: Revalidation
+  readonly lifetimes: SessionLifetimes
+  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'logger' | 'metrics'>
+}
+
+/** For so long the state that a floor announced may be on its way into the store. */
+const newerStateWithinMs = 5_000
+
+export function createLookup(deps: LookupDeps): Lookup {
+  const { cache, near, sessionStore, revalidation, maxStaleMs, runtime } = deps
+  const { clock, stopwatch, logger, metrics } = runtime
+  const { trust, floors, outage } = cache
+  const shared = cache.mode !== 'memory'
+  const fallback = createFallback({ ...deps, clock, stopwatch, metrics })
+  const count = (tier: 'l1' | 'l2', result: 'hit' | 'miss' | 'stale' | 'error') =>
+    metrics.cacheRequests.with({ kind: 'session', tier, result })
+  const nearHits = count('l1', 'hit')
+  const nearMisses = count('l1', 'miss')
+  const staleHits = count('l1', 'stale')
+  // One process alone has one tier.
+  const sharedTier = shared ? 'l2' : 'l1'
+  const sharedHits = count(sharedTier, 'hit')
+  const sharedMisses = count(sharedTier, 'miss')
+  const sharedErrors = count(sharedTier, 'error')
+
+  function nearSession(text: string): Session | undefined {
+    if (stopwatch() >= trust.until) return undefined
+    const now = clock()
+    const entry = near.answering(text, now)
+    if (entry === undefined) return undefined
+    if (now >= entry.attentionAt) revalidation.startDue(entry, text, now)
+    nearHits.value++
+    return entry.session
+  }
+
+  async function find(text: string, pass: string | undefined): Promise<Found> {
+    const ticket = parseTicket(text)
+    if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
+    if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
+    if (shared) nearMisses.value++
+    if (outage.isAway()) {
+      // A Redis that just came back has enough to do: not one read per request until it knows again what it lost.
+      const known = fallback.standIn(ticket, pass, 'away')
+      if (known.kind === 'found' || outage.isUnreachable()) return known.kind === 'none' ? unavailable() : known
+    }
+    // Twice: word of a change may have overtaken the answer that was on its way.
+    for (let look = 0; look < 2; look++) {
+      const answer = await ask(ticket, pass)
+      if (answer !== 'below-floor') return answer
+    }
+    return belowFloor(ticket)
+  }
+
+  async function ask(ticket: Ticket, pass: string | undefined): Promise<Found | 'below-floor'> {
+    // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
+    const head = cache.mode === 'redis' && near.get(ticket.id)?.isConfirmed === true ? identityReadBytes : undefined
+    let entry
+    try {
+      const value = await sessionStore.read(ticket.id, head)
+      if (value === undefined) {
+        sharedMisses.value++
+        return await missing(ticket, pass)
+      }
+      entry = await sessionStore.confirm(ticket, value, head === undefined || value.length < head)
+    } catch (error) {
+      sharedErrors.value++
+      if (error instanceof StoreValueRejected) return unusable(ticket, error)
+      // We had no time to look, twice: that says nothing of Redis, so that nothing may stand in for it.
+      if (!(error instanceof StoreUnavailable) || isOwnDelay(error)) throw error
+      const known = fallback.standIn(ticket, pass, 'failed')
+      if (known.kind === 'none') throw error
+      return known
+    }
+    if (entry === undefined) {
+      const copy = near.get(ticket.id)
+      // A known session, presented with another secret: somebody's guess, which is no reason to drop the copy or to complain.
+      if (copy !== undefined && !presentsSecret(copy, ticket.secret)) return { kind: 'absent', reason: 'unknown' }
+      return unusable(ticket, undefined)
+    }
+    // It may have been ended while the answer was on its way.
+    if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
+    if (entry.session.generation < floors.of(ticket.id)) return 'below-floor'
+    sharedHits.value++
+    return answerFrom(entry, ticket)
+  }
+
+  /** The state that counts is on its way into the store, or was lost: not at once a reason to send anybody away. */
+  function belowFloor(ticket: Ticket): Found | Promise<Found> {
+    const entry = near.get(ticket.id)
+    if (
+      entry !== undefined &&
+      presentsSecret(entry, ticket.secret) &&
+      entry.session.generation >= floors.of(ticket.id)
+    ) {
+      return answerFrom(entry, ticket)
+    }
+    if (floors.knownForMs(ticket.id) >= newerStateWithinMs && !outage.missProvesNothing()) {
+      return { kind: 'absent', reason: 'ended' }
+    }
+    throw new StoreUnavailable('a newer state of the session is on its way into the store')
+  }
+
+  async function answerFrom(entry: NearSession, ticket: Ticket): Promise<Found> {
+    const now = clock()
+    const { session } = entry
+    if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
+    near.seen(entry, now)
+    if (now < session.tokenExpiresAt) {
+      revalidation.startDue(entry, ticketValue(ticket), now)
+      return { kind: 'found', session, from: 'shared' }
+    }
+    if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
+    const graceEnd = session.tokenExpiresAt + maxStaleMs
+    // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed.
+    if (entry.refreshFailures > 0 && now < graceEnd) {
+      revalidation.startDue(entry, ticketValue(ticket), now)
+      return stale(session)
+    }
+    const outcome = await revalidation.refresh(ticket, entry)
+    if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
+    switch (outcome.kind) {
+      case 'refreshed':
+        if (outcome.full.session.generation < floors.of(ticket.id)) return belowFloor(ticket)
+        return { kind: 'found', session: outcome.full.session, from: 'shared' }
+      case 'ended':
+        return { kind: 'absent', reason: 'ended' }
+      case 'failed':
+        if (clock() < graceEnd && session.generation >= floors.of(ticket.id)) return stale(session)
+        throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
+    }
+  }
+
+  const stale = (session: Session): Found => {
+    staleHits.value++
+    return { kind: 'found', session, from: 'stale' }
+  }
+
+  function missing(ticket: Ticket, pass: string | undefined): Found {
+    // While others may still write what only they know, a miss proves nothing; nor does it for a login that is in a journal.
+    if (
+      near.get(ticket.id)?.pending !== undefined ||
+      outage.missProvesNothing() ||
+      fallback.isUnwritten(pass, ticket)
+    ) {
+      const known = fallback.standIn(ticket, pass, 'missing')
+      return known.kind === 'none' ? { kind: 'absent', reason: 'unknown' } : known
+    }
+    near.delete(ticket.id)
+    return { kind: 'absent', reason: 'unknown' }
+  }
+
+  function unavailable(): never {
+    throw new StoreUnavailable('the store is away, and nothing stands in for it')
+  }
+
+  function unusable(ticket: Ticket, error: Error | undefined): Found {
+    // Damaged, swapped, of a newer version, or presented with another secret: a miss, whatever the cause.
+    sharedErrors.value++
+    near.delete(ticket.id)
+    logger.warn(
+      { event: 'stored_value_unusable', reason: error === undefined ? 'does_not_open' : 'wrong_type', kind: 'session' },
+      'a stored session is damaged, moved or of another version: treated as absent',
+    )
+    return { kind: 'absent', reason: 'unknown' }
+  }
+
+  return {
+    near: nearSession,
+    async find(text, pass) {
+      const session = nearSession(text)
+      return session === undefined ? find(text, pass) : { kind: 'found', session, from: 'near' }
+    },
+  }
+}

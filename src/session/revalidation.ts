@@ -1,0 +1,73 @@
+// What has to be done for sessions that are in use, beside answering for them: refresh, confirmation, idle time. Started by a
+// request, never waited for by one, except where the answer depends on it.
+import type { Outage } from '../cache/shared-cache.ts'
+import type { Count } from '../telemetry/metrics.ts'
+import type { Clock } from '../time.ts'
+import { identityReadBytes } from './codec.ts'
+import type { NearCache, NearSession } from './near-cache.ts'
+import type { Refresher, RefreshOutcome } from './refresh.ts'
+import type { SessionStore } from './session-store.ts'
+import type { Ticket } from './ticket.ts'
+import { revalidateAfterMs, type SessionLifetimes } from './lifetimes.ts'
+
+export interface Revalidation {
+  /** Starts what is due for the entry, in the background, and sets when it is to be looked at next. */
+  startDue(entry: NearSession, ticket: string, now: number): void
+  /** A refresh, its outcome noted once with the near copy. Never rejects. */
+  refresh(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome>
+}
+
+export function createRevalidation(deps: {
+  near: NearCache
+  sessionStore: SessionStore
+  refresher: Refresher
+  lifetimes: SessionLifetimes
+  outage: Outage
+  shared: boolean
+  ended: Count
+  clock: Clock
+  stopwatch: () => number
+}): Revalidation {
+  const { near, sessionStore, refresher, lifetimes, outage, shared, ended, clock, stopwatch } = deps
+  const { idleTimeoutMs, idleGrainMs } = lifetimes
+
+  function startDue(entry: NearSession, ticketText: string, now: number): void {
+    const { session } = entry
+    const ticket: Ticket = { id: session.id, secret: ticketText.slice(session.id.length) }
+    if (session.refreshable && now >= entry.refreshAt && !outage.isAway()) {
+      near.refreshing(entry, now)
+      void refresh(ticket, entry)
+    }
+    if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) void revalidate(ticket)
+    if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) sessionStore.touch(entry, now)
+    near.attended(entry)
+  }
+
+  async function revalidate(ticket: Ticket): Promise<void> {
+    try {
+      const value = await sessionStore.read(ticket.id, identityReadBytes)
+      if (value !== undefined) await sessionStore.confirm(ticket, value, false)
+      else if (!outage.missProvesNothing() && near.get(ticket.id)?.pending === undefined) near.delete(ticket.id)
+    } catch {
+      // Not confirmed: the entry's own age decides how long it may go on answering.
+    }
+  }
+
+  const noted = new WeakSet<RefreshOutcome>()
+
+  async function refresh(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
+    const outcome = await refresher.refresh(ticket, entry.session)
+    // All who waited share one outcome: a hundred waiters of one failure are still one failure.
+    if (noted.has(outcome)) return outcome
+    noted.add(outcome)
+    if (outcome.kind === 'ended') {
+      near.delete(ticket.id)
+      ended.value++
+    } else if (outcome.kind === 'failed') {
+      near.refreshFailed(near.get(ticket.id) ?? entry, clock())
+    }
+    return outcome
+  }
+
+  return { startDue, refresh }
+}

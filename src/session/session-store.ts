@@ -1,0 +1,365 @@
+// Where sessions are kept: every read and write of the shared store, by ticket. A write that the store misses goes to the
+// journal, and what a read brings becomes the near copy. What a failure means for a request is lookup.ts's business.
+import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import type { SharedCache } from '../cache/shared-cache.ts'
+import { everyGeneration } from '../store/withdrawal-log.ts'
+import type { Key } from '../store/store.ts'
+import type { Clock } from '../time.ts'
+import { headBytes, identityReadBytes, readHead, type SessionCodec } from './codec.ts'
+import type { SessionLifetimes } from './lifetimes.ts'
+import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
+import type { FullSession, Session } from './session.ts'
+import type { Ticket } from './ticket.ts'
+
+/** Reads and `touch`-like writes may throw StoreUnavailable or StoreValueRejected; writes that must not be lost never do. */
+export interface SessionStore {
+  /** The stored value, or its first `head` bytes. One read per key and process at a time, however many wait for it. */
+  read(id: string, head?: number): Promise<Buffer | undefined>
+  /** Somebody wrote: answers under way may be from before. */
+  overtakeReads(id: string): void
+  readWhole(ticket: Ticket): Promise<FullSession | undefined>
+  /**
+   * What counts now, by a read of its own: one that was under way before a lease was ours may show what its last owner
+   * replaced. 'awaited': the state that counts is still on its way into the store.
+   */
+  readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'>
+  /** A whole stored value, opened; undefined for anything that is not this ticket's. */
+  open(value: Buffer, ticket: Ticket): FullSession | undefined
+  /**
+   * The near copy that agrees with what the store holds; undefined when the stored value is not usable. `whole`: `value` is
+   * not just its beginning. Throws StoreUnavailable when more had to be read.
+   */
+  confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined>
+  /** A new session. False: the store missed it, the journal has it. */
+  create(ticket: Ticket, full: FullSession): Promise<boolean>
+  /** False: somebody changed or deleted it since `before` was read. */
+  replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
+  /** The store missed the write: kept here and in the journal. */
+  keepForLater(ticket: Ticket, before: Session, next: FullSession): void
+  /** Ends it here at once, and everywhere. False: nobody but this process knows it yet. */
+  end(id: string, expiresAt: number): Promise<boolean>
+  /** From now on no older state counts, here and everywhere: its person has lost something. */
+  supersede(session: Session): Promise<void>
+  /** Gives it its whole idle time again. Never rejects. */
+  touch(entry: NearSession, now: number): void
+  /** What was acknowledged shortly before the connection was lost (at `lostAt`, ms, monotonic), where it is missing. */
+  offerAgain(lostAt: number): Promise<void>
+  /** Near copies, written to a store that lost them. The number written. */
+  reseed(isProven: (confirmedAt: number) => boolean): Promise<number>
+}
+
+const sessionKey = (id: string): Key => ({ kind: 'session', id })
+const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
+const journalName = (id: string) => `session:${id}`
+
+/** What was acknowledged this long before a loss may be lost with it: a failover takes the last writes. */
+const recentMs = 10_000
+const maxRecent = 10_000
+
+export function createSessionStore(deps: {
+  cache: SharedCache
+  codec: SessionCodec
+  near: NearCache
+  lifetimes: SessionLifetimes
+  clock: Clock
+  stopwatch: () => number
+}): SessionStore {
+  const { cache, codec, near, lifetimes, clock, stopwatch } = deps
+  const { store, journal, floors } = cache
+  const { endOf, storedTtl } = lifetimes
+
+  // --- reading --------------------------------------------------------------------------------------------------------
+
+  interface Reading {
+    value: Promise<Buffer | undefined>
+    overtaken: boolean
+  }
+  const reads = new Map<string, Reading>()
+  const readName = (id: string, head: number | undefined) => (head === undefined ? id : `${id} ${head}`)
+
+  function read(id: string, head?: number): Promise<Buffer | undefined> {
+    const name = readName(id, head)
+    const running = reads.get(name)
+    if (running !== undefined) return running.value
+    const reading: Reading = { value: Promise.resolve(undefined), overtaken: false }
+    reading.value = store
+      .get(sessionKey(id), head)
+      .finally(() => {
+        if (reads.get(name) === reading) reads.delete(name)
+      })
+      .then((value) => (reading.overtaken ? read(id, head) : value))
+    reads.set(name, reading)
+    return reading.value
+  }
+
+  /** Notes come over another connection than answers: the answer under way may be from before the change. */
+  function overtakeReads(id: string): void {
+    for (const name of [readName(id, undefined), readName(id, identityReadBytes)]) {
+      const reading = reads.get(name)
+      if (reading === undefined) continue
+      reading.overtaken = true
+      reads.delete(name)
+    }
+  }
+
+  async function readWhole(ticket: Ticket): Promise<FullSession | undefined> {
+    if (floors.isEnded(ticket.id)) return undefined
+    try {
+      const value = (await read(ticket.id)) ?? pendingValue(ticket)
+      return value === undefined ? undefined : open(value, ticket)
+    } catch (error) {
+      if (error instanceof StoreValueRejected) return undefined
+      throw error
+    }
+  }
+
+  function pendingValue(ticket: Ticket): Buffer | undefined {
+    const entry = near.get(ticket.id)
+    return entry?.pending !== undefined && presentsSecret(entry, ticket.secret) ? entry.value : undefined
+  }
+
+  async function readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'> {
+    // Twice: word of a change may have overtaken the answer that was on its way.
+    for (let look = 0; look < 2; look++) {
+      if (floors.isEnded(ticket.id)) return 'ended'
+      let value
+      try {
+        value = await store.get(sessionKey(ticket.id))
+      } catch (error) {
+        if (error instanceof StoreValueRejected) return 'ended'
+        throw error
+      }
+      const isStored = value !== undefined
+      value ??= pendingValue(ticket)
+      if (value === undefined) return cache.outage.missProvesNothing() ? 'awaited' : 'ended'
+      const full = open(value, ticket)
+      if (full === undefined) return 'ended'
+      if (full.session.generation < floors.of(ticket.id)) continue
+      const known = near.get(ticket.id)
+      if (isStored && (known === undefined || known.session.generation < full.session.generation)) {
+        near.adopt(ticket, full.session, value, { touchedAt: 0 })
+      }
+      return full
+    }
+    return 'awaited'
+  }
+
+  function open(value: Buffer, ticket: Ticket): FullSession | undefined {
+    const session = codec.decode(value, ticket)
+    const tokens = codec.decodeTokens(value, ticket)
+    return session === undefined || session === 'short' || tokens === undefined ? undefined : { session, tokens }
+  }
+
+  async function confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined> {
+    const entry = near.get(ticket.id)
+    if (entry !== undefined && presentsSecret(entry, ticket.secret)) {
+      if (startsAlike(entry.value, value)) {
+        near.confirm(entry)
+        return entry
+      }
+      // A failover can lose the last write: then ours is the newer state, and only ours has the rotated refresh token.
+      const stored = generationOf(value)
+      if (stored !== undefined && entry.session.generation > stored) {
+        await store
+          .compareAndSet(
+            sessionKey(ticket.id),
+            entry.value,
+            storedTtl(entry.session),
+            value.subarray(0, headBytes),
+            cache.changed(ticket.id, entry.session.generation),
+          )
+          .catch(() => false)
+        return entry
+      }
+    }
+    // It changed: a copy without its tokens could not be written again after a restart of the store.
+    const all = whole ? value : await read(ticket.id)
+    if (all === undefined) return undefined
+    const decoded = codec.decode(all, ticket)
+    if (decoded === undefined || decoded === 'short') return undefined
+    // Read, not written: how much of its idle time is left only the store knows, so the next request touches it.
+    return near.adopt(ticket, decoded, all, { touchedAt: 0 })
+  }
+
+  // --- writing --------------------------------------------------------------------------------------------------------
+
+  /** Ids by when a write of theirs was last acknowledged (ms, monotonic), oldest first. */
+  const recent = new Map<string, number>()
+
+  function wrote(id: string): void {
+    recent.delete(id)
+    recent.set(id, stopwatch())
+    for (const [oldest, at] of recent) {
+      if (recent.size <= maxRecent && stopwatch() - at < 2 * recentMs) break
+      recent.delete(oldest)
+    }
+  }
+
+  async function create(ticket: Ticket, full: FullSession): Promise<boolean> {
+    const { session } = full
+    const value = codec.encode(full, ticket)
+    try {
+      await store.set(sessionKey(ticket.id), value, storedTtl(session))
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      near.adopt(ticket, session, value, { pending: 'session' })
+      createLater(ticket.id, session, value)
+      return false
+    }
+    near.adopt(ticket, session, value)
+    wrote(ticket.id)
+    return true
+  }
+
+  async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
+    const value = codec.encode(next, ticket)
+    const expected = Buffer.alloc(5)
+    expected.writeUInt8(value[0] ?? 0, 0)
+    expected.writeUInt32BE(before.generation, 1)
+    const note = cache.changed(ticket.id, next.session.generation)
+    const written = await store.compareAndSet(sessionKey(ticket.id), value, storedTtl(next.session), expected, note)
+    if (!written) return false
+    near.adopt(ticket, next.session, value)
+    wrote(ticket.id)
+    return true
+  }
+
+  function keepForLater(ticket: Ticket, before: Session, next: FullSession): void {
+    const value = codec.encode(next, ticket)
+    // Its login may have been missed as well: then it is still the login that is to be written, in its newer state.
+    if (near.get(ticket.id)?.pending === 'session') {
+      near.adopt(ticket, next.session, value, { pending: 'session' })
+      createLater(ticket.id, next.session, value)
+      return
+    }
+    near.adopt(ticket, next.session, value, { pending: 'state' })
+    journal.add({
+      name: journalName(ticket.id),
+      expiresAt: endOf(next.session),
+      async write() {
+        if (next.session.generation < floors.of(ticket.id)) return
+        // Where it is gone it was ended, or lost with the store's data: the latter is the business of re-seeding, with its caution.
+        near.settle(ticket.id, await replace(ticket, before, next))
+      },
+    })
+  }
+
+  function createLater(id: string, session: Session, value: Buffer): void {
+    journal.add({
+      name: journalName(id),
+      expiresAt: endOf(session),
+      async write() {
+        const isWithdrawn = session.generation < floors.of(id)
+        const result = isWithdrawn ? 'marked' : await seed(id, session, value, storedTtl(session))
+        near.settle(id, result === 'written')
+        if (result === 'written') wrote(id)
+      },
+    })
+  }
+
+  async function seed(id: string, session: Session, value: Buffer, ttlMs: number) {
+    const mark = revokedKey(id)
+    const result = await store.setUnlessMarked(sessionKey(id), value, ttlMs, { mark, generation: session.generation })
+    // Withdrawn at another replica meanwhile, and unheard here: the log will say how far.
+    if (result === 'marked') near.delete(id)
+    return result
+  }
+
+  function touch(entry: NearSession, now: number): void {
+    near.touched(entry, now)
+    const { id } = entry.session
+    store.touch(sessionKey(id), storedTtl(entry.session)).then(
+      (there) => {
+        if (!there && entry.pending === undefined && !cache.outage.missProvesNothing()) near.delete(id)
+      },
+      () => undefined,
+    )
+  }
+
+  // --- a store that lost something --------------------------------------------------------------------------------------
+
+  /** A copy outlives its session's idle end, and must not bring it back. */
+  const isAlive = ({ session, lastSeenAt }: NearSession) =>
+    clock() < endOf(session) && !lifetimes.isIdle(lastSeenAt) && session.generation >= floors.of(session.id)
+
+  /** Written where it is missing, or where an older state lies. One that cannot be written must not keep the others out. */
+  async function writeAgain(id: string, entry: NearSession): Promise<boolean> {
+    if (!isAlive(entry)) return false
+    const ttlMs = storedTtl(entry.session, clock() - entry.lastSeenAt)
+    try {
+      const result = await seed(id, entry.session, entry.value, ttlMs)
+      // From an old snapshot: its refresh token was rotated since, and using it would end the session.
+      if (result === 'exists') await overwriteOlder(id, entry, ttlMs)
+      return result === 'written'
+    } catch (error) {
+      if (error instanceof StoreValueRejected) return false
+      throw error
+    }
+  }
+
+  async function overwriteOlder(id: string, entry: NearSession, ttlMs: number): Promise<void> {
+    const head = await store.get(sessionKey(id), headBytes)
+    const stored = head === undefined ? undefined : generationOf(head)
+    if (head === undefined || stored === undefined || stored === entry.session.generation) return
+    // Another replica was back sooner and has refreshed it meanwhile, unheard.
+    if (stored > entry.session.generation) near.changed(id, stored)
+    else await store.compareAndSet(sessionKey(id), entry.value, ttlMs, head)
+  }
+
+  async function offerAgain(lostAt: number): Promise<void> {
+    const ids = [...recent].filter(([, at]) => at > lostAt - recentMs).map(([id]) => id)
+    await inBatches(ids, async (id) => {
+      const entry = near.get(id)
+      if (entry !== undefined) await writeAgain(id, entry)
+    })
+  }
+
+  async function reseed(isProven: (confirmedAt: number) => boolean): Promise<number> {
+    let written = 0
+    const proven = [...near.entries()].filter(([, entry]) => entry.pending !== 'session' && isProven(entry.confirmedAt))
+    await inBatches(proven, async ([id, entry]) => {
+      if (await writeAgain(id, entry)) written++
+    })
+    return written
+  }
+
+  return {
+    read,
+    overtakeReads,
+    readWhole,
+    readLatest,
+    open,
+    confirm,
+    create,
+    replace,
+    keepForLater,
+    end: (id, expiresAt) => cache.withdraw({ id, floor: everyGeneration }, expiresAt),
+    supersede: async ({ id, generation, expiresAt }) =>
+      void (await cache.withdraw({ id, floor: generation }, expiresAt)),
+    touch,
+    offerAgain,
+    reseed,
+  }
+}
+
+/** Whether the shorter is how the longer begins: then both are the same state of the same session. */
+export function startsAlike(a: Buffer, b: Buffer): boolean {
+  const length = Math.min(a.length, b.length)
+  return length > headBytes && a.compare(b, 0, length, 0, length) === 0
+}
+
+/** Undefined for what is not a session of this format: damaged is not older. */
+export const generationOf = (value: Buffer): number | undefined => readHead(value)?.generation
+
+const batchSize = 64
+
+async function inBatches<T>(items: Iterable<T>, task: (item: T) => Promise<unknown>): Promise<void> {
+  let batch: Promise<unknown>[] = []
+  for (const item of items) {
+    batch.push(task(item))
+    if (batch.length < batchSize) continue
+    await Promise.all(batch)
+    batch = []
+  }
+  await Promise.all(batch)
+}
