@@ -6,7 +6,7 @@ import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
 import { StoreUnavailable } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { withTimeout } from '../store/with-timeout.ts'
-import type { BeatReply, Position, WithdrawalLog } from '../store/withdrawal-log.ts'
+import type { BeatReply, LogEntry, Position, WithdrawalLog } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 import { createTrail, follows } from './history.ts'
 import { isProven, missing, plan, type ReseedPlan } from './reseeding.ts'
@@ -169,7 +169,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     for (let round = 0; round < maxRounds; round++) {
       const sentAt = stopwatch()
       const before = position
-      const reply = await send()
+      const reply = await withEntries(before, await send())
       const steps = before === undefined ? undefined : follows(before, reply)
       if (steps === undefined) {
         if (before !== undefined) historyChanged(reply)
@@ -210,18 +210,31 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     writesLost(serverTime)
   }
 
+  /** The answer with all its entries: too many for one answer are read page by page. */
+  async function withEntries(from: Position | undefined, reply: BeatReply): Promise<BeatReply> {
+    if (from === undefined || reply.entries !== undefined || reply.head.n <= from.n) return reply
+    const entries: LogEntry[] = []
+    await readPages(from.n, reply.head.n, (entry) => entries.push(entry))
+    return { ...reply, entries }
+  }
+
+  async function readPages(from: number, upTo: number, each: (entry: LogEntry) => unknown): Promise<void> {
+    let after = from
+    while (after < upTo) {
+      const page = await withTimeout(log.page(after, pageSize), timeoutMs, runtime, late)
+      for (const entry of page) if (entry.n <= upTo) each(entry)
+      const last = page.at(-1)
+      if (last === undefined || page.length < pageSize) return
+      after = last.n
+    }
+  }
+
   /** The whole log, page by page. The position is taken before, so that the next beat brings what came meanwhile. */
   async function load(head: Position): Promise<void> {
     // Forgotten at once: a load that is cut short must not go on from a position of before.
     position = undefined
     clean = false
-    for (let after = 0; after < head.n;) {
-      const page = await withTimeout(log.page(after, pageSize), timeoutMs, runtime, late)
-      for (const entry of page) floors.raise(entry, true)
-      const last = page.at(-1)
-      if (last === undefined || page.length < pageSize) break
-      after = last.n
-    }
+    await readPages(0, head.n, (entry) => floors.raise(entry, true))
     position = head
     trail.startAt(head)
   }

@@ -41,7 +41,6 @@ export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; ru
       )
       return true
     },
-    isKept: () => true,
     setNearCopies: () => undefined,
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),

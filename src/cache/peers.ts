@@ -117,7 +117,11 @@ export function createPeers(parts: PeersParts): Peers {
         // Said to a life that we have met, and with the last that it has to hear: others would believe it too early.
         const saysLeaving = leaving && isLast && life !== undefined
         const after = life && { origin: life.origin, seq: life.heard }
-        const reply = await transport.send(address, { origin: replica, entries, after, leaving: saysLeaving }, timeoutMs)
+        const reply = await transport.send(
+          address,
+          { origin: replica, entries, after, leaving: saysLeaving },
+          timeoutMs,
+        )
         if (reply.origin === replica) {
           ourselves.set(address, stopwatch())
           peers.delete(address)
@@ -175,6 +179,7 @@ export function createPeers(parts: PeersParts): Peers {
           busy.delete(address)
         }),
     )
+    if (stopped) return
     forgetGone()
     tellChange()
   }

@@ -66,6 +66,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   let copies = nobody
   let availability: Availability = neverReached
   let lastLossAt = 0
+  let isSubscribed = false
   let stopped = false
 
   const rawStore = instrumented(link.store, { durations: metrics.redisCommandDuration, stopwatch })
@@ -120,8 +121,10 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     reseed: (isProven) => copies.reseed(isProven),
     unconfirmAll: () => copies.unconfirmAll(),
     onDeaf() {
+      // While there is no subscription nothing can arrive.
+      if (!isSubscribed) return
       logger.warn({ event: 'notes_missed', reason: 'deaf' }, 'Redis takes notes, and none arrives: subscribing anew')
-      notesMissed()
+      heartbeat.notesMissed()
       link.resubscribe()
     },
     onHistoryChange: () => void historyChanges.value++,
@@ -156,10 +159,6 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
 
   // --- what is heard from other replicas ------------------------------------------------------------------------------
 
-  function notesMissed(): void {
-    heartbeat.notesMissed()
-  }
-
   link.subscribe({
     onNote(text) {
       const note = notes.decode(text)
@@ -170,8 +169,14 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       else copies.changed(note.id, note.number)
     },
     onToken: (token) => heartbeat.token(token),
-    onLive: () => void heartbeat.pull(),
-    onDead: notesMissed,
+    onLive() {
+      isSubscribed = true
+      void heartbeat.pull()
+    },
+    onDead() {
+      isSubscribed = false
+      heartbeat.notesMissed()
+    },
   })
 
   // --- away and back ----------------------------------------------------------------------------------------------------
@@ -285,7 +290,6 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     withinBudget: budget.run,
     changed: (id, generation) => notes.encode({ origin, sentAt: clock(), what: 'changed', id, number: generation }),
     withdraw: withdrawals.withdraw,
-    isKept: withdrawals.isKept,
     setNearCopies: (holder) => void (copies = holder),
 
     async start() {

@@ -19,11 +19,9 @@ export interface SharedCache {
   changed(id: string, generation: number): string
   /**
    * Makes a withdrawal known: here at once, to Redis (also past an open circuit, also where its memory is full) and to peers.
-   * True: it survives this process. False: nobody else has it yet. Never throws, takes no longer than `outage.storeDeadline`.
+   * True: it survives this process. False: nobody else has it yet; asked again, it tries again. Never throws, takes no longer than `outage.storeDeadline`.
    */
   withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
-  /** As `withdraw` answered, now, for what was withdrawn earlier. */
-  isKept(id: string): boolean
   /** Whoever holds near copies. One per cache. */
   setNearCopies(copies: NearCopies): void
 }

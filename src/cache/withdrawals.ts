@@ -11,7 +11,6 @@ import type { Spool } from './spool.ts'
 
 export interface Withdrawals {
   withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
-  isKept(id: string): boolean
   /** Writes what the log is not known to have. Throws StoreUnavailable. */
   writeBack(): Promise<void>
   /** For an orderly end: to whom it can be handed over. True: nothing is lost with this process. */
@@ -20,7 +19,9 @@ export interface Withdrawals {
 
 const sessionKey = (id: string): Key => ({ kind: 'session', id })
 const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
-const perAppend = 100
+const perAppend = 500
+/** One call writes no more than this: beats go on in between. */
+const perWriteBack = 10_000
 
 export function createWithdrawals(deps: {
   floors: Floors
@@ -37,12 +38,7 @@ export function createWithdrawals(deps: {
 }): Withdrawals {
   const { floors, log, rawStore, peers, spool, note, runtime } = deps
   const { clock, logger } = runtime
-  /** Withdrawn here, and taken by somebody else or the spool, though the log is not known to have it. */
-  const elsewhere = new Set<string>()
-  floors.onLogged((id) => {
-    elsewhere.delete(id)
-    spool?.release(id)
-  })
+  floors.onLogged((id) => spool?.release(id))
 
   async function mark({ id, floor }: Withdrawal, expiresAt: number): Promise<void> {
     const ttlMs = Math.max(1, Math.ceil(expiresAt - clock()))
@@ -75,8 +71,8 @@ export function createWithdrawals(deps: {
   }
 
   async function withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean> {
-    const { id } = withdrawal
     floors.raise(withdrawal, false, expiresAt)
+    if (floors.isLogged(withdrawal.id)) return true
     const limitMs = deps.deadlineMs()
     let byPeers = Promise.resolve(false)
     if (peers !== undefined) {
@@ -94,25 +90,27 @@ export function createWithdrawals(deps: {
         },
       )
     }
-    if (isKept && !floors.isLogged(id)) elsewhere.add(id)
     return isKept
   }
 
   return {
     withdraw,
-    isKept: (id) => floors.isLogged(id) || elsewhere.has(id),
     async writeBack() {
-      const missing = floors.unlogged(perAppend)
-      await log.append(missing)
-      await Promise.all(missing.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
+      const missing = floors.unlogged(perWriteBack)
+      for (let from = 0; from < missing.length; from += perAppend) {
+        const some = missing.slice(from, from + perAppend)
+        await log.append(some)
+        await Promise.all(some.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
+      }
       logger.info(
         { event: 'withdrawals_written_back', count: missing.length },
         'the log lacked withdrawals that are known here',
       )
     },
     async handOver() {
-      if (floors.unloggedCount === 0) return true
-      if (peers !== undefined && (await peers.leave()) > 0) return true
+      // Also without anything to tell: nobody has to wait for this replica any more.
+      const told = (await peers?.leave()) ?? 0
+      if (floors.unloggedCount === 0 || told > 0) return true
       if (spool === undefined) return false
       const left = floors.unlogged(Number.MAX_SAFE_INTEGER)
       return Promise.all(left.map((withdrawal) => spool.keep(withdrawal))).then(

@@ -70,3 +70,9 @@ export function privateKey(checks: Checks, path: Path, pem: string) {
     return undefined
   }
 }
+
+/** Whether anything is kept in Redis; contradictions between the two options are told elsewhere. */
+export function isShared({ settings }: Checks): boolean {
+  const { enabled, cacheMode } = settings.redis
+  return enabled && cacheMode !== 'memory'
+}

@@ -14,6 +14,8 @@ export interface Config {
   readonly outage: OutageConfig
   readonly memory: { readonly maxBytes: number }
   readonly redis: RedisConfig
+  /** Undefined: replicas tell each other nothing directly. */
+  readonly peers: PeersConfig | undefined
   readonly pages: PagesConfig
 }
 
@@ -153,6 +155,8 @@ export interface OutageConfig {
   readonly journalSize: number
   readonly storeDeadlineMs: number
   readonly replay: 'local' | 'closed'
+  /** Directory for withdrawals that nobody else has, an absolute path. Absent: they end with the process. */
+  readonly spoolDir: string | undefined
 }
 
 export interface RedisConfig {
@@ -191,6 +195,15 @@ export interface RedisTlsConfig {
   readonly key: string | undefined
   readonly serverName: string | undefined
   readonly skipVerify: boolean
+}
+
+/** The second road: how replicas reach each other without Redis. */
+export interface PeersConfig {
+  readonly listen: Address
+  /** Where they are, this one perhaps among them; empty where `dns` says it. */
+  readonly addresses: readonly Address[]
+  /** A name each of whose addresses is a replica. */
+  readonly dns: Address | undefined
 }
 
 export interface PagesConfig {

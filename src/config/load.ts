@@ -2,7 +2,7 @@
 // or a list of everything that is wrong with it. It owns names, units, defaults and the words of every complaint. It opens no
 // connection, and knows nothing of how an option is used: whatever can only be seen when connecting is the rooms' business.
 // The way: document.ts (YAML, lines, `${VAR}`) -> environment.ts (fallback) -> schema.ts (each option by itself)
-// -> server.ts, provider.ts, session.ts, access.ts, redis.ts (options together) -> Config.
+// -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
 import { accessConfig } from './access.ts'
 import type { Checks } from './checks.ts'
@@ -12,6 +12,8 @@ import { environmentName, remove, valueAt, withEnvironment } from './environment
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
 import { notAvailableYet } from './not-yet.ts'
+import { outageConfig } from './outage.ts'
+import { peersConfig } from './peers.ts'
 import { createFindings } from './problems.ts'
 import type { Path } from './problems.ts'
 import { providerConfig } from './provider.ts'
@@ -100,16 +102,10 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     tokens: { disableReplayDetection: settings.disableReplayDetection },
     forwardAuth: forwardAuthConfig(checks),
     upstreams: upstreamsConfig(checks),
-    outage: {
-      maxStaleMs: settings.outage.maxStale,
-      pass: settings.outage.pass,
-      passMaxAgeMs: settings.outage.passMaxAge,
-      journalSize: settings.outage.journalSize,
-      storeDeadlineMs: settings.outage.storeDeadline,
-      replay: settings.outage.replay,
-    },
+    outage: outageConfig(checks),
     memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
     redis: redisConfig(checks),
+    peers: peersConfig(checks),
     pages: pagesConfig(checks),
   }
   const problems = inOrder([...lines, ...findings.problems], fileName)

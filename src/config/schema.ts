@@ -1,9 +1,10 @@
 // Every option: its name, type, unit, bounds and default, in the operator's words. The defaults stand here and nowhere else
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
-// slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts.
+// slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts.
 import { z } from 'zod'
 import { ignoredOptions } from './ignored.ts'
 import {
+  address,
   cookieDomain,
   hostPattern,
   listenAddress,
@@ -198,9 +199,15 @@ const serviceOptions = {
     journalSize: withDefault(10_000, leaf(integer(0, 10_000_000))),
     storeDeadline: withDefault('250ms', leaf(duration('1ms', '1m'))),
     replay: withDefault('local', leaf(choice(['local', 'closed']))),
+    spoolDir: optional(leaf(text)),
   }),
   memory: group({ maxMB: withDefault(256, leaf(integer(1, 1_048_576))) }),
   redis: group(redisOptions),
+  peers: group({
+    addresses: withDefault([], listOf(leaf(address))),
+    dns: optional(leaf(address)),
+    listen: withDefault('0.0.0.0:4181', leaf(listenAddress)),
+  }),
   pages: group({
     name: withDefault('Foregate', leaf(text)),
     logo: optional(leaf(text)),

@@ -1,4 +1,4 @@
-// Slices without much to check together: server, paths, outage, pages, forward auth and upstreams.
+// Slices without much to check together: server, paths, pages, forward auth and upstreams.
 import type { ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig, UpstreamConfig } from './config.ts'
 import { checkCertificates, fileText } from './checks.ts'
 import type { Checks } from './checks.ts'

@@ -42,7 +42,9 @@ const originShape = /^[\w-]{1,64}$/
 
 /** `keys`: the first signs, all are accepted (rotation). `scope`: messages of another deployment are nobody's. */
 export function createMessages(keys: readonly Buffer[], scope: string): Messages {
-  const derived = keys.map((key) => createSecretKey(createHmac('sha256', key).update(`foregate peer ${scope}`).digest()))
+  const derived = keys.map((key) =>
+    createSecretKey(createHmac('sha256', key).update(`foregate peer ${scope}`).digest()),
+  )
   const [first] = derived
   if (first === undefined) throw new RangeError('messages need a key')
 

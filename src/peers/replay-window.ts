@@ -65,7 +65,7 @@ export function createReplayWindow(clock: Clock): ReplayWindow {
 function take(sender: Sender, seq: number): Admission {
   const { seen, highest } = sender
   const word = Math.floor((seq % windowSize) / 32)
-  const bit = 1 << seq % 32
+  const bit = 1 << (seq % 32)
   if (seq > highest) {
     if (seq - highest >= windowSize) seen.fill(0)
     else for (let skipped = highest + 1; skipped < seq; skipped++) clear(seen, skipped)
@@ -79,5 +79,5 @@ function take(sender: Sender, seq: number): Admission {
 
 function clear(seen: Uint32Array, seq: number): void {
   const word = Math.floor((seq % windowSize) / 32)
-  seen[word] = (seen[word] ?? 0) & ~(1 << seq % 32)
+  seen[word] = (seen[word] ?? 0) & ~(1 << (seq % 32))
 }

@@ -50,7 +50,8 @@ export function namedWhereabouts(parts: {
       if (found.length === 0) throw new Error('the name has no address')
       const hosts = [...new Set(found)].sort().slice(0, maxAddresses)
       known = hosts.map((host) => addressText({ host, port: name.port }))
-      if (isAnswered === false) logger.info({ event: 'peers_found', name: name.host }, 'the name of the peers is answered')
+      if (isAnswered === false)
+        logger.info({ event: 'peers_found', name: name.host }, 'the name of the peers is answered')
       isAnswered = true
     } catch (error) {
       if (isAnswered !== false) {

@@ -87,7 +87,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       const value = await sessionStore.read(ticket.id, head)
       if (value === undefined) {
         sharedMisses.value++
-        return await missing(ticket, pass)
+        return missing(ticket, pass)
       }
       entry = await sessionStore.confirm(ticket, value, head === undefined || value.length < head)
     } catch (error) {

@@ -18,6 +18,8 @@ export interface NearSession {
   readonly confirmedAt: number
   /** Nothing has been heard or missed since that might have changed it. False: good for an outage only. */
   readonly isConfirmed: boolean
+  /** The newest generation that was heard of: an older copy is no state to write back. */
+  readonly heardOf: number
   /** Before this moment there is nothing to do for the entry but to answer (ms since the epoch, as all times that follow). */
   readonly attentionAt: number
   /** When this process refreshes the access token: jittered, and put off after a failure. */
@@ -166,6 +168,7 @@ export function createNearCache(deps: {
         // A write that the store has not confirmed is no news of whether the session stands.
         confirmedAt: pending !== undefined && previous !== undefined ? previous.confirmedAt : stopwatch(),
         isConfirmed: true,
+        heardOf: session.generation,
         attentionAt: 0,
         refreshAt: session.refreshAt + random() * maxJitterMs,
         refreshFailures: 0,
@@ -193,7 +196,9 @@ export function createNearCache(deps: {
     },
     changed(id, generation) {
       const entry = get(id)
-      if (entry !== undefined && entry.session.generation < generation) unconfirm(entry)
+      if (entry === undefined || entry.session.generation >= generation) return
+      entry.heardOf = Math.max(entry.heardOf, generation)
+      unconfirm(entry)
     },
     unconfirmAll() {
       if (shared) for (const [, entry] of entries()) unconfirm(entry)

@@ -260,8 +260,8 @@ export function createSessionStore(deps: {
   async function seed(id: string, session: Session, value: Buffer, ttlMs: number) {
     const mark = revokedKey(id)
     const result = await store.setUnlessMarked(sessionKey(id), value, ttlMs, { mark, generation: session.generation })
-    // Withdrawn at another replica meanwhile, and unheard here: the log will say how far.
-    if (result === 'marked') near.delete(id)
+    // Withdrawn at another replica meanwhile, and unheard here. How far, the log will say; this state at least does not count.
+    if (result === 'marked') floors.raise({ id, floor: session.generation + 1 }, false, session.expiresAt)
     return result
   }
 
@@ -278,9 +278,11 @@ export function createSessionStore(deps: {
 
   // --- a store that lost something --------------------------------------------------------------------------------------
 
-  /** A copy outlives its session's idle end, and must not bring it back. */
-  const isAlive = ({ session, lastSeenAt }: NearSession) =>
-    clock() < endOf(session) && !lifetimes.isIdle(lastSeenAt) && session.generation >= floors.of(session.id)
+  /** A copy outlives its session's idle end, and must not bring it back; nor may one whose refresh token was rotated elsewhere. */
+  const isAlive = ({ session, lastSeenAt, heardOf }: NearSession) =>
+    clock() < endOf(session) &&
+    !lifetimes.isIdle(lastSeenAt) &&
+    session.generation >= Math.max(heardOf, floors.of(session.id))
 
   /** Written where it is missing, or where an older state lies. One that cannot be written must not keep the others out. */
   async function writeAgain(id: string, entry: NearSession): Promise<boolean> {

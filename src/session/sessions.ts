@@ -182,7 +182,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     async end(text, known) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
-      if (floors.isEnded(ticket.id)) return { full: undefined, isKept: cache.isKept(ticket.id) }
+      if (floors.isEnded(ticket.id)) {
+        return { full: undefined, isKept: await sessionStore.end(ticket.id, clock() + maxAgeMs) }
+      }
       let full: FullSession | undefined
       const entry = near.get(ticket.id)
       const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)

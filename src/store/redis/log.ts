@@ -1,5 +1,5 @@
 // The record of withdrawals in Redis: three keys of one slot, and the scripts that change them together.
-import { StoreUnavailable } from '../../errors.ts'
+import type { StoreUnavailable } from '../../errors.ts'
 import type { LogEntry, Member, Position, WithdrawalLog } from '../withdrawal-log.ts'
 import type { DataClient } from './connection.ts'
 import { fault } from './faults.ts'

@@ -3,6 +3,8 @@
 // Every script writes a time to live with each key it creates. A server whose memory is full refuses a script at its first
 // command that needs memory, unless one that writes without needing any came before: withdrawals begin with one of those.
 
+import { everyGeneration } from '../withdrawal-log.ts'
+
 interface Script {
   readonly numberOfKeys: number
   readonly lua: string
@@ -15,28 +17,31 @@ const publish = (channel: number) =>
 // As `floorOfMark` (store/mark.ts) reads it: '1' and whatever is damaged withdraw everything.
 const floorOf = `local function floorOf(mark)
   if not mark then return 0 end
-  return tonumber(string.match(tostring(mark), '^f(%d+)$') or '${0xffff_ffff}')
+  return tonumber(string.match(tostring(mark), '^f(%d+)$') or '${everyGeneration}')
 end`
 
 // The log is a sorted set of '<id>:<floor>' by n, the head 'n chain count', the members a hash. A head that does not fit the set
 // (evicted, rolled back alone, damaged) begins a new history, so that everybody reads anew and writes back what they know.
+// What is of a wrong type is nobody's of ours: it goes.
 const log = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for at, kind in ipairs({'zset', 'string', 'hash'}) do
-  local found = redis.call('TYPE', KEYS[at]).ok
-  if found ~= kind and found ~= 'none' then redis.call('DEL', KEYS[at]) end
-end
-redis.call('HDEL', KEYS[3], '')
 local function decimal(number) return string.format('%.0f', number) end
-local function readHead()
-  local n, chain, count = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%x+) (%d+)$')
-  local size = redis.call('ZCARD', KEYS[1])
-  if n and tonumber(count) == size then return tonumber(n), chain, size end
-  local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-  return tonumber(last[2] or '0'), ARGV[1], size
+local function orDelete(key, reply, instead)
+  if type(reply) ~= 'table' then return reply end
+  redis.call('DEL', key)
+  return instead
 end
-local function writeHead(n, chain, count)
-  redis.call('SET', KEYS[2], decimal(n) .. ' ' .. chain .. ' ' .. decimal(count), 'PX', ARGV[2])
+orDelete(KEYS[3], redis.pcall('HDEL', KEYS[3], ''), 0)
+local size = orDelete(KEYS[1], redis.pcall('ZCARD', KEYS[1]), 0)
+local n, chain, count = string.match(orDelete(KEYS[2], redis.pcall('GET', KEYS[2]), '') or '', '^(%d+) (%x+) (%d+)$')
+local isNew = not n or tonumber(count) ~= size
+if isNew then
+  n = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or '0'
+  chain = ARGV[1]
+end
+n = tonumber(n)
+local function writeHead()
+  redis.call('SET', KEYS[2], decimal(n) .. ' ' .. chain .. ' ' .. decimal(size), 'PX', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end`
 
@@ -66,7 +71,7 @@ redis.call('DEL', KEYS[2])
 local mark = ARGV[1]
 if floorOf(before) > floorOf(mark) then mark = before end
 local existed
-if floorOf(mark) >= ${0xffff_ffff} then existed = redis.call('DEL', KEYS[1]) else existed = redis.call('EXISTS', KEYS[1]) end
+if floorOf(mark) >= ${everyGeneration} then existed = redis.call('DEL', KEYS[1]) else existed = redis.call('EXISTS', KEYS[1]) end
 redis.call('SET', KEYS[2], mark, 'PX', string.format('%.0f', ttl)) ${publish(3)} return existed`,
   },
   /** key | expected */
@@ -86,8 +91,7 @@ redis.call('SET', KEYS[2], mark, 'PX', string.format('%.0f', ttl)) ${publish(3)}
   fgBeat: {
     numberOfKeys: 3,
     lua: `${log}
-local n, chain, size = readHead()
-writeHead(n, chain, size)
+if isNew or tonumber(ARGV[6]) % 64 == 1 then writeHead() end
 local members = redis.call('HGETALL', KEYS[3])
 for at = 1, #members, 2 do
   local beat = tonumber(string.match(members[at + 1], '^(%d+) ') or '0')
@@ -108,7 +112,6 @@ return {decimal(n), chain, decimal(now), members, entries}`,
   fgAppend: {
     numberOfKeys: 3,
     lua: `${log}
-local n, chain, size = readHead()
 size = size - redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', decimal(now - tonumber(ARGV[3])))
 for at = 4, #ARGV do
   if not redis.call('ZSCORE', KEYS[1], ARGV[at]) then
@@ -118,7 +121,7 @@ for at = 4, #ARGV do
     size = size + 1
   end
 end
-writeHead(n, chain, size)
+writeHead()
 return 1`,
   },
 } as const satisfies Record<string, Script>
