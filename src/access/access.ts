@@ -15,7 +15,7 @@ export interface OriginalRequest {
   readonly rawQuery: string
   /** The path rules are matched on: percent-decoded once where unambiguous, no dot segments, no empty segments. */
   readonly path: string
-  /** Set when two readers of this URL could disagree on what it names (SPEC 4.1): such a path is never public. */
+  /** Set when two readers of this URL could disagree on what it names: such a path is never public. */
   readonly ambiguity: string | undefined
 }
 

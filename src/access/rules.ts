@@ -1,7 +1,7 @@
 // May this request pass, and who may make it? Order: `rules[]` (first match wins), then `excludedURLs` (public), then
 // login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path.
 // An ambiguous request is never public, and where any rule for its host denies or requires something it is denied,
-// because nobody can tell which rule was meant (SPEC 11).
+// because nobody can tell which rule was meant.
 import type { AccessConfig, RuleConfig, UpstreamConfig } from '../config/config.ts'
 import { ConfigInvalid } from '../errors.ts'
 import type { AccessRules, OriginalRequest, Policy } from './access.ts'

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 
 /**
  * One request's budget of waiting for the store. A login makes several calls one after the other; with a store that hangs each would
- * wait for the whole deadline. Once one has, the others of the same request do not wait any more (SPEC 6: "in all").
+ * wait for the whole deadline. Once one has, the others of the same request do not wait any more.
  */
 export interface RequestBudget {
   run<T>(task: () => T): T

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * Whether a person is going somewhere, so that a redirect or a page is of use (SPEC 4.2). `Sec-Fetch-Mode` is the browser's
+ * Whether a person is going somewhere, so that a redirect or a page is of use. `Sec-Fetch-Mode` is the browser's
  * own word and wins; without it, a GET or HEAD that asks for HTML.
  */
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {

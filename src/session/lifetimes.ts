@@ -29,7 +29,7 @@ export interface SessionLifetimes {
   readonly idleGrainMs: number
 }
 
-/** A near copy older than this is confirmed in the background; twice as old, it is not used unconfirmed (SPEC 6). */
+/** A near copy older than this is confirmed in the background; twice as old, it is not used unconfirmed. */
 export const revalidateAfterMs = seconds(30)
 export const trustForMs = 2 * revalidateAfterMs
 

@@ -1,4 +1,4 @@
-// Metrics for Prometheus: names, labels and buckets (SPEC 7). What is counted lives in plain fields of ours; prom-client
+// Metrics for Prometheus: names, labels and buckets. What is counted lives in plain fields of ours; prom-client
 // sees it at scrape time only, because its own counters and histograms cost 0.2-0.5 us an update. The only importer of
 // prom-client; what the numbers mean is up to the rooms that count.
 import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'

@@ -1,0 +1,198 @@
+// This life's file in the spool's directory: appended to and flushed, so that what was kept survives the machine's end; gone when
+// the log has everything. One writer, one thing at a time: those who come while it writes share the next flush.
+import { constants } from 'node:fs'
+import { open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Runtime } from '../runtime.ts'
+import type { Spooled } from './spool.ts'
+import type { SpoolLines } from './spool-line.ts'
+
+export interface OwnFile {
+  /** Resolves once it is on the disk; rejects where it is not for certain. */
+  keep(spooled: Spooled): Promise<void>
+  /** Never throws; the file follows in its own time. */
+  release(id: string): void
+  close(): Promise<void>
+}
+
+interface Waiting {
+  readonly spooled: Spooled
+  isReleased: boolean
+  readonly settle: (error?: unknown) => void
+}
+
+/** Written anew when it has so many more lines than it needs. */
+const spareLines = 1_000
+
+export function createOwnFile(parts: {
+  path: string
+  encode: SpoolLines['encode']
+  runtime: Pick<Runtime, 'clock' | 'logger'>
+}): OwnFile {
+  const { path, encode, runtime } = parts
+  const { clock, logger } = runtime
+  /** On the disk, and not released. */
+  const held = new Map<string, Spooled>()
+  let waiting: Waiting[] = []
+  let beingWritten: Waiting[] = []
+  let file: FileHandle | undefined
+  let lines = 0
+  // Something was written, and it is not known how much of it.
+  let isTorn = false
+  let isUntidy = false
+  let isTroubled = false
+  let isClosed = false
+  let running: Promise<void> | undefined
+
+  function work(): void {
+    running ??= (async () => {
+      // Those who come in the same moment share the first flush.
+      await Promise.resolve()
+      while (waiting.length > 0 || isUntidy) {
+        if (waiting.length > 0) await writeWaiting()
+        else await tidy()
+      }
+    })().finally(() => {
+      running = undefined
+      if (waiting.length > 0 || isUntidy) work()
+    })
+  }
+
+  async function writeWaiting(): Promise<void> {
+    beingWritten = waiting
+    waiting = []
+    try {
+      await append(beingWritten.map(({ spooled }) => spooled))
+      for (const { spooled, isReleased } of beingWritten) {
+        if (isReleased) isUntidy = true
+        else if ((held.get(spooled.id)?.floor ?? 0) < spooled.floor) held.set(spooled.id, spooled)
+      }
+      for (const { settle } of beingWritten) settle()
+    } catch (error) {
+      for (const { settle } of beingWritten) settle(error)
+    }
+    beingWritten = []
+  }
+
+  async function append(batch: readonly Spooled[]): Promise<void> {
+    if (file === undefined) {
+      await startWith([...held.values(), ...batch])
+      return
+    }
+    await write(file, batch)
+    if (await isAtItsPlace(file)) return
+    // Taken away by somebody who found nothing new in it, or by an operator: what is held must lie where it is looked for.
+    await drop()
+    await startWith([...held.values(), ...batch])
+  }
+
+  async function write(to: FileHandle, batch: readonly Spooled[]): Promise<void> {
+    const text = batch.map((spooled) => `${encode(spooled)}\n`).join('')
+    const start = isTorn ? '\n' : ''
+    isTorn = true
+    await to.appendFile(start + text)
+    await to.datasync()
+    isTorn = false
+    lines += batch.length
+  }
+
+  async function startWith(batch: readonly Spooled[]): Promise<void> {
+    file = await create(path)
+    lines = 0
+    isTorn = false
+    await write(file, batch)
+    await syncDirectory(dirname(path))
+  }
+
+  async function isAtItsPlace(own: FileHandle): Promise<boolean> {
+    const [mine, there] = await Promise.all([own.stat(), stat(path).catch(() => undefined)])
+    return there !== undefined && there.ino === mine.ino && there.dev === mine.dev
+  }
+
+  async function drop(): Promise<void> {
+    const old = file
+    file = undefined
+    await old?.close().catch(() => undefined)
+  }
+
+  async function tidy(): Promise<void> {
+    isUntidy = false
+    const now = clock()
+    for (const [id, { expiresAt }] of held) if (expiresAt <= now) held.delete(id)
+    try {
+      if (file === undefined) return
+      if (held.size === 0) {
+        await drop()
+        await unlink(path)
+      } else if (lines > held.size + spareLines) {
+        await writeAnew()
+      }
+    } catch (error) {
+      if (isTroubled) return
+      isTroubled = true
+      logger.warn({ event: 'spool_failed', reason: 'not_tidied', path, err: error }, 'the spool cannot be tidied')
+    }
+  }
+
+  async function writeAnew(): Promise<void> {
+    const beside = `${path}.new`
+    await unlink(beside).catch(() => undefined)
+    const next = await create(beside)
+    const before = { lines, isTorn }
+    try {
+      lines = 0
+      isTorn = false
+      await write(next, [...held.values()])
+      await rename(beside, path)
+    } catch (error) {
+      ;({ lines, isTorn } = before)
+      await next.close()
+      throw error
+    }
+    await drop()
+    file = next
+    await syncDirectory(dirname(path))
+  }
+
+  return {
+    keep(spooled) {
+      if (isClosed) return Promise.reject(new Error('the spool is closed'))
+      if ((held.get(spooled.id)?.floor ?? 0) >= spooled.floor) return Promise.resolve()
+      return new Promise((resolve, reject) => {
+        waiting.push({
+          spooled,
+          isReleased: false,
+          settle: (error) => (error === undefined ? resolve() : reject(error)),
+        })
+        work()
+      })
+    },
+    release(id) {
+      for (const one of [...beingWritten, ...waiting]) if (one.spooled.id === id) one.isReleased = true
+      if (!held.delete(id)) return
+      isUntidy = true
+      work()
+    },
+    async close() {
+      isClosed = true
+      while (running !== undefined) await running
+      await drop()
+    },
+  }
+}
+
+/** For the owner only, and never through a link that somebody has put there. */
+function create(path: string): Promise<FileHandle> {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
+  return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
+}
+
+/** Makes names in it last: without that, a file that was flushed may still be lost with its name. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, constants.O_RDONLY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
