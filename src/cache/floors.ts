@@ -27,6 +27,7 @@ export interface Floors {
   nothingIsLogged(): void
   /** At most `limit` of those that the log is not known to have. */
   unlogged(limit: number): readonly (Withdrawal & { readonly expiresAt: number })[]
+  all(): readonly (Withdrawal & { readonly expiresAt: number })[]
   isLogged(id: string): boolean
   /** Those learnt after `seq`, in order, at most `limit`: what a peer has not been told. `seq` of 0: from the beginning. */
   learntAfter(seq: number, limit: number): { readonly entries: readonly Withdrawal[]; readonly seq: number }
@@ -105,6 +106,7 @@ export function createFloors(deps: {
       }
       return found
     },
+    all: () => Array.from(floors.entries(), ([id, { floor, expiresAt }]) => ({ id, floor, expiresAt })),
     isLogged: (id) => floors.get(id)?.logged === true,
     learntAfter(seq, limit) {
       const from = Math.max(0, seq - forgotten)

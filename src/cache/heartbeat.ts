@@ -24,6 +24,8 @@ export interface Heartbeat {
   readonly trustedUntil: number
   /** Notes may have been missed. */
   notesMissed(): void
+  /** From now on notes arrive: beats at once. */
+  subscribed(): void
   token(token: number): void
   /** A connection was lost: what was to be written back is planned anew. */
   connectionLost(): void
@@ -50,8 +52,10 @@ export interface HeartbeatParts {
   readonly isConnected: () => boolean
   /** Writes floors that the log lacks: log and marks. Throws StoreUnavailable. */
   readonly writeBack: () => Promise<void>
-  /** Writes near copies back: those that `isProven` says of. Throws StoreUnavailable. */
-  readonly reseed: (isProven: (confirmedAt: number) => boolean) => Promise<void>
+  /** Writes near copies back: those that `isProven` says of. False: some were refused. Throws StoreUnavailable. */
+  readonly reseed: (isProven: (confirmedAt: number) => boolean) => Promise<boolean>
+  /** Nobody vouches for copies confirmed before `lostAt`. */
+  readonly dropUnproven: (lostAt: number) => void
   /** Near copies have to be confirmed before they answer alone again. */
   readonly unconfirmAll: () => void
   readonly onBeat: (outcome: BeatOutcome) => void
@@ -241,7 +245,17 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
 
   let toldOf = ''
   async function reseed(current: ReseedPlan, reply: BeatReply): Promise<void> {
-    const waitsFor = missing(current, reply, trail, { now: stopwatch(), limitMs: parts.awaitMembersMs })
+    const waitsFor = missing(current, reply, trail)
+    if (waitsFor.length > 0 && stopwatch() - current.since >= parts.awaitMembersMs) {
+      // Somebody who is gone may have known of a withdrawal that was lost with Redis' data: nobody vouches for these copies.
+      logger.warn(
+        { event: 'reseeding_given_up', reason: 'replicas_gone', replicas: waitsFor },
+        'replicas that were there before Redis lost its data did not come back: near copies of before are dropped',
+      )
+      reseedPlan = undefined
+      parts.dropUnproven(current.lostAt)
+      return
+    }
     if (waitsFor.length > 0) {
       if (toldOf !== waitsFor.join()) {
         toldOf = waitsFor.join()
@@ -253,8 +267,8 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       return
     }
     toldOf = ''
-    await parts.reseed((confirmedAt) => isProven(current, confirmedAt))
-    if (reseedPlan === current) reseedPlan = undefined
+    const isComplete = await parts.reseed((confirmedAt) => isProven(current, confirmedAt))
+    if (isComplete && reseedPlan === current) reseedPlan = undefined
   }
 
   function learnt(upTo: number): void {
@@ -303,6 +317,11 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       tokens.clear()
       tokenAt = Number.NEGATIVE_INFINITY
       parts.unconfirmAll()
+    },
+    subscribed() {
+      // What was sent before cannot arrive.
+      tokens.clear()
+      void pull()
     },
     token(token) {
       const sentAt = tokens.get(token)

@@ -28,6 +28,7 @@ export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; ru
       size: 0,
     },
     withinBudget: (task) => task(),
+    inBackground: (task) => task(),
     changed: () => '',
     async withdraw(withdrawal, expiresAt) {
       // With its process the session itself is gone: nothing has to outlive it.

@@ -44,8 +44,9 @@ const compareAtOnce = 3
 const nobody: NearCopies = {
   changed: () => undefined,
   unconfirmAll: () => undefined,
-  offerAgain: () => Promise.resolve(),
-  reseed: () => Promise.resolve(),
+  offerAgain: () => Promise.resolve(true),
+  reseed: () => Promise.resolve(true),
+  dropUnproven: () => undefined,
   compareSome: () => Promise.resolve(),
 }
 
@@ -78,13 +79,13 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     ownDelays,
     transitions: metrics.circuitTransitions,
     budget,
-    onChange: () => reconsider(),
+    onChange: () => budget.outside(reconsider),
   })
   const journal = createJournal({
     maxEntries: outage.journalSize,
     dropped: metrics.journalDropped.with({}),
     clock,
-    onAdd: () => replaySoon(),
+    onAdd: () => budget.outside(replaySoon),
   })
   const peers =
     parts.peerTransport &&
@@ -119,6 +120,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     isConnected: () => link.status() === 'up',
     writeBack: withdrawals.writeBack,
     reseed: (isProven) => copies.reseed(isProven),
+    dropUnproven: (lostAt) => copies.dropUnproven(lostAt),
     unconfirmAll: () => copies.unconfirmAll(),
     onDeaf() {
       // While there is no subscription nothing can arrive.
@@ -171,7 +173,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     onToken: (token) => heartbeat.token(token),
     onLive() {
       isSubscribed = true
-      void heartbeat.pull()
+      heartbeat.subscribed()
     },
     onDead() {
       isSubscribed = false
@@ -218,7 +220,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     try {
       if (!(await heartbeat.pull())) throw new StoreUnavailable('the log of withdrawals was not read')
       await journal.replay()
-      if (everWell && !heartbeat.isReseeding) await copies.offerAgain(lastLossAt)
+      offersLeft = everWell && !heartbeat.isReseeding && !(await copies.offerAgain(lastLossAt))
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) {
         logger.error(
@@ -235,12 +237,22 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     copies.unconfirmAll()
     step({ what: 'recovered' })
     if (!everWell) void notices.look()
-    if (journal.size > 0) replaySoon()
+    if (journal.size > 0 || offersLeft) replaySoon()
     void heartbeat.pull()
     logger.info(
       { event: 'store_recovered', journalEntries: entries, tookMs: Math.round(stopwatch() - startedAt) },
       'Redis is in use',
     )
+  }
+
+  /** Of what was to be offered again the store refused some. */
+  let offersLeft = false
+
+  /** True: something is left. */
+  async function replay(): Promise<boolean> {
+    await journal.replay()
+    if (offersLeft) offersLeft = !(await copies.offerAgain(lastLossAt))
+    return journal.size > 0 || offersLeft
   }
 
   let replayPlanned = false
@@ -250,11 +262,10 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     replayPlanned = true
     timer(() => {
       replayPlanned = false
-      if (availability.at !== 'well' || journal.size === 0) return
-      journal.replay().then(
-        () => journal.size > 0 && replaySoon(),
-        () => replaySoon(),
-      )
+      if (availability.at === 'well')
+        void replay()
+          .catch(() => true)
+          .then((isLeft) => isLeft && replaySoon())
     }, journalRetryMs)
   }
 
@@ -288,6 +299,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     },
     journal,
     withinBudget: budget.run,
+    inBackground: budget.outside,
     changed: (id, generation) => notes.encode({ origin, sentAt: clock(), what: 'changed', id, number: generation }),
     withdraw: withdrawals.withdraw,
     setNearCopies: (holder) => void (copies = holder),
@@ -310,12 +322,11 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     },
 
     async stop() {
-      if (link.status() === 'up' && (floors.unloggedCount > 0 || journal.size > 0)) {
-        await heartbeat.pull()
-        await journal.replay().catch(() => undefined)
-      }
-      const isHandedOver = await withdrawals.handOver()
-      if (floors.unloggedCount === 0 && link.status() === 'up') await link.log.leave(origin).catch(() => undefined)
+      // What is not seen to be in Redis now is handed over: it may have been lost there, unnoticed yet.
+      const isInStep = link.status() === 'up' && (await heartbeat.pull())
+      if (isInStep) await journal.replay().catch(() => undefined)
+      const isHandedOver = await withdrawals.handOver(isInStep)
+      if (isInStep && floors.unloggedCount === 0) await link.log.leave(origin).catch(() => undefined)
       if (!isHandedOver || journal.size > 0) {
         logger.warn(
           {

@@ -6,6 +6,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
  */
 export interface RequestBudget {
   run<T>(task: () => T): T
+  /** Runs what outlives the request: timers and work begun here are nobody's request. */
+  outside<T>(task: () => T): T
   /** The request under way has waited for a whole deadline. */
   exhaust(): void
   /** False outside of any `run`. */
@@ -16,6 +18,7 @@ export function createRequestBudget(): RequestBudget {
   const requests = new AsyncLocalStorage<{ exhausted: boolean }>()
   return {
     run: (task) => requests.run({ exhausted: false }, task),
+    outside: (task) => requests.exit(task),
     exhaust() {
       const request = requests.getStore()
       if (request !== undefined) request.exhausted = true

@@ -30,14 +30,8 @@ export function plan(
   return { ...before, awaited: new Set([...before.awaited, ...members]), serverTime: loss.serverTime }
 }
 
-/** Whom it still waits for. Nobody is waited for longer than `limitMs`: whoever is gone for good must not keep the rest out. */
-export function missing(
-  { awaited, serverTime, since }: ReseedPlan,
-  { members }: BeatReply,
-  trail: Trail,
-  { now, limitMs }: { readonly now: number; readonly limitMs: number },
-): readonly string[] {
-  if (now - since >= limitMs) return []
+/** Whom it still waits for. */
+export function missing({ awaited, serverTime }: ReseedPlan, { members }: BeatReply, trail: Trail): readonly string[] {
   const back = new Set<string>()
   for (const { replica, at, clean, position } of members) {
     if (at > serverTime && clean && position !== undefined && trail.includes(position)) back.add(replica)

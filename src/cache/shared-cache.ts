@@ -15,6 +15,8 @@ export interface SharedCache {
   readonly journal: Journal
   /** Runs one request's work: once one of its calls has used up the deadline, its further calls do not wait at all. */
   withinBudget<T>(task: () => T): T
+  /** Starts work that outlives the request that gave rise to it: what that one has waited is not its concern. */
+  inBackground<T>(task: () => T): T
   /** The note of a write, for `Store` methods that announce. */
   changed(id: string, generation: number): string
   /**
@@ -46,16 +48,21 @@ export interface Outage {
   readonly bornAt: number
 }
 
-/** What the cache tells whoever holds near copies, and asks of them. The asked may throw StoreUnavailable: asked again. */
+/**
+ * What the cache tells whoever holds near copies, and asks of them. What is asked for may throw StoreUnavailable, or answer false
+ * where the store refused: then it is asked for again.
+ */
 export interface NearCopies {
   /** Another replica wrote a state of at least this generation. */
   changed(id: string, generation: number): void
   /** Word of changes may have been missed. */
   unconfirmAll(): void
-  /** Writes whose loss would go unnoticed: what was acknowledged within `withinMs` before the loss of the connection. */
-  offerAgain(lostAt: number): Promise<void>
+  /** Writes whose loss would go unnoticed: what was acknowledged shortly before the connection was lost. */
+  offerAgain(lostAt: number): Promise<boolean>
   /** The store lost what it had: copies that `isProven` (by when they were confirmed: ms, monotonic) go back. */
-  reseed(isProven: (confirmedAt: number) => boolean): Promise<void>
+  reseed(isProven: (confirmedAt: number) => boolean): Promise<boolean>
+  /** The store lost what it had, and nobody can vouch for copies that were confirmed before `lostAt` (ms, monotonic). */
+  dropUnproven(lostAt: number): void
   /** A few of the copies that may answer now, each compared with the store. */
   compareSome(count: number): Promise<void>
 }

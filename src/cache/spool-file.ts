@@ -1,13 +1,12 @@
 // The spool in a directory (`outage.spoolDir`): one file for each life of a process, so that nobody writes into another's. Several
 // replicas, and those that follow them, may share the directory.
 import { createHash } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Runtime } from '../runtime.ts'
 import type { Spool } from './spool.ts'
 import { createLeftovers } from './spool-leftovers.ts'
 import { createSpoolLines } from './spool-line.ts'
-import { createOwnFile, syncDirectory } from './spool-own-file.ts'
+import { createOwnFile } from './spool-own-file.ts'
 
 export interface SpoolFileParts {
   /** Absolute; made where it is missing. */
@@ -28,16 +27,17 @@ export function createSpoolFile(parts: SpoolFileParts): Spool {
   const lines = createSpoolLines(keys, scope)
   const prefix = `withdrawals-${createHash('sha256').update(scope).digest('hex').slice(0, 12)}-`
   const ownName = `${prefix}${origin}.jsonl`
-  const own = createOwnFile({ path: join(directory, ownName), encode: lines.encode, runtime })
-  const leftovers = createLeftovers({ ...parts, prefix, ownName, decode: lines.decode, maxAgeMs })
+  const leftovers = createLeftovers({ directory, prefix, origin, ownName, decode: lines.decode, maxAgeMs, runtime })
+  const own = createOwnFile({
+    path: join(directory, ownName),
+    encode: lines.encode,
+    isElsewhere: leftovers.has,
+    runtime,
+  })
 
   return {
     load: leftovers.load,
-    async keep(spooled) {
-      if (await leftovers.has(spooled)) return
-      await makeDirectory(directory)
-      await own.keep(spooled)
-    },
+    keep: own.keep,
     release(id) {
       leftovers.release(id)
       own.release(id)
@@ -46,10 +46,4 @@ export function createSpoolFile(parts: SpoolFileParts): Spool {
       await Promise.all([own.close(), leftovers.settled()])
     },
   }
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (firstMade === undefined) return
-  for (let made = directory; made.length >= firstMade.length; made = dirname(made)) await syncDirectory(dirname(made))
 }

@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.ts'
 import type { Withdrawal } from '../store/withdrawal-log.ts'
 import type { Spooled } from './spool.ts'
 import { maxLineLength, type SpoolLines } from './spool-line.ts'
+import { isMissing } from './spool-own-file.ts'
 
 export interface Leftovers {
   /** Of each session the highest floor that has not expired. Never rejects: what cannot be read is told. */
@@ -79,8 +80,10 @@ export function createLeftovers(parts: {
 
   async function names(): Promise<string[]> {
     try {
-      const all = await readdir(directory)
-      return all.filter((name) => name.startsWith(prefix) && name.endsWith('.jsonl') && name !== ownName).sort()
+      const all = (await readdir(directory)).filter((name) => name.startsWith(prefix) && name !== ownName)
+      // Half of a file that its owner was about to write anew.
+      for (const name of all) if (name.endsWith('.jsonl.new')) await deleteIfOld(name)
+      return all.filter((name) => name.endsWith('.jsonl')).sort()
     } catch (error) {
       if (!isMissing(error)) {
         logger.error({ event: 'spool_failed', reason: 'not_read', directory, err: error }, 'the spool cannot be read')
@@ -96,9 +99,19 @@ export function createLeftovers(parts: {
       for (const id of content.entries.keys()) filesOf.set(id, [...(filesOf.get(id) ?? []), name])
     } else if (content.damagedLines === 0 && quietForMs > quietMs) {
       await takeAway(name, new Map())
-    } else if (quietForMs > maxAgeMs) {
-      // Whatever its damaged lines said: no session is as old as that.
-      await unlink(join(directory, name)).catch(() => undefined)
+    } else {
+      await deleteIfOld(name)
+    }
+  }
+
+  /** Whatever it said: no session is as old as that. */
+  async function deleteIfOld(name: string): Promise<void> {
+    const path = join(directory, name)
+    try {
+      const { mtimeMs } = await stat(path)
+      if (clock() - mtimeMs > maxAgeMs) await unlink(path)
+    } catch {
+      // Somebody else has, or may do it.
     }
   }
 
@@ -190,6 +203,3 @@ async function* linesOf(chunks: AsyncIterable<unknown>): AsyncGenerator<string> 
   }
   if (rest !== '') yield rest
 }
-
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -1,7 +1,7 @@
 // This life's file in the spool's directory: appended to and flushed, so that what was kept survives the machine's end; gone when
 // the log has everything. One writer, one thing at a time: those who come while it writes share the next flush.
 import { constants } from 'node:fs'
-import { open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Runtime } from '../runtime.ts'
 import type { Spooled } from './spool.ts'
@@ -23,26 +23,30 @@ interface Waiting {
 
 /** Written anew when it has so many more lines than it needs. */
 const spareLines = 1_000
+const maxAttempts = 3
 
 export function createOwnFile(parts: {
   path: string
   encode: SpoolLines['encode']
+  /** Another file has it, for certain. */
+  isElsewhere: (spooled: Spooled) => Promise<boolean>
   runtime: Pick<Runtime, 'clock' | 'logger'>
 }): OwnFile {
-  const { path, encode, runtime } = parts
+  const { path, encode, isElsewhere, runtime } = parts
   const { clock, logger } = runtime
   /** On the disk, and not released. */
   const held = new Map<string, Spooled>()
   let waiting: Waiting[] = []
   let beingWritten: Waiting[] = []
   let file: FileHandle | undefined
+  let isMade = false
   let lines = 0
-  // Something was written, and it is not known how much of it.
-  let isTorn = false
   let isUntidy = false
   let isTroubled = false
   let isClosed = false
   let running: Promise<void> | undefined
+
+  const floorHeld = (id: string) => held.get(id)?.floor ?? 0
 
   function work(): void {
     running ??= (async () => {
@@ -62,10 +66,13 @@ export function createOwnFile(parts: {
     beingWritten = waiting
     waiting = []
     try {
-      await append(beingWritten.map(({ spooled }) => spooled))
+      const missing: Spooled[] = []
+      for (const { spooled } of beingWritten) if (!(await isElsewhere(spooled))) missing.push(spooled)
+      if (missing.length > 0) await append(missing)
+      const written = new Set(missing)
       for (const { spooled, isReleased } of beingWritten) {
         if (isReleased) isUntidy = true
-        else if ((held.get(spooled.id)?.floor ?? 0) < spooled.floor) held.set(spooled.id, spooled)
+        else if (written.has(spooled) && floorHeld(spooled.id) < spooled.floor) held.set(spooled.id, spooled)
       }
       for (const { settle } of beingWritten) settle()
     } catch (error) {
@@ -75,35 +82,41 @@ export function createOwnFile(parts: {
   }
 
   async function append(batch: readonly Spooled[]): Promise<void> {
-    if (file === undefined) {
-      await startWith([...held.values(), ...batch])
-      return
+    try {
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        if (file === undefined) await startWith([...held.values(), ...batch])
+        else await write(file, batch)
+        if (file !== undefined && (await isAtItsPlace(file))) return
+        // Taken away by somebody who found nothing new in it, or by an operator: what is held must lie where it is looked for.
+        await drop()
+      }
+    } catch (error) {
+      // What a disk has not taken it may have forgotten with all before it: the next attempt writes everything.
+      await drop()
+      throw error
     }
-    await write(file, batch)
-    if (await isAtItsPlace(file)) return
-    // Taken away by somebody who found nothing new in it, or by an operator: what is held must lie where it is looked for.
-    await drop()
-    await startWith([...held.values(), ...batch])
+    throw new Error('the file was taken away again and again')
   }
 
-  async function write(to: FileHandle, batch: readonly Spooled[]): Promise<void> {
-    const text = batch.map((spooled) => `${encode(spooled)}\n`).join('')
-    const start = isTorn ? '\n' : ''
-    isTorn = true
-    await to.appendFile(start + text)
-    await to.datasync()
-    isTorn = false
-    lines += batch.length
-  }
-
-  async function startWith(batch: readonly Spooled[]): Promise<void> {
+  async function startWith(all: readonly Spooled[]): Promise<void> {
+    await makeDirectory(dirname(path))
     file = await create(path)
+    isMade = true
     lines = 0
-    isTorn = false
-    await write(file, batch)
+    const { size } = await file.stat()
+    // It may end in half a line.
+    if (size > 0) await file.appendFile('\n')
+    await write(file, all)
     await syncDirectory(dirname(path))
   }
 
+  async function write(to: FileHandle, batch: readonly Spooled[]): Promise<void> {
+    lines += batch.length
+    await to.appendFile(batch.map((spooled) => `${encode(spooled)}\n`).join(''))
+    await to.datasync()
+  }
+
+  /** Asked after the flush: whoever takes it away later finds what was written. */
   async function isAtItsPlace(own: FileHandle): Promise<boolean> {
     const [mine, there] = await Promise.all([own.stat(), stat(path).catch(() => undefined)])
     return there !== undefined && there.ino === mine.ino && there.dev === mine.dev
@@ -120,13 +133,8 @@ export function createOwnFile(parts: {
     const now = clock()
     for (const [id, { expiresAt }] of held) if (expiresAt <= now) held.delete(id)
     try {
-      if (file === undefined) return
-      if (held.size === 0) {
-        await drop()
-        await unlink(path)
-      } else if (lines > held.size + spareLines) {
-        await writeAnew()
-      }
+      if (held.size === 0) await remove()
+      else if (lines > held.size + spareLines) await writeAnew()
     } catch (error) {
       if (isTroubled) return
       isTroubled = true
@@ -134,21 +142,27 @@ export function createOwnFile(parts: {
     }
   }
 
+  async function remove(): Promise<void> {
+    if (!isMade) return
+    await drop()
+    await unlink(path).catch((error: unknown) => {
+      if (!isMissing(error)) throw error
+    })
+    isMade = false
+  }
+
   async function writeAnew(): Promise<void> {
     const beside = `${path}.new`
     await unlink(beside).catch(() => undefined)
     const next = await create(beside)
-    const before = { lines, isTorn }
     try {
-      lines = 0
-      isTorn = false
       await write(next, [...held.values()])
       await rename(beside, path)
     } catch (error) {
-      ;({ lines, isTorn } = before)
       await next.close()
       throw error
     }
+    lines = held.size
     await drop()
     file = next
     await syncDirectory(dirname(path))
@@ -157,7 +171,7 @@ export function createOwnFile(parts: {
   return {
     keep(spooled) {
       if (isClosed) return Promise.reject(new Error('the spool is closed'))
-      if ((held.get(spooled.id)?.floor ?? 0) >= spooled.floor) return Promise.resolve()
+      if (floorHeld(spooled.id) >= spooled.floor) return Promise.resolve()
       return new Promise((resolve, reject) => {
         waiting.push({
           spooled,
@@ -175,7 +189,7 @@ export function createOwnFile(parts: {
     },
     async close() {
       isClosed = true
-      while (running !== undefined) await running
+      for (let task = running; task !== undefined; task = running) await task
       await drop()
     },
   }
@@ -187,8 +201,14 @@ function create(path: string): Promise<FileHandle> {
   return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
 }
 
+async function makeDirectory(directory: string): Promise<void> {
+  const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
+  if (firstMade === undefined) return
+  for (let made = directory; made.length >= firstMade.length; made = dirname(made)) await syncDirectory(dirname(made))
+}
+
 /** Makes names in it last: without that, a file that was flushed may still be lost with its name. */
-export async function syncDirectory(directory: string): Promise<void> {
+async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY)
   try {
     await handle.sync()
@@ -196,3 +216,6 @@ export async function syncDirectory(directory: string): Promise<void> {
     await handle.close()
   }
 }
+
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'

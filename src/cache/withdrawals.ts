@@ -7,14 +7,17 @@ import { withTimeout } from '../store/with-timeout.ts'
 import type { Withdrawal, WithdrawalLog } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 import type { Peers } from './peers.ts'
-import type { Spool } from './spool.ts'
+import type { Spool, Spooled } from './spool.ts'
 
 export interface Withdrawals {
   withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
   /** Writes what the log is not known to have. Throws StoreUnavailable. */
   writeBack(): Promise<void>
-  /** For an orderly end: to whom it can be handed over. True: nothing is lost with this process. */
-  handOver(): Promise<boolean>
+  /**
+   * For an orderly end: to peers and spool, whatever the log may lack. `isInStep`: the log was just seen to have what counts as
+   * logged. True: nothing is lost with this process.
+   */
+  handOver(isInStep: boolean): Promise<boolean>
 }
 
 const sessionKey = (id: string): Key => ({ kind: 'session', id })
@@ -70,6 +73,17 @@ export function createWithdrawals(deps: {
     return withTimeout(any, limitMs, runtime, () => new Error('nobody has answered yet')).catch(() => false)
   }
 
+  async function spooled(withdrawal: Spooled): Promise<boolean> {
+    if (spool === undefined) return false
+    try {
+      await spool.keep(withdrawal)
+      return true
+    } catch (error) {
+      logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
+      return false
+    }
+  }
+
   async function withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean> {
     floors.raise(withdrawal, false, expiresAt)
     if (floors.isLogged(withdrawal.id)) return true
@@ -80,16 +94,11 @@ export function createWithdrawals(deps: {
         void peers.push(() => resolve(true)).then(() => resolve(false))
       })
     }
-    let isKept = await firstOf([toRedis(withdrawal, expiresAt), byPeers], limitMs)
-    if (!isKept && spool !== undefined) {
-      isKept = await spool.keep({ ...withdrawal, expiresAt }).then(
-        () => true,
-        (error: unknown) => {
-          logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
-          return false
-        },
-      )
-    }
+    let isInRedis = false
+    const byRedis = toRedis(withdrawal, expiresAt).then((done) => (isInRedis = done))
+    let isKept = await firstOf([byRedis, byPeers], limitMs)
+    // Also where a peer has it: both processes may end before Redis is back.
+    if (!isInRedis) isKept = (await spooled({ ...withdrawal, expiresAt })) || isKept
     return isKept
   }
 
@@ -107,16 +116,13 @@ export function createWithdrawals(deps: {
         'the log lacked withdrawals that are known here',
       )
     },
-    async handOver() {
+    async handOver(isInStep) {
       // Also without anything to tell: nobody has to wait for this replica any more.
       const told = (await peers?.leave()) ?? 0
-      if (floors.unloggedCount === 0 || told > 0) return true
-      if (spool === undefined) return false
-      const left = floors.unlogged(Number.MAX_SAFE_INTEGER)
-      return Promise.all(left.map((withdrawal) => spool.keep(withdrawal))).then(
-        () => true,
-        () => false,
-      )
+      const left = isInStep ? floors.unlogged(Number.MAX_SAFE_INTEGER) : floors.all()
+      if (left.length === 0) return true
+      const isSpooled = (await Promise.all(left.map(spooled))).every(Boolean)
+      return isSpooled || told > 0 || (spool === undefined && floors.unloggedCount === 0)
     },
   }
 }

@@ -31,7 +31,7 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
       const key: Key = { kind: 'lease', id }
       const owner = randomBytes(16)
       try {
-        if (!(await store.add(key, owner, ttlMs))) return undefined
+        if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined
       } catch (error) {
         // Answered too late, it may be ours all the same: nobody would know it, and all would wait for its end.
         void store.compareAndDelete(key, owner).catch(() => false)

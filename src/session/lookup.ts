@@ -35,7 +35,7 @@ export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' |
 const newerStateWithinMs = 5_000
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { cache, near, sessionStore, revalidation, maxStaleMs, runtime } = deps
+  const { cache, near, sessionStore, revalidation, lifetimes, maxStaleMs, runtime } = deps
   const { clock, stopwatch, logger, metrics } = runtime
   const { trust, floors, outage } = cache
   const shared = cache.mode !== 'memory'
@@ -147,9 +147,13 @@ export function createLookup(deps: LookupDeps): Lookup {
     const outcome = await revalidation.refresh(ticket, entry)
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     switch (outcome.kind) {
-      case 'refreshed':
-        if (outcome.full.session.generation < floors.of(ticket.id)) return belowFloor(ticket)
-        return { kind: 'found', session: outcome.full.session, from: 'shared' }
+      case 'refreshed': {
+        const next = outcome.full.session
+        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket)
+        if (clock() < next.tokenExpiresAt) return { kind: 'found', session: next, from: 'shared' }
+        if (clock() < lifetimes.rightsEnd(next)) return stale(next)
+        throw new ProviderUnavailable('the provider gives tokens that have ended')
+      }
       case 'ended':
         return { kind: 'absent', reason: 'ended' }
       case 'failed':

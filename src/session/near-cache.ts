@@ -29,6 +29,8 @@ export interface NearSession {
   readonly touchedAt: number
   /** Not in the shared store yet, the journal holds it: the whole session, or only this state of it. */
   readonly pending: 'session' | 'state' | undefined
+  /** What the store is believed to hold: older than `session` while this state is pending. */
+  readonly storedGeneration: number
 }
 
 type Entry = { -readonly [Field in keyof NearSession]: NearSession[Field] }
@@ -60,6 +62,8 @@ export interface NearCache {
   /** What was due has been started. */
   attended(entry: NearSession): void
   delete(id: string): void
+  /** Copies that nobody vouches for any more: last confirmed before `confirmedAt` (ms, monotonic), and in no journal. */
+  deleteUnproven(confirmedAt: number): void
   deleteBelow(id: string, floor: number): void
   entries(): IterableIterator<[id: string, NearSession]>
   readonly size: number
@@ -68,6 +72,7 @@ export interface NearCache {
 
 export interface AdoptDetails {
   readonly pending?: NearSession['pending']
+  readonly storedGeneration?: number
   readonly touchedAt?: number
 }
 
@@ -158,7 +163,7 @@ export function createNearCache(deps: {
       entry.lastSeenAt = now
       return entry
     },
-    adopt(ticket, session, value, { pending, touchedAt = clock() } = {}) {
+    adopt(ticket, session, value, { pending, storedGeneration = session.generation, touchedAt = clock() } = {}) {
       const now = clock()
       const previous = get(ticket.id)
       const entry: Entry = {
@@ -175,6 +180,7 @@ export function createNearCache(deps: {
         lastSeenAt: now,
         touchedAt: previous?.touchedAt ?? touchedAt,
         pending,
+        storedGeneration,
       }
       schedule(entry)
       // A read or a refresh may have been under way when the session was ended: its answer must not bring it back.
@@ -192,6 +198,7 @@ export function createNearCache(deps: {
       entry.confirmedAt = stopwatch()
       entry.isConfirmed = true
       entry.pending = undefined
+      entry.storedGeneration = entry.session.generation
       schedule(entry)
     },
     changed(id, generation) {
@@ -207,8 +214,10 @@ export function createNearCache(deps: {
       const entry = get(id)
       if (entry === undefined) return
       entry.pending = undefined
-      if (written) entry.confirmedAt = stopwatch()
-      else unconfirm(entry)
+      if (written) {
+        entry.confirmedAt = stopwatch()
+        entry.storedGeneration = entry.session.generation
+      } else unconfirm(entry)
     },
     seen: (entry, now) => void (own(entry).lastSeenAt = now),
     touched: (entry, now) => void (own(entry).touchedAt = now),
@@ -221,6 +230,11 @@ export function createNearCache(deps: {
     },
     attended: (entry) => schedule(own(entry)),
     delete: remove,
+    deleteUnproven(confirmedAt) {
+      for (const [id, entry] of Array.from(entries())) {
+        if (entry.pending === undefined && entry.confirmedAt < confirmedAt) remove(id)
+      }
+    },
     deleteBelow(id, floor) {
       const entry = get(id)
       if (entry !== undefined && entry.session.generation < floor) remove(id)

@@ -4,6 +4,7 @@ import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshRea
 import type { Provider, RefreshGrant } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock } from '../time.ts'
 import type { Leases } from './lease.ts'
 import type { SessionStore } from './session-store.ts'
 import type { FullSession, Session } from './session.ts'
@@ -32,6 +33,7 @@ export interface RefresherDeps {
   readonly leases: Leases | undefined
   readonly metrics: Pick<Metrics, 'tokenRefreshes'>
   readonly logger: Logger
+  readonly clock: Clock
   /** How long to wait, in all, for another replica's result. */
   readonly patienceMs: number
 }
@@ -62,10 +64,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       await deps.changed(ticket.id, pollMs)
       const stored = await sessionStore.readLatest(ticket)
       if (stored === 'ended') return { kind: 'ended', reason: 'revoked' }
-      if (stored !== 'awaited' && stored.session.generation > known.generation) return takenOver(stored)
+      if (stored !== 'awaited' && isNews(stored.session, known)) return takenOver(stored)
     }
     return { kind: 'failed', fault: 'provider' }
   }
+
+  /** Somebody's newer result, and still of use: one whose token has ended, too, is refreshed in its turn. */
+  const isNews = (stored: Session, known: Session) =>
+    stored.generation > known.generation && deps.clock() < stored.tokenExpiresAt
 
   function takenOver(full: FullSession): RefreshOutcome {
     count('taken_over')
@@ -77,7 +83,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     const before = await sessionStore.readLatest(ticket)
     if (before === 'ended') return { kind: 'ended', reason: 'revoked' }
     if (before === 'awaited') return { kind: 'failed', fault: 'store' }
-    if (before.session.generation > known.generation) return takenOver(before)
+    if (isNews(before.session, known)) return takenOver(before)
     let grant
     try {
       grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
@@ -101,9 +107,12 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     // Somebody wrote while we called. A logout wins: what we just got must not outlive it.
     const meanwhile = await sessionStore.readLatest(ticket)
     count('overtaken')
-    if (meanwhile === 'awaited') {
-      // The store lost it: what we hold is all that is left of its tokens.
-      sessionStore.keepForLater(ticket, before.session, next)
+    if (
+      meanwhile === 'awaited' ||
+      (meanwhile !== 'ended' && meanwhile.session.generation <= before.session.generation)
+    ) {
+      // The store lost it, or never had it: what we hold is all that is left of its tokens.
+      sessionStore.keepForLater(ticket, next)
       if (!sameIdentity(before.session, next.session)) await sessionStore.supersede(next.session)
       return { kind: 'refreshed', full: next }
     }
@@ -118,7 +127,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return await sessionStore.replace(ticket, before, next)
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
-      sessionStore.keepForLater(ticket, before, next)
+      sessionStore.keepForLater(ticket, next)
       return true
     }
   }

@@ -1,6 +1,6 @@
 // What has to be done for sessions that are in use, beside answering for them: refresh, confirmation, idle time. Started by a
 // request, never waited for by one, except where the answer depends on it.
-import type { Outage } from '../cache/shared-cache.ts'
+import type { SharedCache } from '../cache/shared-cache.ts'
 import type { Count } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import { identityReadBytes } from './codec.ts'
@@ -22,13 +22,14 @@ export function createRevalidation(deps: {
   sessionStore: SessionStore
   refresher: Refresher
   lifetimes: SessionLifetimes
-  outage: Outage
+  cache: Pick<SharedCache, 'outage' | 'inBackground'>
   shared: boolean
   ended: Count
   clock: Clock
   stopwatch: () => number
 }): Revalidation {
-  const { near, sessionStore, refresher, lifetimes, outage, shared, ended, clock, stopwatch } = deps
+  const { near, sessionStore, refresher, lifetimes, shared, ended, clock, stopwatch } = deps
+  const { outage, inBackground } = deps.cache
   const { idleTimeoutMs, idleGrainMs } = lifetimes
 
   function startDue(entry: NearSession, ticketText: string, now: number): void {
@@ -36,9 +37,9 @@ export function createRevalidation(deps: {
     const ticket: Ticket = { id: session.id, secret: ticketText.slice(session.id.length) }
     if (session.refreshable && now >= entry.refreshAt && !outage.isAway()) {
       near.refreshing(entry, now)
-      void refresh(ticket, entry)
+      inBackground(() => void refresh(ticket, entry))
     }
-    if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) void revalidate(ticket)
+    if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) inBackground(() => void revalidate(ticket))
     if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) sessionStore.touch(entry, now)
     near.attended(entry)
   }
@@ -56,7 +57,7 @@ export function createRevalidation(deps: {
   const noted = new WeakSet<RefreshOutcome>()
 
   async function refresh(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
-    const outcome = await refresher.refresh(ticket, entry.session)
+    const outcome = await inBackground(() => refresher.refresh(ticket, entry.session))
     // All who waited share one outcome: a hundred waiters of one failure are still one failure.
     if (noted.has(outcome)) return outcome
     noted.add(outcome)

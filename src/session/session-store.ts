@@ -2,6 +2,7 @@
 // journal, and what a read brings becomes the near copy. What a failure means for a request is lookup.ts's business.
 import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
+import { isRefusal } from '../store/redis/faults.ts'
 import { everyGeneration } from '../store/withdrawal-log.ts'
 import type { Key } from '../store/store.ts'
 import type { Clock } from '../time.ts'
@@ -35,17 +36,22 @@ export interface SessionStore {
   /** False: somebody changed or deleted it since `before` was read. */
   replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
   /** The store missed the write: kept here and in the journal. */
-  keepForLater(ticket: Ticket, before: Session, next: FullSession): void
+  keepForLater(ticket: Ticket, next: FullSession): void
   /** Ends it here at once, and everywhere. False: nobody but this process knows it yet. */
   end(id: string, expiresAt: number): Promise<boolean>
   /** From now on no older state counts, here and everywhere: its person has lost something. */
   supersede(session: Session): Promise<void>
   /** Gives it its whole idle time again. Never rejects. */
   touch(entry: NearSession, now: number): void
-  /** What was acknowledged shortly before the connection was lost (at `lostAt`, ms, monotonic), where it is missing. */
-  offerAgain(lostAt: number): Promise<void>
-  /** Near copies, written to a store that lost them. The number written. */
-  reseed(isProven: (confirmedAt: number) => boolean): Promise<number>
+  /**
+   * What was acknowledged shortly before the connection was lost (at `lostAt`, ms, monotonic), where it is missing. False: the
+   * store refused some of it.
+   */
+  offerAgain(lostAt: number): Promise<boolean>
+  /** Near copies, written to a store that lost them. */
+  reseed(
+    isProven: (confirmedAt: number) => boolean,
+  ): Promise<{ readonly written: number; readonly isComplete: boolean }>
 }
 
 const sessionKey = (id: string): Key => ({ kind: 'session', id })
@@ -118,6 +124,15 @@ export function createSessionStore(deps: {
     return entry?.pending !== undefined && presentsSecret(entry, ticket.secret) ? entry.value : undefined
   }
 
+  /** Ours, where the store does not have it yet, or lost it: only it has the refresh token that was rotated last. */
+  function newerHere(ticket: Ticket, stored: Buffer | undefined): Buffer | undefined {
+    if (stored === undefined) return pendingValue(ticket)
+    const entry = near.get(ticket.id)
+    const generation = generationOf(stored)
+    if (entry === undefined || generation === undefined || entry.session.generation <= generation) return undefined
+    return presentsSecret(entry, ticket.secret) ? entry.value : undefined
+  }
+
   async function readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'> {
     // Twice: word of a change may have overtaken the answer that was on its way.
     for (let look = 0; look < 2; look++) {
@@ -130,7 +145,7 @@ export function createSessionStore(deps: {
         throw error
       }
       const isStored = value !== undefined
-      value ??= pendingValue(ticket)
+      value = newerHere(ticket, value) ?? value
       if (value === undefined) return cache.outage.missProvesNothing() ? 'awaited' : 'ended'
       const full = open(value, ticket)
       if (full === undefined) return 'ended'
@@ -212,36 +227,58 @@ export function createSessionStore(deps: {
   }
 
   async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
+    const known = near.get(ticket.id)
+    if (known?.pending === 'session') {
+      // Its login waits in the journal: it is still the login that is to be written, in its newer state.
+      keepForLater(ticket, next)
+      return true
+    }
     const value = codec.encode(next, ticket)
-    const expected = Buffer.alloc(5)
-    expected.writeUInt8(value[0] ?? 0, 0)
-    expected.writeUInt32BE(before.generation, 1)
-    const note = cache.changed(ticket.id, next.session.generation)
-    const written = await store.compareAndSet(sessionKey(ticket.id), value, storedTtl(next.session), expected, note)
-    if (!written) return false
+    // `before` may be in the journal only: what it follows is what lies in the store.
+    const stored = known?.session.generation === before.generation ? known.storedGeneration : before.generation
+    if (!(await overwrite(ticket.id, next.session, value, stored))) return false
+    journal.drop(journalName(ticket.id))
     near.adopt(ticket, next.session, value)
-    wrote(ticket.id)
     return true
   }
 
-  function keepForLater(ticket: Ticket, before: Session, next: FullSession): void {
+  function keepForLater(ticket: Ticket, next: FullSession): void {
+    const { id } = ticket
+    const { session } = next
     const value = codec.encode(next, ticket)
-    // Its login may have been missed as well: then it is still the login that is to be written, in its newer state.
-    if (near.get(ticket.id)?.pending === 'session') {
-      near.adopt(ticket, next.session, value, { pending: 'session' })
-      createLater(ticket.id, next.session, value)
+    const known = near.get(id)
+    if (known?.pending === 'session') {
+      near.adopt(ticket, session, value, { pending: 'session' })
+      createLater(id, session, value)
       return
     }
-    near.adopt(ticket, next.session, value, { pending: 'state' })
+    const storedGeneration = known?.storedGeneration ?? session.generation - 1
+    near.adopt(ticket, session, value, { pending: 'state', storedGeneration })
     journal.add({
-      name: journalName(ticket.id),
-      expiresAt: endOf(next.session),
+      name: journalName(id),
+      expiresAt: endOf(session),
       async write() {
-        if (next.session.generation < floors.of(ticket.id)) return
+        const isWithdrawn = session.generation < floors.of(id)
         // Where it is gone it was ended, or lost with the store's data: the latter is the business of re-seeding, with its caution.
-        near.settle(ticket.id, await replace(ticket, before, next))
+        near.settle(id, !isWithdrawn && (await overwrite(id, session, value, storedGeneration)))
       },
     })
+  }
+
+  async function overwrite(id: string, session: Session, value: Buffer, storedGeneration: number): Promise<boolean> {
+    const note = cache.changed(id, session.generation)
+    const head = headOf(value, storedGeneration)
+    const written = await store.compareAndSet(sessionKey(id), value, storedTtl(session), head, note)
+    if (written) wrote(id)
+    return written
+  }
+
+  /** How the stored value of that generation begins. */
+  function headOf(value: Buffer, generation: number): Buffer {
+    const head = Buffer.alloc(5)
+    head.writeUInt8(value[0] ?? 0, 0)
+    head.writeUInt32BE(generation, 1)
+    return head
   }
 
   function createLater(id: string, session: Session, value: Buffer): void {
@@ -285,16 +322,17 @@ export function createSessionStore(deps: {
     session.generation >= Math.max(heardOf, floors.of(session.id))
 
   /** Written where it is missing, or where an older state lies. One that cannot be written must not keep the others out. */
-  async function writeAgain(id: string, entry: NearSession): Promise<boolean> {
-    if (!isAlive(entry)) return false
+  async function writeAgain(id: string, entry: NearSession): Promise<'written' | 'not-needed' | 'refused'> {
+    if (!isAlive(entry)) return 'not-needed'
     const ttlMs = storedTtl(entry.session, clock() - entry.lastSeenAt)
     try {
       const result = await seed(id, entry.session, entry.value, ttlMs)
       // From an old snapshot: its refresh token was rotated since, and using it would end the session.
       if (result === 'exists') await overwriteOlder(id, entry, ttlMs)
-      return result === 'written'
+      return result === 'written' ? 'written' : 'not-needed'
     } catch (error) {
-      if (error instanceof StoreValueRejected) return false
+      if (error instanceof StoreValueRejected) return 'not-needed'
+      if (isRefusal(error)) return 'refused'
       throw error
     }
   }
@@ -308,21 +346,26 @@ export function createSessionStore(deps: {
     else await store.compareAndSet(sessionKey(id), entry.value, ttlMs, head)
   }
 
-  async function offerAgain(lostAt: number): Promise<void> {
+  async function offerAgain(lostAt: number): Promise<boolean> {
+    let isComplete = true
     const ids = [...recent].filter(([, at]) => at > lostAt - recentMs).map(([id]) => id)
     await inBatches(ids, async (id) => {
       const entry = near.get(id)
-      if (entry !== undefined) await writeAgain(id, entry)
+      if (entry !== undefined && (await writeAgain(id, entry)) === 'refused') isComplete = false
     })
+    return isComplete
   }
 
-  async function reseed(isProven: (confirmedAt: number) => boolean): Promise<number> {
+  async function reseed(isProven: (confirmedAt: number) => boolean) {
     let written = 0
+    let isComplete = true
     const proven = [...near.entries()].filter(([, entry]) => entry.pending !== 'session' && isProven(entry.confirmedAt))
     await inBatches(proven, async ([id, entry]) => {
-      if (await writeAgain(id, entry)) written++
+      const result = await writeAgain(id, entry)
+      if (result === 'written') written++
+      if (result === 'refused') isComplete = false
     })
-    return written
+    return { written, isComplete }
   }
 
   return {

@@ -87,6 +87,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     leases: shared ? createLeases({ store, timer, randomBytes }) : undefined,
     metrics,
     logger,
+    clock,
     // The call itself, and once more: its holder may have died and left the lease to run out.
     patienceMs: 2 * providerTimeoutMs + seconds(5),
   })
@@ -95,7 +96,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     sessionStore,
     refresher,
     lifetimes,
-    outage: cache.outage,
+    cache,
     shared,
     ended: count('ended'),
     clock,
@@ -148,9 +149,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
     unconfirmAll: near.unconfirmAll,
     offerAgain: sessionStore.offerAgain,
     async reseed(isProven) {
-      const written = await sessionStore.reseed(isProven)
-      logger.info({ event: 'sessions_reseeded', sessions: written }, 'live sessions were written back to Redis')
+      const { written, isComplete } = await sessionStore.reseed(isProven)
+      if (isComplete || written > 0) {
+        logger.info({ event: 'sessions_reseeded', sessions: written }, 'live sessions were written back to Redis')
+      }
+      return isComplete
     },
+    dropUnproven: near.deleteUnproven,
     compareSome: coherenceCheck,
   })
 

@@ -9,7 +9,7 @@ export function intercept(store: Store, around: Interceptor): Store {
   return {
     get: (key, head) => around('get', () => store.get(key, head)),
     set: (key, value, ttlMs) => around('set', () => store.set(key, value, ttlMs)),
-    add: (key, value, ttlMs) => around('add', () => store.add(key, value, ttlMs)),
+    add: (key, value, ttlMs, urgency) => around('add', () => store.add(key, value, ttlMs, urgency)),
     compareAndSet: (key, value, ttlMs, expectedHead, note) =>
       around('compareAndSet', () => store.compareAndSet(key, value, ttlMs, expectedHead, note)),
     setUnlessMarked: (key, value, ttlMs, unless, note) =>

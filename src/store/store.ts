@@ -21,8 +21,11 @@ export interface Store {
 
   set(key: Key, value: Buffer, ttlMs: number): Promise<void>
 
-  /** Writes only if the key is free: true for exactly one caller among all replicas. */
-  add(key: Key, value: Buffer, ttlMs: number): Promise<boolean>
+  /**
+   * Writes only if the key is free: true for exactly one caller among all replicas. 'even-when-full': also on a server whose
+   * memory is full; for what is small and lives for seconds, without which nothing else goes on.
+   */
+  add(key: Key, value: Buffer, ttlMs: number, urgency?: 'even-when-full'): Promise<boolean>
 
   /**
    * Compare and set: writes only while the stored value begins with `expectedHead` byte for byte, and announces `note` in

@@ -62,7 +62,7 @@ export interface BeatReply {
 export interface WithdrawalLog {
   /** One atomic step that contains a write, so that only a primary can answer it. */
   beat(beat: Beat): Promise<BeatReply>
-  /** At most `limit` entries after `n`, in order. */
+  /** At most `limit` entries after `n`, in order; none: there are no more. */
   page(n: number, limit: number): Promise<readonly LogEntry[]>
   /** Adds what it lacks, in order, and forgets what is older than any session. Works on a server whose memory is full. */
   append(withdrawals: readonly Withdrawal[]): Promise<void>

@@ -60,8 +60,17 @@ export function redisLog(parts: RedisLogParts): WithdrawalLog {
         entries: Array.isArray(entries) ? entriesOf(entries) : undefined,
       }
     },
-    page: async (n, limit) =>
-      entriesOf(await calls.read(() => client.zrangebyscore(log, `(${n}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit))),
+    async page(n, limit) {
+      for (let after = n; ;) {
+        const flat = await calls.read(() =>
+          client.zrangebyscore(log, `(${after}`, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
+        )
+        const entries = entriesOf(flat)
+        // A page of nothing but damaged members must not look like the end.
+        if (entries.length > 0 || flat.length < 2 * limit) return entries
+        after = Number(flat.at(-1))
+      }
+    },
     async append(withdrawals) {
       const entries = withdrawals.map(({ id, floor }) => `${id}:${floor}`)
       await calls.write(() => client.fgAppend(log, head, members, newChain(), ttlMs, maxAgeMs, ...entries))

@@ -20,23 +20,32 @@ const floorOf = `local function floorOf(mark)
   return tonumber(string.match(tostring(mark), '^f(%d+)$') or '${everyGeneration}')
 end`
 
-// The log is a sorted set of '<id>:<floor>' by n, the head 'n chain count', the members a hash. A head that does not fit the set
-// (evicted, rolled back alone, damaged) begins a new history, so that everybody reads anew and writes back what they know.
-// What is of a wrong type is nobody's of ours: it goes.
-const log = `local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function decimal(number) return string.format('%.0f', number) end
-local function orDelete(key, reply, instead)
+// The answer of a command; where the key holds something of a wrong type, nobody's of ours, it goes, and "instead" is the answer.
+// Any other error (an ACL's) ends the script: an ACL that forbids to look must not delete.
+const ofOwnType = `local function ofOwnType(instead, command, key, ...)
+  local reply = redis.pcall(command, key, ...)
   if type(reply) ~= 'table' then return reply end
+  if not string.find(reply.err, 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
   redis.call('DEL', key)
   return instead
-end
-orDelete(KEYS[3], redis.pcall('HDEL', KEYS[3], ''), 0)
-local size = orDelete(KEYS[1], redis.pcall('ZCARD', KEYS[1]), 0)
-local n, chain, count = string.match(orDelete(KEYS[2], redis.pcall('GET', KEYS[2]), '') or '', '^(%d+) (%x+) (%d+)$')
-local isNew = not n or tonumber(count) ~= size
+end`
+
+// The log is a sorted set of '<id>:<floor>' by n, the head 'n chain count', the members a hash. A head that does not fit the set
+// (evicted, rolled back alone, damaged) begins a new history, so that everybody reads anew and writes back what they know.
+// Scores that leave no room for the next one are nobody's of ours.
+const log = `${ofOwnType}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function decimal(number) return string.format('%.0f', number) end
+ofOwnType(0, 'HDEL', KEYS[3], '')
+local size = ofOwnType(0, 'ZCARD', KEYS[1])
+local n, chain, count = string.match(ofOwnType('', 'GET', KEYS[2]) or '', '^(%d+) (%x+) (%d+)$')
+local isNew = not n or #n > 15 or tonumber(count) ~= size
 if isNew then
-  n = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or '0'
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(1')
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '1e15', '+inf')
+  size = redis.call('ZCARD', KEYS[1])
+  n = math.ceil(tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or '0'))
   chain = ARGV[1]
 end
 n = tonumber(n)
@@ -46,6 +55,13 @@ local function writeHead()
 end`
 
 export const redisScripts = {
+  /** key | value, ttl */
+  fgAddWhenFull: {
+    numberOfKeys: 1,
+    lua: `if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1`,
+  },
   /** key | value, ttl, channel, note, expected head */
   fgCompareAndSet: {
     numberOfKeys: 1,
@@ -64,15 +80,15 @@ ${publish(3)} return 0`,
   fgWithdraw: {
     numberOfKeys: 2,
     lua: `${floorOf}
-local before = redis.pcall('GET', KEYS[2])
-if type(before) == 'table' then before = false end
-local ttl = math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[2]))
-redis.call('DEL', KEYS[2])
+${ofOwnType}
+local before = ofOwnType(false, 'GET', KEYS[2])
+local ttl = string.format('%.0f', math.max(tonumber(ARGV[2]), redis.call('PTTL', KEYS[2])))
+redis.call('PEXPIRE', KEYS[2], ttl)
 local mark = ARGV[1]
 if floorOf(before) > floorOf(mark) then mark = before end
 local existed
 if floorOf(mark) >= ${everyGeneration} then existed = redis.call('DEL', KEYS[1]) else existed = redis.call('EXISTS', KEYS[1]) end
-redis.call('SET', KEYS[2], mark, 'PX', string.format('%.0f', ttl)) ${publish(3)} return existed`,
+redis.call('SET', KEYS[2], mark, 'PX', ttl) ${publish(3)} return existed`,
   },
   /** key | expected */
   fgCompareAndDelete: {

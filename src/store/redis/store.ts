@@ -90,9 +90,10 @@ export function redisStore({ client, calls, keyPrefix, hashTags }: RedisStorePar
       const ttl = wholeTtl(ttlMs)
       await write(() => client.set(nameOf(key), value, 'PX', ttl))
     },
-    add: async (key, value, ttlMs) => {
+    add: async (key, value, ttlMs, urgency) => {
       notEmpty(value)
       const ttl = wholeTtl(ttlMs)
+      if (urgency !== undefined) return (await write(() => client.fgAddWhenFull(nameOf(key), value, ttl))) === 1
       return (await write(() => client.set(nameOf(key), value, 'PX', ttl, 'NX'))) === 'OK'
     },
     compareAndSet: async (key, value, ttlMs, expectedHead, note = '') => {
