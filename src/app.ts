@@ -5,6 +5,7 @@ import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
+import { createSpoolFile } from './cache/spool-file.ts'
 import { registerCacheGauges } from './cache/gauges.ts'
 import { createMemoryStore } from './store/memory-store.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
@@ -28,6 +29,7 @@ import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
+import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
@@ -65,7 +67,28 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
 
   // Cache
-  const cache = createCache({ config, scope, runtime })
+  const origin = randomBytes(9).toString('base64url')
+  const keys = lifetimes.encryptionKeys
+  const { peers: peersConfig } = config
+  const cache = createCache({
+    config,
+    scope,
+    origin,
+    peerTransport:
+      peersConfig &&
+      createHttpTransport({
+        listen: peersConfig.listen,
+        keys,
+        scope,
+        whereabouts: createWhereabouts(peersConfig, runtime),
+        runtime,
+      }),
+    spool:
+      outage.spoolDir === undefined
+        ? undefined
+        : createSpoolFile({ directory: outage.spoolDir, keys, scope, origin, maxAgeMs: lifetimes.maxAgeMs, runtime }),
+    runtime,
+  })
   const documents = (kind: 'metadata' | 'jwks') =>
     createDocuments({ kind, cache, sealer: sealerFor(kind), metrics, clock })
   const used = createReplayDetection({
