@@ -9,7 +9,8 @@ import { withTimeout } from '../store/with-timeout.ts'
 import type { BeatReply, LogEntry, Position, WithdrawalLog } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 import { createTrail, follows } from './history.ts'
-import { isProven, missing, plan, type ReseedPlan } from './reseeding.ts'
+import { settleMs } from './availability.ts'
+import { isProven, missing, plan, type Awaited, type ReseedPlan } from './reseeding.ts'
 
 export interface Heartbeat {
   start(): void
@@ -33,6 +34,11 @@ export interface Heartbeat {
   memberLeft(replica: string): void
   /** Copies are to be written back, and somebody is still waited for: a miss proves nothing. */
   readonly isReseeding: boolean
+  /**
+   * After an outage, those who were there before it are heard first, for as long as they may need to notice its end: Redis may
+   * have lost what only they know, and not even show that it lost anything.
+   */
+  readonly awaitsOthers: boolean
   readonly position: Position | undefined
   /** Other replicas at the last beat. */
   readonly members: number
@@ -54,14 +60,15 @@ export interface HeartbeatParts {
   readonly writeBack: () => Promise<void>
   /** Writes near copies back: those that `isProven` says of. False: some were refused. Throws StoreUnavailable. */
   readonly reseed: (isProven: (confirmedAt: number) => boolean) => Promise<boolean>
-  /** Nobody vouches for copies confirmed before `lostAt`. */
-  readonly dropUnproven: (lostAt: number) => void
+  /** Nobody vouches for copies confirmed before `since` (ms, monotonic), nor for what waits in the journal since then. */
+  readonly dropUnproven: (since: number) => void
   /** Near copies have to be confirmed before they answer alone again. */
   readonly unconfirmAll: () => void
   readonly onBeat: (outcome: BeatOutcome) => void
   /** The subscription does not deliver what Redis takes. */
   readonly onDeaf: () => void
   readonly onHistoryChange: () => void
+  readonly onOthersHeard: () => void
   readonly onTrust: (until: number) => void
 }
 
@@ -70,6 +77,8 @@ export type BeatOutcome =
   /** Nobody answered for this long, and the delay is not our own. */
   | { readonly kind: 'silent' }
   | { readonly kind: 'failed'; readonly error: unknown }
+  /** There was nobody to ask. */
+  | { readonly kind: 'unconnected' }
 
 const everyMs = 500
 /** While others are waited for. */
@@ -103,6 +112,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   let trustedUntil = 0
   let members: ReadonlySet<string> = new Set()
   let reseedPlan: ReseedPlan | undefined
+  let company: Awaited | undefined
   let lostConnection = false
   let running: Promise<boolean> | undefined
   let stopped = false
@@ -156,16 +166,16 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     if (posted !== undefined && (own === undefined || own.token < posted)) writesLost(serverTime)
     posted = token
     if (reseedPlan !== undefined && lostConnection) writesLost(serverTime)
+    if (lostConnection && awaySince() !== undefined) {
+      company = { awaited: new Set([...(company?.awaited ?? []), ...members]), serverTime, since: stopwatch() }
+    }
     lostConnection = false
   }
 
-  /** Redis lacks what it had. Without a loss of connection that was somebody's wish, or a full store: not undone. */
+  /** Redis lacks what it had. Without a loss of connection that was somebody's wish, or a full store: sessions are not written back. */
   function writesLost(serverTime: number): void {
     const lostAt = awaySince()
-    if (lostAt === undefined) {
-      parts.unconfirmAll()
-      return
-    }
+    if (lostAt === undefined) return
     reseedPlan = plan(reseedPlan, { members, lostAt, horizon, serverTime, now: stopwatch() })
   }
 
@@ -198,6 +208,8 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         continue
       }
       clean = true
+      if (company !== undefined && (missing(company, reply, trail).length === 0 || isOverdue(company)))
+        company = undefined
       if (reseedPlan !== undefined) await reseed(reseedPlan, reply)
       return true
     }
@@ -253,7 +265,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         'replicas that were there before Redis lost its data did not come back: near copies of before are dropped',
       )
       reseedPlan = undefined
-      parts.dropUnproven(current.lostAt)
+      parts.dropUnproven(current.since)
       return
     }
     if (waitsFor.length > 0) {
@@ -270,6 +282,8 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     const isComplete = await parts.reseed((confirmedAt) => isProven(current, confirmedAt))
     if (isComplete && reseedPlan === current) reseedPlan = undefined
   }
+
+  const isOverdue = ({ since }: Awaited) => stopwatch() - since >= settleMs
 
   function learnt(upTo: number): void {
     horizon = Math.max(horizon ?? upTo, upTo)
@@ -289,11 +303,12 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
 
   function schedule(): void {
     if (stopped) return
-    callOff = timer(() => void turn(), reseedPlan === undefined ? everyMs : eagerMs)
+    callOff = timer(() => void turn(), reseedPlan === undefined && company === undefined ? everyMs : eagerMs)
   }
 
   async function turn(): Promise<void> {
     if (parts.isConnected()) await pull()
+    else parts.onBeat({ kind: 'unconnected' })
     schedule()
   }
 
@@ -336,12 +351,18 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     },
     memberLeft(gone) {
       members = new Set([...members].filter((member) => member !== gone))
+      if (company !== undefined) {
+        company = { ...company, awaited: new Set([...company.awaited].filter((member) => member !== gone)) }
+      }
       if (reseedPlan?.awaited.has(gone) === true) {
         reseedPlan = { ...reseedPlan, awaited: new Set([...reseedPlan.awaited].filter((member) => member !== gone)) }
       }
     },
     get isReseeding() {
       return reseedPlan !== undefined
+    },
+    get awaitsOthers() {
+      return company !== undefined
     },
     get position() {
       return position

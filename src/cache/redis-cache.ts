@@ -120,7 +120,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     isConnected: () => link.status() === 'up',
     writeBack: withdrawals.writeBack,
     reseed: (isProven) => copies.reseed(isProven),
-    dropUnproven: (lostAt) => copies.dropUnproven(lostAt),
+    dropUnproven: (since) => copies.dropUnproven(since),
     unconfirmAll: () => copies.unconfirmAll(),
     onDeaf() {
       // While there is no subscription nothing can arrive.
@@ -130,6 +130,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       link.resubscribe()
     },
     onHistoryChange: () => void historyChanges.value++,
+    onOthersHeard: () => replayNow(),
     onTrust: (until) => (trust.until = mode === 'hybrid' ? until : 0),
     onBeat(outcome) {
       switch (outcome.kind) {
@@ -140,6 +141,9 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
           return
         case 'silent':
           if (redis.healthCheckIntervalMs !== undefined) guard.provedSilent()
+          return
+        case 'unconnected':
+          if (redis.healthCheckIntervalMs !== undefined) guard.failed(link.fault() ?? fault('reset'))
           return
         case 'failed':
           if (isOwnDelay(outcome.error)) ownDelays.value++
@@ -219,8 +223,9 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     const entries = journal.size
     try {
       if (!(await heartbeat.pull())) throw new StoreUnavailable('the log of withdrawals was not read')
-      await journal.replay()
-      offersLeft = everWell && !heartbeat.isReseeding && !(await copies.offerAgain(lastLossAt))
+      offersLeft = everWell
+      // The others are heard first: they may know that what the journal holds was withdrawn.
+      if (!heartbeat.awaitsOthers) await replay()
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) {
         logger.error(
@@ -245,11 +250,12 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     )
   }
 
-  /** Of what was to be offered again the store refused some. */
+  /** What may be lost is to be offered again, and was not yet, or not all of it was taken. */
   let offersLeft = false
 
   /** True: something is left. */
   async function replay(): Promise<boolean> {
+    if (heartbeat.awaitsOthers) return true
     await journal.replay()
     if (offersLeft) offersLeft = !(await copies.offerAgain(lastLossAt))
     return journal.size > 0 || offersLeft
@@ -262,11 +268,15 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     replayPlanned = true
     timer(() => {
       replayPlanned = false
-      if (availability.at === 'well')
-        void replay()
-          .catch(() => true)
-          .then((isLeft) => isLeft && replaySoon())
+      replayNow()
     }, journalRetryMs)
+  }
+
+  function replayNow(): void {
+    if (availability.at !== 'well') return
+    void replay()
+      .catch(() => true)
+      .then((isLeft) => isLeft && replaySoon())
   }
 
   const notices = createServerNotices({ link, clock, logger })
@@ -324,7 +334,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     async stop() {
       // What is not seen to be in Redis now is handed over: it may have been lost there, unnoticed yet.
       const isInStep = link.status() === 'up' && (await heartbeat.pull())
-      if (isInStep) await journal.replay().catch(() => undefined)
+      if (isInStep && !heartbeat.awaitsOthers) await journal.replay().catch(() => undefined)
       const isHandedOver = await withdrawals.handOver(isInStep)
       if (isInStep && floors.unloggedCount === 0) await link.log.leave(origin).catch(() => undefined)
       if (!isHandedOver || journal.size > 0) {

@@ -4,17 +4,21 @@
 import type { BeatReply } from '../store/withdrawal-log.ts'
 import type { Trail } from './history.ts'
 
-export interface ReseedPlan {
+/** Who is to be heard before anything is written that they may know to be withdrawn. */
+export interface Awaited {
   /** Replicas that were there at the last beat before the loss: each must have come to the new history, with nothing to add. */
   readonly awaited: ReadonlySet<string>
+  /** The server's clock when the loss was noticed: positions posted before say nothing of the new history. */
+  readonly serverTime: number
+  /** Since when they are waited for (ms, monotonic). */
+  readonly since: number
+}
+
+export interface ReseedPlan extends Awaited {
   /** When this process noticed the loss (ms, monotonic). */
   readonly lostAt: number
   /** Up to when this process knew every withdrawal, before the loss (ms, monotonic); undefined: never. */
   readonly horizon: number | undefined
-  /** When this plan was first made (ms, monotonic). */
-  readonly since: number
-  /** The server's clock when the loss was noticed: positions posted before say nothing of the new history. */
-  readonly serverTime: number
 }
 
 /** What was known up to this long before the loss was known up to the loss: two beats, one of them late. */
@@ -31,7 +35,7 @@ export function plan(
 }
 
 /** Whom it still waits for. */
-export function missing({ awaited, serverTime }: ReseedPlan, { members }: BeatReply, trail: Trail): readonly string[] {
+export function missing({ awaited, serverTime }: Awaited, { members }: BeatReply, trail: Trail): readonly string[] {
   const back = new Set<string>()
   for (const { replica, at, clean, position } of members) {
     if (at > serverTime && clean && position !== undefined && trail.includes(position)) back.add(replica)

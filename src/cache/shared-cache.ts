@@ -61,8 +61,11 @@ export interface NearCopies {
   offerAgain(lostAt: number): Promise<boolean>
   /** The store lost what it had: copies that `isProven` (by when they were confirmed: ms, monotonic) go back. */
   reseed(isProven: (confirmedAt: number) => boolean): Promise<boolean>
-  /** The store lost what it had, and nobody can vouch for copies that were confirmed before `lostAt` (ms, monotonic). */
-  dropUnproven(lostAt: number): void
+  /**
+   * The store lost what it had, and nobody can vouch for copies that were confirmed, or wait in the journal, since before `since`
+   * (ms, monotonic).
+   */
+  dropUnproven(since: number): void
   /** A few of the copies that may answer now, each compared with the store. */
   compareSome(count: number): Promise<void>
 }

@@ -155,7 +155,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       return isComplete
     },
-    dropUnproven: near.deleteUnproven,
+    dropUnproven: sessionStore.dropUnproven,
     compareSome: coherenceCheck,
   })
 

@@ -21,17 +21,20 @@ export function withTimeout<Value>(
 ): Promise<Value> {
   return new Promise((resolve, reject) => {
     const dueAt = stopwatch() + limitMs
+    let isSettled = false
     const callOff = timer(() => {
       const byOurselves = stopwatch() - dueAt > ownDelayMs
       // Timers come before sockets in a turn of the event loop: after two turns everything that had arrived was read.
-      nextTurn(() => nextTurn(() => reject(late(byOurselves))))
+      nextTurn(() => nextTurn(() => isSettled || reject(late(byOurselves))))
     }, limitMs)
     work.then(
       (value) => {
+        isSettled = true
         callOff()
         resolve(value)
       },
       (error: unknown) => {
+        isSettled = true
         callOff()
         reject(error)
       },
