@@ -5,7 +5,7 @@ import { createHttpClient } from '../test/fixtures/http-client.ts'
 import { startProvider } from '../test/fixtures/provider.ts'
 import { startRedis } from '../test/fixtures/redis.ts'
 import { startServer, type MeteredServer } from './servers.ts'
-import { redisLines, type BenchMode } from './tier.ts'
+import { redisLines, type BenchMode } from './sessions.ts'
 
 export interface AuthFigures {
   /** Microseconds of CPU per request, median over the rounds. */

@@ -1,7 +1,7 @@
 // The performance table of the document that users come from, measured: session reads and writes through our own cache
 // service, sealing and metrics included, one process, a real Redis on this machine.
 import { randomBytes } from 'node:crypto'
-import { createMemoryTierOrRedis, type BenchMode } from './tier.ts'
+import { openSessions, type BenchMode } from './sessions.ts'
 import { startRedis } from '../test/fixtures/redis.ts'
 import type { Sessions } from '../src/session/sessions.ts'
 import type { Grant } from '../src/oidc/provider.ts'
@@ -43,7 +43,7 @@ export async function benchSeed(): Promise<Record<BenchMode, SeedRow>> {
 }
 
 async function measure(mode: BenchMode, redisPort: number): Promise<SeedRow> {
-  const { sessions, stop } = await createMemoryTierOrRedis(mode, redisPort)
+  const { sessions, stop } = await openSessions(mode, redisPort)
   try {
     for (let at = 0; at < warmUpWrites; at++) await sessions.begin(aGrant(at))
     const tickets: string[] = []

@@ -28,6 +28,7 @@ async function listen(): Promise<number> {
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
+    nextTurn: (task) => void setImmediate(task),
     random: Math.random,
     randomBytes: createRandomBytes(),
     logger: createLogger({ level: 'warn' }),

@@ -60,7 +60,7 @@ export interface HeartbeatParts {
   readonly writeBack: () => Promise<void>
   /** Writes near copies back: those that `isProven` says of. False: some were refused. Throws StoreUnavailable. */
   readonly reseed: (isProven: (confirmedAt: number) => boolean) => Promise<boolean>
-  /** Nobody vouches for copies confirmed before `since` (ms, monotonic), nor for what waits in the journal since then. */
+  /** Nobody vouches for copies last confirmed before `since` (ms, monotonic). */
   readonly dropUnproven: (since: number) => void
   /** Near copies have to be confirmed before they answer alone again. */
   readonly unconfirmAll: () => void

@@ -61,10 +61,7 @@ export interface NearCopies {
   offerAgain(lostAt: number): Promise<boolean>
   /** The store lost what it had: copies that `isProven` (by when they were confirmed: ms, monotonic) go back. */
   reseed(isProven: (confirmedAt: number) => boolean): Promise<boolean>
-  /**
-   * The store lost what it had, and nobody can vouch for copies that were confirmed, or wait in the journal, since before `since`
-   * (ms, monotonic).
-   */
+  /** The store lost what it had, and nobody can vouch for copies last confirmed before `since` (ms, monotonic). */
   dropUnproven(since: number): void
   /** A few of the copies that may answer now, each compared with the store. */
   compareSome(count: number): Promise<void>

@@ -5,6 +5,7 @@ import { ProviderUnavailable, StoreUnavailable, StoreValueRejected } from '../er
 import type { SharedCache } from '../cache/shared-cache.ts'
 import { isOwnDelay } from '../store/redis/faults.ts'
 import type { Runtime } from '../runtime.ts'
+import { withTimeout } from '../store/with-timeout.ts'
 import { identityReadBytes } from './codec.ts'
 import { createFallback, type FallbackDeps } from './fallback.ts'
 import type { Found } from './found.ts'
@@ -28,7 +29,18 @@ export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' |
   readonly sessionStore: SessionStore
   readonly revalidation: Revalidation
   readonly lifetimes: SessionLifetimes
-  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'logger' | 'metrics'>
+  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger' | 'metrics'>
+}
+
+/** Less than anybody notices. */
+const brieflyMs = 40
+
+class Late extends Error {
+  readonly byOurselves: boolean
+  constructor(byOurselves: boolean) {
+    super('not answered yet')
+    this.byOurselves = byOurselves
+  }
 }
 
 /** For so long the state that a floor announced may be on its way into the store. */
@@ -71,7 +83,21 @@ export function createLookup(deps: LookupDeps): Lookup {
       const known = fallback.standIn(ticket, pass, 'away')
       if (known.kind === 'found' || outage.isUnreachable()) return known.kind === 'none' ? unavailable() : known
     }
-    // Twice: word of a change may have overtaken the answer that was on its way.
+    return fallback.isUnwritten(pass, ticket) ? askBriefly(ticket, pass) : askTwice(ticket, pass)
+  }
+
+  /** Redis had trouble when this login was to be written: nobody waits for it a whole deadline once more. */
+  function askBriefly(ticket: Ticket, pass: string | undefined): Promise<Found> {
+    const answer = askTwice(ticket, pass)
+    return withTimeout(answer, brieflyMs, runtime, (byOurselves) => new Late(byOurselves)).catch((error: unknown) => {
+      if (!(error instanceof Late)) throw error
+      const known = error.byOurselves ? undefined : fallback.standIn(ticket, pass, 'missing')
+      return known?.kind === 'found' ? known : answer
+    })
+  }
+
+  async function askTwice(ticket: Ticket, pass: string | undefined): Promise<Found> {
+    // Word of a change may have overtaken the answer that was on its way.
     for (let look = 0; look < 2; look++) {
       const answer = await ask(ticket, pass)
       if (answer !== 'below-floor') return answer

@@ -62,8 +62,8 @@ export interface NearCache {
   /** What was due has been started. */
   attended(entry: NearSession): void
   delete(id: string): void
-  /** Copies that nobody vouches for any more: confirmed, or made, before `since` (ms, monotonic). Their ids. */
-  deleteUnproven(since: number): readonly string[]
+  /** Copies that nobody vouches for any more: last confirmed before `since` (ms, monotonic), and in no journal. */
+  deleteUnproven(since: number): void
   deleteBelow(id: string, floor: number): void
   entries(): IterableIterator<[id: string, NearSession]>
   readonly size: number
@@ -231,9 +231,9 @@ export function createNearCache(deps: {
     attended: (entry) => schedule(own(entry)),
     delete: remove,
     deleteUnproven(since) {
-      const unproven = [...entries()].filter(([, entry]) => entry.confirmedAt < since).map(([id]) => id)
-      for (const id of unproven) remove(id)
-      return unproven
+      for (const [id, entry] of Array.from(entries())) {
+        if (entry.pending === undefined && entry.confirmedAt < since) remove(id)
+      }
     },
     deleteBelow(id, floor) {
       const entry = get(id)

@@ -52,8 +52,6 @@ export interface SessionStore {
   reseed(
     isProven: (confirmedAt: number) => boolean,
   ): Promise<{ readonly written: number; readonly isComplete: boolean }>
-  /** Forgets what nobody vouches for, near and in the journal. */
-  dropUnproven(since: number): void
 }
 
 const sessionKey = (id: string): Key => ({ kind: 'session', id })
@@ -386,9 +384,6 @@ export function createSessionStore(deps: {
     touch,
     offerAgain,
     reseed,
-    dropUnproven(since) {
-      for (const id of near.deleteUnproven(since)) journal.drop(journalName(id))
-    },
   }
 }
 

@@ -155,7 +155,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       return isComplete
     },
-    dropUnproven: sessionStore.dropUnproven,
+    dropUnproven: near.deleteUnproven,
     compareSome: coherenceCheck,
   })
 

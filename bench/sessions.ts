@@ -1,5 +1,5 @@
 // The cache service as the application composes it, without HTTP and without a provider.
-import { createTier } from '../src/cache/tier.ts'
+import { createCache } from '../src/cache/create-cache.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { createRandomBytes } from '../src/random.ts'
 import { createSealer } from '../src/sealing.ts'
@@ -15,7 +15,7 @@ export type BenchMode = 'memory' | 'redis' | 'hybrid'
 export const redisLines = (mode: BenchMode, port: number): string =>
   mode === 'memory' ? '' : `redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: ${mode} }`
 
-export async function createMemoryTierOrRedis(
+export async function openSessions(
   mode: BenchMode,
   redisPort: number,
 ): Promise<{ sessions: Sessions; stop: () => Promise<void> }> {
@@ -34,16 +34,17 @@ ${redisLines(mode, redisPort)}
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
+    nextTurn: (task: () => void) => void setImmediate(task),
     random: Math.random,
     randomBytes,
     logger: createLogger({ level: 'error' }),
     metrics: createMetrics({ processMetrics: false }),
   }
-  const tier = createTier({ config, runtime })
-  await tier.start()
+  const cache = createCache({ config, scope: 'bench', origin: 'bench', runtime })
+  await cache.start()
   const sessions = createSessions({
-    ...runtime,
-    tier,
+    cache,
+    runtime,
     sealer: createSealer(config.session.encryptionKeys, 'session', randomBytes),
     passSealer: createSealer(config.session.encryptionKeys, 'pass', randomBytes),
     provider: noProvider,
@@ -63,9 +64,9 @@ ${redisLines(mode, redisPort)}
   })
   // The recovery that follows the first contact: from then on near copies are trusted.
   const isReady = () =>
-    mode === 'memory' || (tier.health().redis.connected && (mode === 'redis' || tier.trust.until > 0))
+    mode === 'memory' || (cache.health().redis.connected && (mode === 'redis' || cache.trust.until > 0))
   while (!isReady()) await new Promise((resolve) => setImmediate(resolve))
-  return { sessions, stop: () => tier.stop() }
+  return { sessions, stop: () => cache.stop() }
 }
 
 const unused = () => {
