@@ -222,7 +222,6 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       'the record of withdrawals is another one than before: Redis lost or replaced its data; it is read anew',
     )
     parts.onHistoryChange()
-    floors.nothingIsLogged()
     writesLost(serverTime)
   }
 
@@ -240,7 +239,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       const page = await withTimeout(log.page(after, pageSize), timeoutMs, runtime, late)
       for (const entry of page) if (entry.n <= upTo) each(entry)
       const last = page.at(-1)
-      if (last === undefined || page.length < pageSize) return
+      if (last === undefined) return
       after = last.n
     }
   }
@@ -250,6 +249,8 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     // Forgotten at once: a load that is cut short must not go on from a position of before.
     position = undefined
     clean = false
+    // What an earlier load marked may have been of a log that was lost before that load was complete.
+    floors.nothingIsLogged()
     await readPages(0, head.n, (entry) => floors.raise(entry, true))
     position = head
     trail.startAt(head)

@@ -257,6 +257,8 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   async function replay(): Promise<boolean> {
     if (heartbeat.awaitsOthers) return true
     await journal.replay()
+    // With another history that is the business of re-seeding, with its caution.
+    if (heartbeat.isReseeding) offersLeft = false
     if (offersLeft) offersLeft = !(await copies.offerAgain(lastLossAt))
     return journal.size > 0 || offersLeft
   }

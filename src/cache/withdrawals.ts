@@ -111,6 +111,8 @@ export function createWithdrawals(deps: {
         await log.append(some)
         await Promise.all(some.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
       }
+      // Those whose time was over needed nothing but being forgotten.
+      if (missing.length === 0) return
       logger.info(
         { event: 'withdrawals_written_back', count: missing.length },
         'the log lacked withdrawals that are known here',

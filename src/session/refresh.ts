@@ -1,6 +1,12 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
-import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
+import {
+  ProviderUnavailable,
+  RefreshRejected,
+  StoreUnavailable,
+  StoreValueRejected,
+  type RefreshReason,
+} from '../errors.ts'
 import type { Provider, RefreshGrant } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -126,6 +132,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     try {
       return await sessionStore.replace(ticket, before, next)
     } catch (error) {
+      // Something else lies under its key now: what that means is what a look will say.
+      if (error instanceof StoreValueRejected) return false
       if (!(error instanceof StoreUnavailable)) throw error
       sessionStore.keepForLater(ticket, next)
       return true
