@@ -68,6 +68,7 @@ export interface HeartbeatParts {
   /** The subscription does not deliver what Redis takes. */
   readonly onDeaf: () => void
   readonly onHistoryChange: () => void
+  /** Those who were there before the outage have been heard: nobody is waited for any more. */
   readonly onOthersHeard: () => void
   readonly onTrust: (until: number) => void
 }
@@ -208,8 +209,10 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         continue
       }
       clean = true
-      if (company !== undefined && (missing(company, reply, trail).length === 0 || isOverdue(company)))
+      if (company !== undefined && (missing(company, reply, trail).length === 0 || isOverdue(company))) {
         company = undefined
+        parts.onOthersHeard()
+      }
       if (reseedPlan !== undefined) await reseed(reseedPlan, reply)
       return true
     }
@@ -335,8 +338,9 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       parts.unconfirmAll()
     },
     subscribed() {
-      // What was sent before cannot arrive.
+      // What was sent before cannot arrive; nor can word of what was written since a copy was last confirmed.
       tokens.clear()
+      parts.unconfirmAll()
       void pull()
     },
     token(token) {

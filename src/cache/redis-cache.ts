@@ -18,7 +18,7 @@ import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
 import { createServerNotices } from './server-notices.ts'
 import type { NearCopies, NearTrust } from './shared-cache.ts'
-import type { Spool } from './spool.ts'
+import type { Spool, Spooled } from './spool.ts'
 import { createWithdrawals } from './withdrawals.ts'
 
 export interface RedisCacheParts {
@@ -67,6 +67,8 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   let copies = nobody
   let availability: Availability = neverReached
   let lastLossAt = 0
+  /** What may be lost is to be offered again, and was not yet, or not all of it was taken. */
+  let offersLeft = false
   let isSubscribed = false
   let stopped = false
 
@@ -119,7 +121,11 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     awaySince: () => (availability.at === 'well' ? undefined : availability.since),
     isConnected: () => link.status() === 'up',
     writeBack: withdrawals.writeBack,
-    reseed: (isProven) => copies.reseed(isProven),
+    reseed(isProven) {
+      // What may be lost is a part of it then, with its caution.
+      offersLeft = false
+      return copies.reseed(isProven)
+    },
     dropUnproven: (since) => copies.dropUnproven(since),
     unconfirmAll: () => copies.unconfirmAll(),
     onDeaf() {
@@ -211,6 +217,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     const after = step({ what: isReachable() ? 'reached' : 'lost' })
     if (before.at === 'well' && after.at === 'away') {
       lastLossAt = after.since
+      offersLeft = true
       trust.until = 0
     }
     if (before.at === 'away' && after.at === 'recovering') void recover()
@@ -223,7 +230,6 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     const entries = journal.size
     try {
       if (!(await heartbeat.pull())) throw new StoreUnavailable('the log of withdrawals was not read')
-      offersLeft = everWell
       // The others are heard first: they may know that what the journal holds was withdrawn.
       if (!heartbeat.awaitsOthers) await replay()
     } catch (error) {
@@ -249,9 +255,6 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       'Redis is in use',
     )
   }
-
-  /** What may be lost is to be offered again, and was not yet, or not all of it was taken. */
-  let offersLeft = false
 
   /** True: something is left. */
   async function replay(): Promise<boolean> {
@@ -286,9 +289,19 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   function compareLater(): void {
     if (stopped || mode !== 'hybrid') return
     timer(() => {
+      if (stopped) return
       const due = stopwatch() < trust.until ? copies.compareSome(compareAtOnce) : Promise.resolve()
       void due.catch(() => undefined).finally(compareLater)
     }, compareEveryMs)
+  }
+
+  async function spooled(): Promise<readonly Spooled[]> {
+    try {
+      return (await spool?.load()) ?? []
+    } catch (error) {
+      logger.error({ event: 'spool_failed', reason: 'not_read', err: error }, 'the spool could not be read')
+      return []
+    }
   }
 
   const horizonText = () => {
@@ -317,7 +330,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     setNearCopies: (holder) => void (copies = holder),
 
     async start() {
-      for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
+      for (const left of await spooled()) floors.raise(left, false, left.expiresAt)
       heartbeat.start()
       compareLater()
       // Without the second road the first one still goes on.

@@ -21,7 +21,7 @@ export interface Auth {
 export interface AuthDeps extends DenialsDeps {
   readonly rules: AccessRules
   readonly identityHeaders: IdentityHeaders
-  /** See SharedTier: bounds how long one request waits for the store in all. */
+  /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   /** Renew the pass on a 200: the proxy passes our cookies on. */
   readonly renewPass: boolean

@@ -49,7 +49,7 @@ export interface EndpointsDeps {
   readonly refusals: Refusals
   readonly rateLimit: LoginRateLimit
   readonly describe: (session: Session) => Person
-  /** See SharedTier: bounds how long one request waits for the store in all. */
+  /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   readonly postLogoutRedirectURI: string
   readonly passes: boolean

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
-import { admit, afterCall, afterFailure, closedCircuit, provedAlive } from '../../src/cache/circuit.ts'
+import { admit, afterCall, afterFailure, closedCircuit, provedAlive, provedSilent } from '../../src/cache/circuit.ts'
 import type { Call, Circuit } from '../../src/cache/circuit.ts'
 
 const limits = { threshold: 2, openMs: 1_000 }
@@ -66,6 +66,23 @@ describe('proved alive, the circuit', () => {
   for (const [name, before, after] of table) test(name, () => assert.deepEqual(provedAlive(before), after))
 })
 
+describe('proved silent, the circuit', () => {
+  const table: [name: string, before: Circuit, after: Circuit][] = [
+    ['opens at once, however few calls have failed', closed(0), open(1, 8_000)],
+    ['keeps its count', closed(1), open(2, 8_000)],
+    ['is not open for longer than it was', open(2, 6_000), open(2, 6_000)],
+    ['opens again from half-open, whatever its probe may say', halfOpen(true), open(3, 8_000, 7)],
+  ]
+  for (const [name, before, after] of table) {
+    test(name, () => assert.deepEqual(provedSilent(before, 7_000, limits), after))
+  }
+
+  test('does not listen to the probe that it overtook', () => {
+    const silent = provedSilent(halfOpen(true), 7_000, limits)
+    assert.deepEqual(afterCall(silent, call(6, true), limits), silent)
+  })
+})
+
 test('whatever happens, at most one probe is out, and no call passes an open circuit before its time', () => {
   const event = fc.oneof(
     fc.record({ what: fc.constant('ask' as const), wait: fc.nat(700) }),
@@ -76,7 +93,13 @@ test('whatever happens, at most one probe is out, and no call passes an open cir
     }),
     fc.constant({ what: 'failure' as const }),
     fc.constant({ what: 'alive' as const }),
+    fc.constant({ what: 'silent' as const }),
   )
+  const noticed = {
+    failure: (circuit: Circuit, now: number) => afterFailure(circuit, now, limits),
+    alive: (circuit: Circuit) => provedAlive(circuit),
+    silent: (circuit: Circuit, now: number) => provedSilent(circuit, now, limits),
+  }
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
       let circuit = closedCircuit
@@ -94,7 +117,7 @@ test('whatever happens, at most one probe is out, and no call passes an open cir
           const [epoch] = out.splice(it.which % Math.max(out.length, 1), 1)
           if (epoch !== undefined) circuit = afterCall(circuit, { epoch, ok: it.ok, endedAt: now }, limits)
         } else {
-          circuit = it.what === 'failure' ? afterFailure(circuit, now, limits) : provedAlive(circuit)
+          circuit = noticed[it.what](circuit, now)
         }
         if (circuit.at !== 'half-open') continue
         const { epoch, probing } = circuit

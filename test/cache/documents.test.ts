@@ -4,39 +4,39 @@ import { test } from 'node:test'
 import { createDocuments } from '../../src/cache/documents.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
+import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
 import { stoppedTime } from '../oidc/setup.ts'
 import { encryptionKey } from '../session/world.ts'
 
-function aReplica(mode: FakeTier['mode'] = 'hybrid', time = stoppedTime(), beside?: FakeTier) {
+function aReplica(mode: FakeCache['mode'] = 'hybrid', time = stoppedTime(), beside?: FakeCache) {
   const { clock } = time
-  const tier = createFakeTier({ clock, mode, ...(beside !== undefined && { beside }) })
+  const cache = createFakeCache({ clock, mode, ...(beside !== undefined && { beside }) })
   const metrics = createMetrics({ processMetrics: false })
   const sealer = createSealer([encryptionKey], 'jwks', randomBytes)
-  return { documents: createDocuments({ kind: 'jwks', tier, sealer, metrics, clock }), tier, time, metrics }
+  return { documents: createDocuments({ kind: 'jwks', cache, sealer, metrics, clock }), cache, time, metrics }
 }
 
 test('what one replica fetched the other one finds', async () => {
   const here = aReplica()
-  const there = aReplica('hybrid', here.time, here.tier)
+  const there = aReplica('hybrid', here.time, here.cache)
   await here.documents.set('a', '{"keys":[]}', 1_000)
   assert.equal(await there.documents.get('a'), '{"keys":[]}')
   assert.equal(there.metrics.cacheRequests.with({ kind: 'jwks', tier: 'l2', result: 'hit' }).value, 1)
 })
 
 test('here it is found without asking, until its time is over', async () => {
-  const { documents, tier, time } = aReplica()
+  const { documents, cache, time } = aReplica()
   await documents.set('a', 'x', 1_000)
-  tier.store.calls.length = 0
+  cache.store.calls.length = 0
   assert.equal(await documents.get('a'), 'x')
-  assert.deepEqual(tier.store.calls, [])
+  assert.deepEqual(cache.store.calls, [])
   time.advance(1_002)
   assert.equal(await documents.get('a'), undefined)
 })
 
 test('while the store is away memory serves, and nothing throws', async () => {
-  const { documents, tier } = aReplica()
-  tier.goAway()
+  const { documents, cache } = aReplica()
+  cache.goAway()
   await documents.set('a', 'x', 1_000)
   assert.equal(await documents.get('a'), 'x')
   assert.equal(await documents.get('b'), undefined)
@@ -45,19 +45,19 @@ test('while the store is away memory serves, and nothing throws', async () => {
 test('a document that somebody else wrote, or moved, is not there', async () => {
   const here = aReplica()
   await here.documents.set('a', '{"keys":["ours"]}', 1_000)
-  const { memory } = here.tier.store
+  const { memory } = here.cache.store
   const sealed = (await memory.get({ kind: 'jwks', id: 'a' })) ?? Buffer.alloc(0)
   await memory.set({ kind: 'jwks', id: 'b' }, sealed, 1_000)
   await memory.set({ kind: 'jwks', id: 'c' }, Buffer.from('{"keys":["theirs"]}'), 1_000)
-  const there = aReplica('hybrid', here.time, here.tier)
+  const there = aReplica('hybrid', here.time, here.cache)
   assert.equal(await there.documents.get('b'), undefined)
   assert.equal(await there.documents.get('c'), undefined)
   assert.equal(sealed.includes('ours'), false)
 })
 
 test('memory mode keeps them in one place only', async () => {
-  const { documents, tier } = aReplica('memory')
+  const { documents, cache } = aReplica('memory')
   await documents.set('a', 'x', 1_000)
   assert.equal(await documents.get('a'), 'x')
-  assert.deepEqual(tier.store.calls, [])
+  assert.deepEqual(cache.store.calls, [])
 })

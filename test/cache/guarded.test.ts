@@ -1,44 +1,46 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { guarded } from '../../src/cache/guarded.ts'
-import { fault, RedisFailure } from '../../src/store/redis/faults.ts'
-import type { RedisFaultKind } from '../../src/store/redis/faults.ts'
+import { createRefusals } from '../../src/cache/refusals.ts'
+import { createRequestBudget } from '../../src/cache/request-budget.ts'
+import { fault, isOwnDelay, RedisFailure, redisFault } from '../../src/store/redis/faults.ts'
 import type { Key } from '../../src/store/store.ts'
+import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
-import type { Count, Counts } from '../../src/telemetry/metrics.ts'
-import { fakeStore, fakeTime, settled } from './fake-store.ts'
-import { writtenDown } from '../store/redis/link-under-test.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import { createFakeStore, failingWith } from '../fixtures/fake-store.ts'
+import { fakeTime, settled } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../oidc/setup.ts'
 import { storeContract } from '../store/store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
-const away = (kind: RedisFaultKind) => () =>
-  new StoreUnavailable(kind, { cause: new RedisFailure(fault(kind), undefined) })
-
-function counting(): Counts<'to'> & { all: Record<string, Count> } {
-  const all: Record<string, Count> = {}
-  return { all, with: ({ to }) => (all[to] ??= { value: 0 }) }
-}
+const mark: Key = { kind: 'revoked', id: 'abc' }
+const value = Buffer.from('value')
 
 function guardedFake({ breaker = true } = {}) {
   const time = fakeTime()
-  const fake = fakeStore(time.clock)
-  const { logger, log } = writtenDown()
-  const transitions = counting()
+  const fake = createFakeStore({ clock: time.clock })
+  const logger = recordedLog()
+  const metrics = createMetrics({ processMetrics: false })
+  const budget = createRequestBudget()
+  const ownDelays = metrics.ownDelays.with({})
   const changes: string[] = []
-  const store = guarded(fake.store, {
+  const store = guarded(fake, {
     limits: breaker ? { threshold: 3, openMs: 60_000 } : undefined,
     deadlineMs: 250,
-    clock: time.clock,
-    timer: time.timer,
-    logger,
-    transitions,
+    runtime: { ...time, logger },
+    refusals: createRefusals(logger, metrics.storeRefusals),
+    ownDelays,
+    transitions: metrics.circuitTransitions,
+    budget,
     onChange: (state, before) => changes.push(`${before} -> ${state}`),
   })
-  return { time, fake, store, log, transitions, changes }
+  const transitionsTo = (to: string) => metrics.circuitTransitions.with({ to }).value
+  return { time, fake, store, log: logger.lines, transitionsTo, ownDelays, budget, changes }
 }
 
 async function openCircuit(it: ReturnType<typeof guardedFake>): Promise<void> {
-  it.fake.mode = away('refused')
+  it.fake.mode = failingWith('refused')
   for (let at = 0; at < 3; at++) await assert.rejects(it.store.get(key))
   assert.equal(it.store.circuit(), 'open')
   it.fake.mode = 'pass'
@@ -48,7 +50,7 @@ storeContract('memory behind a circuit', async () => {
   const { time, fake, store } = guardedFake()
   const notes: string[] = []
   fake.onNote((note) => notes.push(note))
-  return { store, notes, now: time.clock, pass: (ms) => time.pass(ms), close: () => {} }
+  return { store, notes, pass: (ms) => time.pass(ms), close: () => {} }
 })
 
 test('no call waits longer than the deadline, and the late answer is dropped', async () => {
@@ -74,14 +76,14 @@ test('an answer in time leaves no timer behind', async () => {
 test('consecutive failures open the circuit: then nobody reaches the store, and the reason is kept', async () => {
   const it = guardedFake()
   await openCircuit(it)
-  const calls = it.fake.count
+  const calls = it.fake.calls.length
   await assert.rejects(it.store.get(key), (error: unknown) => {
     assert.ok(error instanceof StoreUnavailable && error.cause instanceof RedisFailure)
     assert.equal(error.cause.fault.kind, 'refused')
     return true
   })
-  await assert.rejects(it.store.announce('x'), { code: 'STORE_UNAVAILABLE' })
-  assert.equal(it.fake.count, calls)
+  await assert.rejects(it.store.set(key, value, 1_000), { code: 'STORE_UNAVAILABLE' })
+  assert.equal(it.fake.calls.length, calls)
   assert.equal(it.store.failures(), 3)
 })
 
@@ -102,13 +104,13 @@ test('one log line, one count and one call of onChange for each change of state'
   )
   assert.equal(it.log[0]?.message, 'circuit breaker is open, falling back to memory')
   assert.deepEqual(it.changes, ['closed -> open', 'open -> half-open', 'half-open -> closed'])
-  assert.deepEqual(it.transitions.all, { open: { value: 1 }, 'half-open': { value: 1 }, closed: { value: 1 } })
+  assert.deepEqual(['open', 'half-open', 'closed'].map(it.transitionsTo), [1, 1, 1])
 })
 
 test('a success in between starts the count anew', async () => {
   const it = guardedFake()
   for (let round = 0; round < 4; round++) {
-    it.fake.mode = away('timeout')
+    it.fake.mode = failingWith('timeout')
     await assert.rejects(it.store.get(key))
     await assert.rejects(it.store.get(key))
     it.fake.mode = 'pass'
@@ -162,21 +164,222 @@ test('whoever proves Redis alive ends the wait: the next call is the probe', asy
   assert.equal(it.store.circuit(), 'closed')
 })
 
-test('lost connections and failed health checks open it without any call', async () => {
+test('lost connections open it without any call', async () => {
   const it = guardedFake()
   for (const kind of ['reset', 'refused', 'refused'] as const) it.store.failed(fault(kind))
   assert.equal(it.store.circuit(), 'open')
   assert.equal(it.log[0]?.reason, 'refused')
 })
 
-for (const kind of ['timeout', 'reset', 'loading', 'readonly', 'oom', 'cluster_down', 'master_down'] as const) {
+test('a Redis that a beat found silent opens it before any request had to wait', async () => {
+  const it = guardedFake()
+  it.store.provedSilent()
+  it.store.provedSilent()
+  assert.equal(it.store.circuit(), 'open')
+  assert.deepEqual(it.changes, ['closed -> open'])
+  await assert.rejects(it.store.get(key), (error: unknown) => redisFault(error).kind === 'timeout')
+  assert.deepEqual(it.fake.calls, [])
+})
+
+for (const kind of ['timeout', 'reset', 'loading', 'cluster_down', 'master_down'] as const) {
   test(`${kind} counts`, async () => {
     const it = guardedFake()
-    it.fake.mode = away(kind)
-    for (let at = 0; at < 3; at++) await assert.rejects(it.store.set(key, Buffer.from('x'), 1_000))
+    it.fake.mode = failingWith(kind)
+    for (let at = 0; at < 3; at++) await assert.rejects(it.store.set(key, value, 1_000))
     assert.equal(it.store.circuit(), 'open')
   })
 }
+
+describe('a Redis that refuses', () => {
+  for (const kind of ['oom', 'readonly', 'no_permission', 'write_refused'] as const) {
+    test(`writes (${kind}) is not away: reads go on, however many are refused, and it is said`, async () => {
+      const it = guardedFake()
+      it.fake.mode = failingWith(kind)
+      for (let at = 0; at < 20; at++)
+        await assert.rejects(it.store.set(key, value, 1_000), { code: 'STORE_UNAVAILABLE' })
+      assert.equal(it.store.circuit(), 'closed')
+      assert.equal(it.store.failures(), 0)
+      assert.equal(it.store.fault()?.kind, kind)
+      it.fake.mode = 'pass'
+      await it.store.get(key)
+      assert.equal(it.store.fault()?.kind, kind, 'a read proves nothing of writes')
+      await it.store.set(key, value, 1_000)
+      assert.equal(it.store.fault(), undefined)
+      assert.deepEqual(
+        it.log.map(({ event }) => event),
+        ['redis_writes_refused', 'redis_writes_accepted'],
+      )
+    })
+
+    test(`reads (${kind}) is as good as away: each counts`, async () => {
+      const it = guardedFake()
+      it.fake.mode = failingWith(kind)
+      for (let at = 0; at < 3; at++) await assert.rejects(it.store.get(key))
+      assert.equal(it.store.circuit(), 'open')
+    })
+  }
+
+  test('a write in between leaves the count of failures as it was', async () => {
+    const it = guardedFake()
+    for (const kind of ['timeout', 'timeout', 'oom'] as const) {
+      it.fake.mode = failingWith(kind)
+      await assert.rejects(it.store.set(key, value, 1_000))
+    }
+    assert.equal(it.store.failures(), 2)
+    it.fake.mode = failingWith('timeout')
+    await assert.rejects(it.store.set(key, value, 1_000))
+    assert.equal(it.store.circuit(), 'open')
+  })
+
+  test('a probe that is a write does not close the circuit, and leaves its place to another', async () => {
+    const it = guardedFake()
+    await openCircuit(it)
+    it.store.provedAlive()
+    it.fake.mode = failingWith('oom')
+    await assert.rejects(it.store.set(key, value, 1_000))
+    assert.equal(it.store.circuit(), 'half-open')
+    it.fake.mode = 'pass'
+    await it.store.get(key)
+    assert.equal(it.store.circuit(), 'closed')
+  })
+
+  test('while the circuit is open the reason for that is told, not the refusals of before', async () => {
+    const it = guardedFake()
+    it.fake.mode = failingWith('oom')
+    await assert.rejects(it.store.set(key, value, 1_000))
+    await openCircuit(it)
+    assert.equal(it.store.fault()?.kind, 'refused')
+    it.store.provedAlive()
+    await it.store.get(key)
+    assert.equal(it.store.fault()?.kind, 'oom')
+  })
+})
+
+describe('when this process itself had no time', () => {
+  test('an answer that arrived meanwhile is used, and nothing is counted', async () => {
+    const it = guardedFake()
+    await it.fake.memory.set(key, value, 10_000)
+    it.fake.mode = 'hold'
+    const read = it.store.get(key)
+    await it.time.stall(3_000, () => it.fake.held[0]?.pass())
+    assert.deepEqual(await read, value)
+    assert.equal(it.ownDelays.value, 0)
+    assert.deepEqual(it.fake.calls, ['get session'])
+  })
+
+  test('an answer that arrived in the last moment is used, too', async () => {
+    const it = guardedFake()
+    await it.fake.memory.set(key, value, 10_000)
+    it.fake.mode = 'hold'
+    const read = it.store.get(key)
+    await it.time.stall(250, () => it.fake.held[0]?.pass())
+    assert.deepEqual(await read, value)
+  })
+
+  test('a read is asked again once: counted as our own delay, and no failure of the store', async () => {
+    const it = guardedFake()
+    await it.fake.memory.set(key, value, 10_000)
+    it.fake.mode = 'hold'
+    const read = it.store.get(key)
+    await it.time.stall(500)
+    assert.deepEqual(it.fake.calls, ['get session', 'get session'])
+    it.fake.held[1]?.pass()
+    assert.deepEqual(await read, value)
+    assert.equal(it.ownDelays.value, 1)
+    assert.equal(it.store.failures(), 0)
+  })
+
+  test('and once more, the read is given up, and still it was not the store', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const read = assert.rejects(
+      it.store.get(key),
+      (error: unknown) => error instanceof StoreUnavailable && isOwnDelay(error),
+    )
+    await it.time.stall(500)
+    await it.time.stall(500)
+    await read
+    assert.equal(it.fake.calls.length, 2)
+    assert.equal(it.ownDelays.value, 2)
+    assert.equal(it.store.failures(), 0)
+    assert.equal(it.store.circuit(), 'closed')
+  })
+
+  test('the second time it may be the store: then it counts', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const read = assert.rejects(it.store.get(key), (error: unknown) => redisFault(error).kind === 'timeout')
+    await it.time.stall(500)
+    await it.time.pass(250)
+    await read
+    assert.equal(it.ownDelays.value, 1)
+    assert.equal(it.store.failures(), 1)
+  })
+
+  test('a write is not asked again: it may have been done', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const writes = [
+      it.store.set(key, value, 1_000),
+      it.store.withdraw(key, mark, everyGeneration, 1_000),
+      it.store.setUnlessMarked(key, value, 1_000, { mark, generation: 1 }),
+    ].map((write) => assert.rejects(write, isOwnDelay))
+    await it.time.stall(500)
+    await Promise.all(writes)
+    assert.equal(it.fake.calls.length, 3)
+    assert.equal(it.ownDelays.value, 3)
+    assert.equal(it.store.failures(), 0)
+  })
+
+  test('many calls at once open nothing', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const reads = Array.from({ length: 50 }, () => assert.rejects(it.store.get(key)))
+    for (let round = 0; round < 2; round++) await it.time.stall(5_000)
+    await Promise.all(reads)
+    assert.equal(it.store.circuit(), 'closed')
+  })
+
+  test('a probe that was not looked after leaves its place to another', async () => {
+    const it = guardedFake()
+    await openCircuit(it)
+    it.store.provedAlive()
+    it.fake.mode = 'hold'
+    const probe = assert.rejects(it.store.set(key, value, 1_000))
+    await it.time.stall(500)
+    await probe
+    assert.equal(it.store.circuit(), 'half-open')
+  })
+})
+
+describe('a request that has waited for a whole deadline', () => {
+  test('does not wait again; others do', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const request = it.budget.run(async () => {
+      await assert.rejects(it.store.get(key), /250 ms/)
+      await assert.rejects(it.store.get(key), /long enough/)
+    })
+    await it.time.pass(250)
+    await request
+    assert.equal(it.fake.calls.length, 1)
+    assert.equal(it.store.failures(), 1, 'what was not even asked is no failure')
+    it.fake.mode = 'pass'
+    await it.budget.run(() => it.store.get(key))
+  })
+
+  test('has not waited for the store when it was we who were late', async () => {
+    const it = guardedFake()
+    it.fake.mode = 'hold'
+    const request = it.budget.run(async () => {
+      await assert.rejects(it.store.set(key, value, 1_000))
+      it.fake.mode = 'pass'
+      await it.store.get(key)
+    })
+    await it.time.stall(500)
+    await request
+  })
+})
 
 const innocent: [name: string, error: () => Error][] = [
   ['a corrupt value', () => new StoreValueRejected('damaged')],
@@ -184,7 +387,7 @@ const innocent: [name: string, error: () => Error][] = [
     'a key of the wrong type',
     () => new StoreValueRejected('type', { cause: new RedisFailure(fault('wrong_type'), undefined) }),
   ],
-  ['a rejected script', away('script')],
+  ['a rejected script', failingWith('script')],
   ['a mistake of ours', () => new TypeError('a stored value is never empty')],
 ]
 for (const [name, error] of innocent) {
@@ -219,32 +422,14 @@ test('a probe that never got as far as the store leaves its place to another', a
 
 test('without a breaker the deadline still holds, and nothing is ever turned away', async () => {
   const it = guardedFake({ breaker: false })
-  it.fake.mode = away('refused')
+  it.fake.mode = failingWith('refused')
   for (let at = 0; at < 20; at++) await assert.rejects(it.store.get(key), { code: 'STORE_UNAVAILABLE' })
   it.store.failed(fault('refused'))
-  assert.equal(it.fake.count, 20)
+  it.store.provedSilent()
+  assert.equal(it.fake.calls.length, 20)
   assert.equal(it.store.circuit(), 'closed')
   it.fake.mode = 'hold'
   const call = assert.rejects(it.store.get(key), /250 ms/)
   await it.time.pass(250)
   await call
-})
-
-test('a Redis that answers reads but takes no writes is told once, and once more when it takes them again', async () => {
-  const { fake, store, log } = guardedFake()
-  fake.mode = away('oom')
-  await assert.rejects(store.set(key, Buffer.from('x'), 1_000))
-  fake.mode = 'pass'
-  await store.get(key)
-  assert.equal(store.circuit(), 'closed', 'reads are right')
-  assert.equal(store.fault()?.kind, 'oom')
-  fake.mode = away('oom')
-  await assert.rejects(store.set(key, Buffer.from('x'), 1_000))
-  fake.mode = 'pass'
-  await store.set(key, Buffer.from('x'), 1_000)
-  assert.equal(store.fault(), undefined)
-  assert.deepEqual(
-    log.map(({ event }) => event),
-    ['redis_writes_refused', 'redis_writes_accepted'],
-  )
 })

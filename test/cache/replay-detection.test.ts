@@ -4,22 +4,22 @@ import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
+import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
 import { recordedLog, stoppedTime } from '../oidc/setup.ts'
 
-function aReplica(whenAway: 'local' | 'closed' = 'local', time = stoppedTime(), beside?: FakeTier) {
+function aReplica(whenAway: 'local' | 'closed' = 'local', time = stoppedTime(), beside?: FakeCache) {
   const { clock } = time
-  const tier = createFakeTier({ clock, ...(beside !== undefined && { beside }) })
+  const cache = createFakeCache({ clock, ...(beside !== undefined && { beside }) })
   const metrics = createMetrics({ processMetrics: false })
   const logger = recordedLog()
   const local = createMemoryStore({ clock, maxBytes: 1_000_000 })
-  const used = createReplayDetection({ tier, local, whenAway, metrics, logger, clock })
-  return { used, tier, time, metrics, logger }
+  const used = createReplayDetection({ cache, local, whenAway, metrics, logger, clock })
+  return { used, cache, time, metrics, logger }
 }
 
 test('of all replicas one is first, whoever asks', async () => {
   const here = aReplica()
-  const there = aReplica('local', here.time, here.tier)
+  const there = aReplica('local', here.time, here.cache)
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, index) => (index % 2 === 0 ? here : there).used.first('flow', 'state', 1_000)),
   )
@@ -55,27 +55,27 @@ test('a mark lasts as long as what it marks', async () => {
 
 test('outage.replay local: this process remembers, and tells the others when the store is back', async () => {
   const here = aReplica()
-  const there = aReplica('local', here.time, here.tier)
-  here.tier.goAway()
+  const there = aReplica('local', here.time, here.cache)
+  here.cache.goAway()
   assert.equal(await here.used.first('flow', 'x', 60_000), true)
   assert.equal(await here.used.first('flow', 'x', 60_000), false)
-  await here.tier.comeBack()
+  await here.cache.comeBack()
   assert.equal(await here.used.first('flow', 'x', 60_000), false)
   assert.equal(await there.used.first('flow', 'x', 60_000), false)
 })
 
 test('outage.replay local: what was used counts also between the store’s return and the journal’s replay', async () => {
-  const { used, tier } = aReplica()
-  tier.goAway()
+  const { used, cache } = aReplica()
+  cache.goAway()
   await used.first('flow', 'x', 60_000)
-  tier.store.down = false
+  cache.store.down = false
   assert.equal(await used.first('flow', 'x', 60_000), false)
 })
 
 test('outage.replay closed: nobody is first while the store is away', async () => {
-  const { used, tier } = aReplica('closed')
-  tier.goAway()
+  const { used, cache } = aReplica('closed')
+  cache.goAway()
   await assert.rejects(used.first('flow', 'x', 1_000), StoreUnavailable)
-  await tier.comeBack()
+  await cache.comeBack()
   assert.equal(await used.first('flow', 'x', 1_000), true)
 })

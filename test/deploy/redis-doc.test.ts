@@ -112,6 +112,7 @@ test('every metric that the page names is one that /metrics has', async () => {
     clock: Date.now,
     stopwatch: () => performance.now(),
     timer: systemTimer,
+    nextTurn: (task) => void setImmediate(task),
     random: Math.random,
     randomBytes,
     logger: createLogger({ level: 'error' }),

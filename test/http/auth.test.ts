@@ -6,6 +6,7 @@ import { compileIdentityHeaders } from '../../src/access/identity-headers.ts'
 import { compileRules } from '../../src/access/rules.ts'
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
 import { createAddresses } from '../../src/http/addresses.ts'
+import type { Answer } from '../../src/http/answer.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
 import type { AuthRequest, Outcome } from '../../src/http/outcome.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
@@ -201,14 +202,109 @@ test('where a token is wanted in a header and the store is away: 503, never a 20
   assert.equal(await statusOf(auth.forward('traefik', request())), 503)
 })
 
-test('answers from a stale copy and from a pass are counted as what they are', async () => {
-  for (const from of ['stale', 'pass'] as const) {
+test('what answered is counted: the session, or whatever stood in for it', async () => {
+  for (const from of ['near', 'shared', 'near_stale', 'stale', 'pass'] as const) {
     const { auth, metrics } = anAuth({ find: async () => ({ ...found, from }) })
-    await auth.forward('traefik', request())
-    const labels = { contract: 'traefik', decision: 'allow', reason: from }
-    assert.equal(metrics.decisions.with(labels).value, 1)
+    assert.equal(await statusOf(auth.forward('traefik', request())), 200)
+    const reason = from === 'near' || from === 'shared' ? 'session' : from
+    assert.equal(metrics.decisions.with({ contract: 'traefik', decision: 'allow', reason }).value, 1, from)
   }
 })
+
+// --- theirs, but not to be believed now ------------------------------------------------------------------------------
+
+const reasons = ['rights_too_old', 'horizon_too_old', 'blind'] as const
+const unproven = (reason: (typeof reasons)[number]): Found => ({ kind: 'unproven', reason, session })
+const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
+const script = { accept: '*/*', 'sec-fetch-mode': 'cors' }
+const goTo = (location: string): Answer => ({ status: 302, headers: { location }, cookies: ['flow=1'], body: '' })
+const provider = 'https://id.example.com/authorize'
+
+/** Everybody's `find` is `answers`, one after the other; the provider is there. */
+function withUnproven(...answers: (Found | Error)[]) {
+  const find = async (): Promise<Found> => {
+    const next = answers.shift()
+    if (next instanceof Error) throw next
+    return next ?? { kind: 'absent', reason: 'unknown' }
+  }
+  return anAuth({ find }, { endpoints: { answer: notHere, sendToProvider: async () => goTo(provider) } })
+}
+
+function asking(
+  contract: 'traefik' | 'nginx' | 'haproxy',
+  headers: Record<string, string>,
+  uri = '/',
+  tickets = [ticket],
+) {
+  const asked = request(uri, tickets)
+  const original = { 'x-original-url': `https://app.example.com${uri}`, 'x-original-method': 'GET' }
+  return { ...asked, headers: { ...asked.headers, ...(contract === 'nginx' && original), ...headers } }
+}
+
+for (const reason of reasons) {
+  test(`${reason}: a person is sent to the provider, whom they can tell who they are; no cookie is deleted`, async () => {
+    const { auth, metrics } = withUnproven(unproven(reason))
+    const outcome = await auth.forward('traefik', asking('traefik', navigation))
+    assert.ok(outcome.allow === undefined)
+    assert.deepEqual([outcome.answer.status, outcome.answer.headers['location']], [302, provider])
+    assert.deepEqual(outcome.answer.cookies, ['flow=1'])
+    assert.equal(metrics.decisions.with({ contract: 'traefik', decision: 'login', reason }).value, 1)
+  })
+
+  test(`${reason}: a program comes again later; no cookie is deleted`, async () => {
+    const { auth, metrics } = withUnproven(unproven(reason))
+    const outcome = await auth.forward('traefik', asking('traefik', script))
+    assert.ok(outcome.allow === undefined)
+    assert.deepEqual([outcome.answer.status, outcome.answer.headers['retry-after']], [503, '5'])
+    assert.deepEqual(outcome.answer.cookies, [])
+    const labels = { contract: 'traefik', decision: 'error', reason: 'store_unavailable' }
+    assert.equal(metrics.decisions.with(labels).value, 1)
+  })
+}
+
+test('unproven, through a proxy that cannot relay: nginx is given a 401 with the address of the start, HAProxy a redirect there', async () => {
+  const start = 'https://app.example.com/oauth2/start?rd=https%3A%2F%2Fapp.example.com%2F'
+  for (const [contract, status] of [
+    ['nginx', 401],
+    ['haproxy', 302],
+  ] as const) {
+    const outcome = await withUnproven(unproven('blind')).auth.forward(contract, asking(contract, navigation))
+    assert.ok(outcome.allow === undefined)
+    assert.deepEqual([outcome.answer.status, outcome.answer.headers['location']], [status, start])
+    assert.deepEqual(outcome.answer.cookies, [])
+  }
+})
+
+test('unproven: the public pages stay public', async () => {
+  for (const headers of [navigation, script]) {
+    const { auth } = withUnproven(unproven('blind'))
+    assert.equal(await statusOf(auth.forward('traefik', asking('traefik', headers, '/public'))), 200)
+  }
+})
+
+const several: [name: string, answers: (Found | Error)[], headers: Record<string, string>, status: number][] = [
+  ['another one is good', [unproven('blind'), found], navigation, 200],
+  ['another one is nobody’s', [{ kind: 'absent', reason: 'revoked' }, unproven('blind')], script, 503],
+  [
+    'for another one the store fails, and a person asks',
+    [new StoreUnavailable('away'), unproven('blind')],
+    navigation,
+    302,
+  ],
+  [
+    'for another one the store fails, and a program asks',
+    [new StoreUnavailable('away'), unproven('blind')],
+    script,
+    503,
+  ],
+]
+for (const [name, answers, headers, status] of several) {
+  test(`of two tickets one is unproven, ${name}: ${status}`, async () => {
+    const { auth } = withUnproven(...answers)
+    const asked = asking('traefik', headers, '/', [ticket, ticket])
+    assert.equal(await statusOf(auth.forward('traefik', asked)), status)
+  })
+}
 
 test('renewPass: a 200 brings a new pass to a browser that has none, and only then', async () => {
   const deps = { renewPass: true }

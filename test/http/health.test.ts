@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createHealth, type CacheHealth, type HealthSources } from '../../src/http/health.ts'
+import type { CacheHealth } from '../../src/cache/health.ts'
+import { createHealth, type HealthSources } from '../../src/http/health.ts'
 
 const well: CacheHealth = {
   mode: 'hybrid',

@@ -5,10 +5,13 @@ import { randomBytes } from 'node:crypto'
 import { after, before, suite, test } from 'node:test'
 import { createDocuments } from '../../src/cache/documents.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
-import { createTier, type Tier } from '../../src/cache/tier.ts'
+import type { Cache } from '../../src/cache/cache.ts'
+import { createCache } from '../../src/cache/create-cache.ts'
 import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { deploymentScope } from '../../src/deployment.ts'
 import type { Grant } from '../../src/oidc/provider.ts'
+import type { Runtime } from '../../src/runtime.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createLeases } from '../../src/session/lease.ts'
 import { createSessions } from '../../src/session/sessions.ts'
@@ -32,19 +35,27 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
     env: {},
     readFile: () => '',
   })
-  const logger = recordedLog()
-  const metrics = createMetrics({ processMetrics: false })
-  const common = { clock: Date.now, timer: systemTimer, random: Math.random, randomBytes, logger, metrics }
-  const tier = createTier({ config, runtime: { ...common, stopwatch: () => performance.now() } })
+  const runtime: Runtime = {
+    clock: Date.now,
+    stopwatch: () => performance.now(),
+    timer: systemTimer,
+    nextTurn: (task) => void setImmediate(task),
+    random: Math.random,
+    randomBytes,
+    logger: recordedLog(),
+    metrics: createMetrics({ processMetrics: false }),
+  }
+  const { clock, logger, metrics } = runtime
+  const scope = deploymentScope(config)
+  const cache = createCache({ config, scope, origin: randomBytes(9).toString('base64url'), runtime })
   const sealerFor = (purpose: string) => createSealer([encryptionKey], purpose, randomBytes)
   return {
-    tier,
+    cache,
     sessions: createSessions({
-      ...common,
-      tier,
-      sealer: sealerFor('session'),
-      passSealer: sealerFor('pass'),
-      provider: fakeProvider(Date.now),
+      cache,
+      sealer: sealerFor(`session ${scope}`),
+      passSealer: sealerFor(`pass ${scope}`),
+      provider: fakeProvider(clock),
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 100, maxBytes: 1_000_000 },
       lifetimes: {
@@ -55,15 +66,18 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
         passMaxAgeMs: 8 * hour,
         providerTimeoutMs: seconds(5),
       },
+      runtime,
     }),
-    documents: (kind: 'metadata' | 'jwks') => createDocuments({ ...common, kind, tier, sealer: sealerFor(kind) }),
+    documents: (kind: 'metadata' | 'jwks') => createDocuments({ kind, cache, sealer: sealerFor(kind), metrics, clock }),
     used: createReplayDetection({
-      ...common,
-      tier,
-      local: createMemoryStore({ clock: Date.now, maxBytes: 1_000_000 }),
+      cache,
+      local: createMemoryStore({ clock, maxBytes: 1_000_000 }),
       whenAway: 'local',
+      metrics,
+      logger,
+      clock,
     }),
-    leases: createLeases({ store: tier.store, timer: systemTimer, randomBytes }),
+    leases: createLeases({ store: cache.store, timer: systemTimer, randomBytes }),
   }
 }
 
@@ -87,16 +101,19 @@ suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {
   let redis: RedisServer
   let one: ReturnType<typeof aReplica>
   let other: ReturnType<typeof aReplica>
-  const well = (tier: Tier) => eventually(() => tier.health().redis.connected)
+  const well = async (cache: Cache) => {
+    await cache.start()
+    await eventually(() => cache.health().redis.connected)
+  }
 
   before(async () => {
     redis = await startRedis()
     one = aReplica(redis.address.port)
     other = aReplica(redis.address.port)
-    await Promise.all([well(one.tier), well(other.tier)])
+    await Promise.all([well(one.cache), well(other.cache)])
   })
   after(async () => {
-    await Promise.all([one.tier.stop(), other.tier.stop()])
+    await Promise.all([one.cache.stop(), other.cache.stop()])
     await redis.close()
   })
 
@@ -111,7 +128,7 @@ suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {
   test('a revocation mark is heard and obeyed', async () => {
     const { ticket } = await one.sessions.begin(grant)
     assert.equal((await other.sessions.find(ticket, undefined)).kind, 'found')
-    assert.deepEqual((await one.sessions.end(ticket))?.tokens, grant.tokens)
+    assert.deepEqual((await one.sessions.end(ticket))?.full?.tokens, grant.tokens)
     assert.equal((await other.sessions.find(ticket, undefined)).kind, 'absent')
     assert.notEqual(await redis.cli('EXISTS', `traefikoidc:revoked:${ticket.slice(0, 22)}`), '0')
   })
@@ -142,12 +159,20 @@ suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {
 
   test('every key has the prefix, a kind, and a time to live; no name and no value tells anything', async () => {
     const keys = (await redis.cli('--scan')).split('\n')
-    assert.ok(keys.length > 5)
+    const kinds = new Set<string>()
     for (const key of keys) {
-      assert.match(key, /^traefikoidc:(session|revoked|used|metadata|jwks|lease):[\w:-]+$/)
+      const [, kind = ''] =
+        /^traefikoidc:(?:(session|revoked|used|metadata|jwks|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]{16}\})$/
+          .exec(key)
+          ?.filter((part) => part !== undefined) ?? []
+      assert.notEqual(kind, '', key)
+      kinds.add(kind)
       assert.ok(Number(await redis.cli('PTTL', key)) > 0, key)
-      const dump = `${key} ${await redis.cli('GET', key)}`
+      const read = { 'revoked-log': ['ZRANGE', key, '0', '-1'], members: ['HGETALL', key] }[kind] ?? ['GET', key]
+      const dump = `${key} ${await redis.cli(...read)}`
       for (const secret of secrets) assert.ok(!dump.includes(secret), `${key} tells ${secret}`)
     }
+    const all = ['jwks', 'members', 'metadata', 'revoked', 'revoked-head', 'revoked-log', 'session', 'used']
+    assert.deepEqual([...kinds].sort(), all)
   })
 })

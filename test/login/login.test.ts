@@ -1,82 +1,11 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createMemoryStore } from '../../src/store/memory-store.ts'
-import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { ProviderUnavailable } from '../../src/errors.ts'
-import { createFlows, flowLifetimeMs } from '../../src/login/flow.ts'
-import { createLogins, type FlowCookies, type LoginEnd, type StartRequest } from '../../src/login/login.ts'
-import type { AuthorizationRequest, Callback, Grant } from '../../src/oidc/provider.ts'
-import { createSealer } from '../../src/sealing.ts'
+import { flowLifetimeMs } from '../../src/login/flow.ts'
+import type { FlowCookies, HeldSession, LoginEnd, StartRequest } from '../../src/login/login.ts'
 import { outcomeOf } from '../oidc/setup.ts'
-import {
-  aWorld,
-  encryptionKey,
-  hour,
-  look,
-  minute,
-  sessionIn,
-  type World,
-  type WorldOptions,
-} from '../session/world.ts'
-
-interface LoginWorld extends World {
-  readonly logins: ReturnType<typeof createLogins>
-  /** What the provider was asked to redeem. */
-  readonly redeemed: Callback[]
-  readonly asked: AuthorizationRequest[]
-  /** Replaces the provider's answer. */
-  answer: (callback: Callback) => Promise<Grant>
-  readonly another: (options?: { disableReplayDetection?: boolean }) => ReturnType<typeof createLogins>
-}
-
-function aLoginWorld(options: WorldOptions & { whenAway?: 'local' | 'closed' } = {}): LoginWorld {
-  const world = aWorld(options)
-  const { time, tier, sessions, log, metrics } = world
-  const redeemed: Callback[] = []
-  const asked: AuthorizationRequest[] = []
-  const provider = {
-    ...world.provider,
-    async authorizationURL(request: AuthorizationRequest) {
-      asked.push(request)
-      return new URL('https://id.example.com/authorize')
-    },
-    async redeem(callback: Callback) {
-      redeemed.push(callback)
-      return made.answer(callback)
-    },
-  }
-  const another = ({ disableReplayDetection = false } = {}) =>
-    createLogins({
-      flows: createFlows({
-        sealer: createSealer([encryptionKey], 'flow', randomBytes),
-        clock: time.clock,
-        randomBytes,
-      }),
-      provider,
-      sessions,
-      used: createReplayDetection({
-        tier,
-        local: createMemoryStore({ clock: time.clock, maxBytes: 1_000_000 }),
-        whenAway: options.whenAway ?? 'local',
-        metrics,
-        logger: log,
-        clock: time.clock,
-      }),
-      disableReplayDetection,
-      clockSkewMs: minute,
-      clock: time.clock,
-    })
-  const made: LoginWorld = {
-    ...world,
-    logins: another(),
-    redeemed,
-    asked,
-    another,
-    answer: async () => world.grant({ idTokenKey: randomBytes(8).toString('hex'), expiresAt: time.clock() + hour }),
-  }
-  return made
-}
+import { hour, look, minute, sessionIn, type World } from '../session/world.ts'
+import { aLoginWorld, type LoginWorld } from './world.ts'
 
 /** A browser that keeps its flow cookies. */
 function aBrowser(world: LoginWorld) {
@@ -98,11 +27,8 @@ function aBrowser(world: LoginWorld) {
       return `state=${world.asked.at(-1)?.state}&code=c`
     },
     /** Keeps the flow's cookie: the test decides what becomes of it. */
-    callback: (
-      query: string,
-      current?: Parameters<typeof world.logins.complete>[0]['current'],
-      logins = world.logins,
-    ) => logins.complete({ query, flows: cookies(), current }),
+    callback: (query: string, current?: HeldSession, logins = world.logins, previous = current) =>
+      logins.complete({ query, flows: cookies(), current, previous }),
   }
 }
 
@@ -300,11 +226,11 @@ test('where a person wanted to go is told only to the browser that began', async
 test('while the store is away logins go on by this process’s memory, and are single use all the same', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)
-  world.tier.goAway()
+  world.cache.goAway()
   const query = await browser.start()
   assert.equal(await outcomeOf(browser.callback(query)), 'ok')
   assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
-  await world.tier.comeBack()
+  await world.cache.comeBack()
   assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
   assert.equal(await outcomeOf(browser.callback(query, undefined, world.another())), 'state_reused')
 })
@@ -312,7 +238,35 @@ test('while the store is away logins go on by this process’s memory, and are s
 test('with outage.replay closed nobody logs in while the store is away', async () => {
   const world = aLoginWorld({ whenAway: 'closed' })
   const browser = aBrowser(world)
-  world.tier.goAway()
+  world.cache.goAway()
   assert.equal(await outcomeOf(browser.callback(await browser.start())), 'STORE_UNAVAILABLE')
   assert.equal(world.redeemed.length, 0)
+})
+
+test('the login of somebody whose session cannot be believed now ends that session, as if it had been', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const current = await currentOf(world, await browser.callback(await browser.start()))
+  world.cache.goAway()
+  world.time.advance(hour + 10 * minute)
+  const pass = world.sessions.passFor(current.session, current.ticket)
+  const unproven = await world.sessions.find(current.ticket, pass)
+  assert.ok(unproven.kind === 'unproven')
+  const previous = { ticket: current.ticket, session: unproven.session }
+  const end = await browser.callback(await browser.start(), undefined, world.logins, previous)
+  assert.equal(end.kind, 'logged-in')
+  assert.equal(await look(world.sessions, current.ticket, pass), 'revoked')
+  await world.cache.comeBack()
+  assert.equal(await look(world.replica().sessions, current.ticket), 'revoked')
+})
+
+test('a session that cannot be believed does not stand in for a login: nobody is “already” logged in by it', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const previous = await currentOf(world, await browser.callback(query))
+  assert.equal(await outcomeOf(browser.callback(query, undefined, world.logins, previous)), 'state_reused')
+  browser.flows.clear()
+  assert.equal(await outcomeOf(browser.callback(query, undefined, world.logins, previous)), 'state_unknown')
+  assert.match(await look(world.sessions, previous.ticket), /near|shared/, 'and it is not ended for nothing')
 })

@@ -46,7 +46,7 @@ test('that of an owner who has died ends by itself within 4 seconds', async () =
 test('a renewal that fails is tried again', async () => {
   const { time, store, here, there } = replicas()
   await here.acquire('s')
-  store.once('touchIf', unavailable)
+  store.once('compareAndTouch', unavailable)
   for (let second = 0; second < 6; second++) {
     time.advance(1_000)
     await quiet()

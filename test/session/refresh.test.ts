@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ProviderUnavailable, RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
-import type { Tokens } from '../../src/oidc/provider.ts'
+import type { Claims, Tokens } from '../../src/oidc/provider.ts'
 import type { Leases } from '../../src/session/lease.ts'
-import { createRefresher, type RefreshShelf } from '../../src/session/refresh.ts'
+import { createRefresher, type RefresherDeps } from '../../src/session/refresh.ts'
 import type { FullSession, Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { recordedLog } from '../oidc/setup.ts'
@@ -11,13 +11,13 @@ import { fakeProvider, gate, quiet, refreshGrant } from './world.ts'
 
 const ticket = { id: 'i', secret: 's' }
 
-function stored(generation: number): FullSession {
+function stored(generation: number, claims: Claims = {}): FullSession {
   const session: Session = {
     id: ticket.id,
     subject: 'alice',
     issuer: 'https://id.example.com',
     providerSessionId: undefined,
-    claims: {},
+    claims,
     createdAt: 0,
     expiresAt: 1_000_000,
     tokenExpiresAt: 1_000,
@@ -28,51 +28,69 @@ function stored(generation: number): FullSession {
   return { session, tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` } }
 }
 
-/** A shelf with one session on it, and leases that a test hands out. */
+type Port = RefresherDeps['sessionStore']
+
+/** One stored session, and leases that a test hands out. */
 function aRefresher(leases?: Leases) {
-  const shelf = { holds: stored(1) as FullSession | undefined, revoked: 0, kept: [] as FullSession[], changes: 0 }
+  const store = {
+    holds: stored(1) as FullSession | 'ended' | 'awaited',
+    ended: 0,
+    kept: [] as FullSession[],
+    superseded: [] as number[],
+  }
+  let waits = 0
   const provider = fakeProvider(() => 0)
   const metrics = createMetrics({ processMetrics: false })
   const log = recordedLog()
-  const port: RefreshShelf = {
-    readWhole: async () => shelf.holds,
+  const port: Port = {
+    readLatest: async () => store.holds,
     async replace(_ticket, before, next) {
-      if (shelf.holds?.session.generation !== before.generation) return false
-      shelf.holds = next
+      if (generationIn(store.holds) !== before.generation) return false
+      store.holds = next
       return true
     },
-    async revoke() {
-      shelf.revoked++
-      shelf.holds = undefined
+    async end() {
+      store.ended++
+      store.holds = 'ended'
+      return true
     },
-    renewed: (before, grant) => ({
-      session: { ...before.session, generation: before.session.generation + 1 },
-      tokens: grant.tokens,
-    }),
-    async changed() {
-      shelf.changes++
-    },
-    keep: (_ticket, _before, next) => void shelf.kept.push(next),
+    keepForLater: (_ticket, next) => void store.kept.push(next),
+    supersede: async ({ generation }) => void store.superseded.push(generation),
   }
-  const make = (overrides: Partial<RefreshShelf> = {}) =>
+  const make = (overrides: Partial<Port> = {}, changed: () => void = () => undefined) =>
     createRefresher({
       provider,
-      shelf: { ...port, ...overrides },
+      sessionStore: { ...port, ...overrides },
+      renewed: (before, grant) => ({
+        session: {
+          ...before.session,
+          claims: grant.claims ?? before.session.claims,
+          generation: before.session.generation + 1,
+        },
+        tokens: grant.tokens,
+      }),
+      async changed() {
+        waits++
+        changed()
+      },
       leases,
       metrics,
       logger: log,
-      timer: () => () => undefined,
+      clock: () => 0,
       patienceMs: 1_000,
     })
   const outcomes = (outcome: string) => metrics.tokenRefreshes.with({ outcome }).value
-  return { shelf, provider, log, make, outcomes }
+  return { store, provider, log, make, outcomes, waits: () => waits }
 }
+
+const generationIn = (held: FullSession | 'ended' | 'awaited') =>
+  typeof held === 'object' ? held.session.generation : undefined
 
 const nobodysLease: Leases = { acquire: async () => undefined, failedLately: async () => false }
 const known = stored(1).session
 
 test('a hundred who want the same session refreshed make one call and share its outcome', async () => {
-  const { provider, make, shelf } = aRefresher()
+  const { provider, make, store } = aRefresher()
   const answer = gate<ReturnType<typeof refreshGrant>>()
   provider.onRefresh = () => answer.promise
   const refresher = make()
@@ -82,7 +100,7 @@ test('a hundred who want the same session refreshed make one call and share its 
   const settled = await Promise.all(all)
   assert.equal(provider.refreshes.length, 1)
   assert.deepEqual(new Set(settled).size, 1)
-  assert.deepEqual(settled[0], { kind: 'refreshed', full: shelf.holds })
+  assert.deepEqual(settled[0], { kind: 'refreshed', full: store.holds })
 })
 
 test('the next one after that is a call of its own', async () => {
@@ -94,22 +112,34 @@ test('the next one after that is a call of its own', async () => {
 })
 
 test('a session that somebody refreshed meanwhile is taken as it is: no call', async () => {
-  const { provider, make, shelf, outcomes } = aRefresher()
-  shelf.holds = stored(2)
+  const { provider, make, store, outcomes } = aRefresher()
+  store.holds = stored(2)
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
   assert.equal(provider.refreshes.length, 0)
   assert.equal(outcomes('taken_over'), 1)
 })
 
 test('who does not get the lease waits for the result of who has it', async () => {
-  const { provider, make, shelf } = aRefresher(nobodysLease)
-  const changed = async () => {
-    shelf.changes++
-    if (shelf.changes === 3) shelf.holds = stored(2)
+  const { provider, make, store, waits } = aRefresher(nobodysLease)
+  const changed = () => {
+    if (waits() === 3) store.holds = stored(2)
   }
-  assert.deepEqual(await make({ changed }).refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
+  assert.deepEqual(await make({}, changed).refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
   assert.equal(provider.refreshes.length, 0)
-  assert.equal(shelf.changes, 3)
+  assert.equal(waits(), 3)
+})
+
+test('a newer state whose token has ended, too, is not taken as it is: it is refreshed in its turn', async () => {
+  const { provider, make, store, outcomes } = aRefresher()
+  const { session, tokens } = stored(2)
+  store.holds = { session: { ...session, tokenExpiresAt: 0 }, tokens }
+  const outcome = await make().refresh(ticket, known)
+  assert.ok(outcome.kind === 'refreshed' && outcome.full.session.generation === 3)
+  assert.deepEqual(
+    provider.refreshes.map(({ refreshToken }) => refreshToken),
+    ['rt-2'],
+  )
+  assert.equal(outcomes('taken_over'), 0)
 })
 
 test('who waited for a lease in vain has learned nothing of the session', async () => {
@@ -118,9 +148,9 @@ test('who waited for a lease in vain has learned nothing of the session', async 
 })
 
 test('a logout while waiting for the lease ends the wait', async () => {
-  const { make, shelf } = aRefresher(nobodysLease)
-  const changed = async () => void (shelf.holds = undefined)
-  assert.deepEqual(await make({ changed }).refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
+  const { make, store } = aRefresher(nobodysLease)
+  const changed = () => void (store.holds = 'ended')
+  assert.deepEqual(await make({}, changed).refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
 })
 
 test('who waits for a refresh that failed elsewhere does not try the same in turn', async () => {
@@ -144,10 +174,10 @@ test('the lease is given back whatever came of the call', async () => {
 })
 
 test('invalid_grant ends the session', async () => {
-  const { provider, make, shelf, outcomes, log } = aRefresher()
+  const { provider, make, store, outcomes, log } = aRefresher()
   provider.onRefresh = () => Promise.reject(new RefreshRejected('invalid_grant', 'no longer'))
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'invalid_grant' })
-  assert.equal(shelf.revoked, 1)
+  assert.equal(store.ended, 1)
   assert.equal(outcomes('rejected'), 1)
   assert.deepEqual(
     log.lines.map(({ event, reason }) => [event, reason]),
@@ -156,13 +186,13 @@ test('invalid_grant ends the session', async () => {
 })
 
 test('invalid_grant because another replica used the token first ends nothing', async () => {
-  const { provider, make, shelf } = aRefresher()
+  const { provider, make, store } = aRefresher()
   provider.onRefresh = async () => {
-    shelf.holds = stored(2)
+    store.holds = stored(2)
     throw new RefreshRejected('invalid_grant', 'used')
   }
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
-  assert.equal(shelf.revoked, 0)
+  assert.equal(store.ended, 0)
 })
 
 const failures: [name: string, error: Error, fault: 'provider' | 'store'][] = [
@@ -172,25 +202,25 @@ const failures: [name: string, error: Error, fault: 'provider' | 'store'][] = [
 ]
 for (const [name, error, fault] of failures) {
   test(`${name} ends no session`, async () => {
-    const { provider, make, shelf } = aRefresher()
+    const { provider, make, store } = aRefresher()
     provider.onRefresh = () => Promise.reject(error)
     assert.deepEqual(await make().refresh(ticket, known), { kind: 'failed', fault })
-    assert.equal(shelf.revoked, 0)
-    assert.notEqual(shelf.holds, undefined)
+    assert.equal(store.ended, 0)
+    assert.deepEqual(store.holds, stored(1))
   })
 }
 
 test('a session that is gone is not refreshed', async () => {
-  const { provider, make, shelf } = aRefresher()
-  shelf.holds = undefined
+  const { provider, make, store } = aRefresher()
+  store.holds = 'ended'
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
   assert.equal(provider.refreshes.length, 0)
 })
 
 test('a logout during the call wins: what the call brought is revoked at the provider', async () => {
-  const { provider, make, shelf, outcomes } = aRefresher()
+  const { provider, make, store, outcomes } = aRefresher()
   provider.onRefresh = async () => {
-    shelf.holds = undefined
+    store.holds = 'ended'
     return refreshGrant(2_000, 7)
   }
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
@@ -202,9 +232,9 @@ test('a logout during the call wins: what the call brought is revoked at the pro
 })
 
 test('a refresh overtaken by another one uses that one', async () => {
-  const { provider, make, shelf } = aRefresher()
+  const { provider, make, store } = aRefresher()
   provider.onRefresh = async () => {
-    shelf.holds = stored(2)
+    store.holds = stored(2)
     return refreshGrant(2_000, 7)
   }
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
@@ -212,10 +242,90 @@ test('a refresh overtaken by another one uses that one', async () => {
 })
 
 test('where the store fails on the write, the new tokens are kept: the old refresh token is spent', async () => {
-  const { make, shelf } = aRefresher()
+  const { make, store } = aRefresher()
   const replace = () => Promise.reject(new StoreUnavailable('away'))
   const outcome = await make({ replace }).refresh(ticket, known)
   assert.equal(outcome.kind, 'refreshed')
-  assert.equal(shelf.kept.length, 1)
-  assert.equal(shelf.kept[0]?.tokens.refreshToken, 'rt-1')
+  assert.equal(store.kept.length, 1)
+  assert.equal(store.kept[0]?.tokens.refreshToken, 'rt-1')
+})
+
+// --- what a refresh takes away --------------------------------------------------------------------------------------------
+
+const identities: [name: string, claims: Claims | undefined, superseded: readonly number[]][] = [
+  ['that takes a group away', { sub: 'alice', groups: [] }, [2]],
+  ['that gives one', { sub: 'alice', groups: ['staff', 'admins'] }, [2]],
+  ['that says the same again', { sub: 'alice', groups: ['staff'] }, []],
+  ['without an ID token', undefined, []],
+]
+for (const [name, claims, superseded] of identities) {
+  const verb = superseded.length > 0 ? 'withdraws the states of before' : 'withdraws nothing'
+  const before = stored(1, { sub: 'alice', groups: ['staff'] })
+
+  test(`a refresh ${name} ${verb}`, async () => {
+    const { make, store, provider } = aRefresher()
+    store.holds = before
+    provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims })
+    assert.equal((await make().refresh(ticket, before.session)).kind, 'refreshed')
+    assert.deepEqual(store.superseded, superseded)
+  })
+
+  test(`a refresh ${name} ${verb}, also where it could not be written`, async () => {
+    const { make, store, provider } = aRefresher()
+    store.holds = before
+    provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims })
+    const replace = () => Promise.reject(new StoreUnavailable('away'))
+    assert.equal((await make({ replace }).refresh(ticket, before.session)).kind, 'refreshed')
+    assert.equal(store.kept.length, 1)
+    assert.deepEqual(store.superseded, superseded)
+  })
+
+  test(`a refresh ${name} ${verb}, also where the store lost the session meanwhile: its tokens are kept`, async () => {
+    const { make, store, provider } = aRefresher()
+    store.holds = before
+    provider.onRefresh = async () => {
+      store.holds = 'awaited'
+      return { ...refreshGrant(2_000), claims }
+    }
+    assert.equal((await make().refresh(ticket, before.session)).kind, 'refreshed')
+    assert.equal(store.kept[0]?.tokens.refreshToken, 'rt-1')
+    assert.deepEqual(store.superseded, superseded)
+  })
+}
+
+test('states are withdrawn only once the new one is written: nobody waits for what may never come', async () => {
+  const { make, store, provider } = aRefresher()
+  const order: string[] = []
+  provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims: { groups: [] } })
+  const replace = async () => {
+    order.push('write')
+    return true
+  }
+  const supersede = async () => void order.push('withdraw')
+  await make({ replace, supersede }).refresh(ticket, known)
+  assert.deepEqual(order, ['write', 'withdraw'])
+  assert.equal(store.superseded.length, 0)
+})
+
+test('a state that is still on its way into the store is waited for, not taken for the end of the session', async () => {
+  const { make, store, provider } = aRefresher()
+  store.holds = 'awaited'
+  assert.deepEqual(await make().refresh(ticket, known), { kind: 'failed', fault: 'store' })
+  assert.equal(provider.refreshes.length, 0)
+  assert.equal(store.ended, 0)
+})
+
+test('where the store went back to an older state during the call, the new tokens are kept: the older ones are spent', async () => {
+  const { make, store, provider } = aRefresher()
+  store.holds = stored(3)
+  provider.onRefresh = async () => {
+    store.holds = stored(2)
+    return refreshGrant(2_000, 7)
+  }
+  const outcome = await make().refresh(ticket, stored(3).session)
+  assert.ok(outcome.kind === 'refreshed' && outcome.full.session.generation === 4)
+  assert.deepEqual(
+    store.kept.map(({ tokens }) => tokens.refreshToken),
+    ['rt-7'],
+  )
 })

@@ -1,4 +1,4 @@
-// Sessions over a fake tier and a fake provider. Time stands still until a test moves it.
+// Sessions over a fake cache and a fake provider. Time stands still until a test moves it.
 import { randomBytes } from 'node:crypto'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
@@ -6,8 +6,10 @@ import { createSessions, type Found, type Sessions, type SessionsDeps } from '..
 import type { Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import type { Metrics } from '../../src/telemetry/metrics.ts'
-import { createFakeTier, type FakeTier } from '../fixtures/fake-tier.ts'
-import { recordedLog, stoppedTime, type RecordedLog, type Time } from '../oidc/setup.ts'
+import type { Runtime } from '../../src/runtime.ts'
+import type { Key } from '../../src/store/store.ts'
+import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
+import { recordedLog, startOfTest, stoppedTime, type RecordedLog, type Time } from '../oidc/setup.ts'
 
 export const minute = 60_000
 export const hour = 60 * minute
@@ -54,8 +56,9 @@ export const refreshGrant = (expiresAt: number, number = 1): RefreshGrant => ({
 
 export interface World {
   readonly sessions: Sessions
-  readonly tier: FakeTier
+  readonly cache: FakeCache
   readonly time: Time
+  readonly runtime: Runtime
   readonly provider: FakeProvider
   readonly metrics: Metrics
   readonly log: RecordedLog
@@ -67,7 +70,9 @@ export interface World {
 }
 
 export interface WorldOptions {
-  readonly mode?: FakeTier['mode']
+  readonly mode?: FakeCache['mode']
+  /** Has just started, and has not reached the store or anybody else yet. */
+  readonly blind?: boolean
   readonly lifetimes?: Partial<SessionsDeps['lifetimes']>
   readonly nearLimits?: SessionsDeps['nearLimits']
   /** The jitter of refreshes, 0 <= x < 1. */
@@ -79,21 +84,38 @@ export function aWorld(options: WorldOptions = {}): World {
   return build(options, { time, provider: fakeProvider(time.clock), log: recordedLog() }, undefined)
 }
 
+/** The stopwatch began at another moment than the clock: nobody can take one for the other. */
+export function runtimeOf({ clock, timer }: Pick<Time, 'clock' | 'timer'>, log: RecordedLog, random = 0): Runtime {
+  return {
+    clock,
+    stopwatch: () => clock() - startOfTest + 5_000,
+    timer,
+    nextTurn: (task) => void setImmediate(task),
+    random: () => random,
+    randomBytes,
+    logger: log,
+    metrics: createMetrics({ processMetrics: false }),
+  }
+}
+
 function build(
   options: WorldOptions,
   common: Pick<World, 'time' | 'provider' | 'log'>,
-  beside: FakeTier | undefined,
+  beside: FakeCache | undefined,
 ): World {
   const { time, provider, log } = common
-  const { clock, timer } = time
-  const tier = createFakeTier({
+  const runtime = runtimeOf(time, log, options.random)
+  const { clock, stopwatch, metrics } = runtime
+  const { mode, blind } = options
+  const cache = createFakeCache({
     clock,
-    ...(options.mode !== undefined && { mode: options.mode }),
+    stopwatch,
+    ...(mode !== undefined && { mode }),
+    ...(blind !== undefined && { blind }),
     ...(beside !== undefined && { beside }),
   })
-  const metrics = createMetrics({ processMetrics: false })
   const sessions = createSessions({
-    tier,
+    cache,
     sealer: createSealer([encryptionKey], 'session', randomBytes),
     passSealer: createSealer([encryptionKey], 'pass', randomBytes),
     provider,
@@ -108,12 +130,7 @@ function build(
       providerTimeoutMs: 5_000,
       ...options.lifetimes,
     },
-    clock,
-    timer,
-    random: () => options.random ?? 0,
-    randomBytes,
-    metrics,
-    logger: log,
+    runtime,
   })
   const grant = (overrides: Partial<Grant> = {}): Grant => ({
     tokens: { accessToken: 'at-0', idToken: 'id-0', refreshToken: 'rt-0' },
@@ -126,11 +143,12 @@ function build(
   return {
     ...common,
     sessions,
-    tier,
+    cache,
+    runtime,
     metrics,
     grant,
     login: async (overrides) => (await sessions.begin(grant(overrides))).ticket,
-    replica: (overrides = options) => build(overrides, common, tier),
+    replica: (overrides = options) => build(overrides, common, cache),
   }
 }
 
@@ -139,7 +157,7 @@ export async function quiet(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** `near`, `shared`, `stale`, `pass`, the reason of an absence, or the code of an error. */
+/** Where it was found (`near`, `shared`, ...), the reason why it was not, or the code of an error. */
 export async function look(sessions: Sessions, ticket: string, pass?: string): Promise<string> {
   try {
     const found = await sessions.find(ticket, pass)
@@ -153,6 +171,9 @@ export function sessionIn(found: Found): Session {
   if (found.kind !== 'found') throw new Error(`no session: ${found.reason}`)
   return found.session
 }
+
+export const idOf = (ticket: string): string => ticket.slice(0, 22)
+export const keyOf = (ticket: string): Key => ({ kind: 'session', id: idOf(ticket) })
 
 /** A promise that a test settles. */
 export function gate<T = void>(): { promise: Promise<T>; open: (value: T) => void; fail: (error: Error) => void } {

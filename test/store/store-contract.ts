@@ -2,12 +2,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { Key, Kind, Store } from '../../src/store/store.ts'
+import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { eventually } from '../fixtures/redis.ts'
 
 export interface StoreUnderTest {
   readonly store: Store
-  /** Milliseconds since the epoch. */
-  now(): number
   /** Lets that much time pass: for the clock that the store goes by. */
   pass(ms: number): Promise<void>
   /** Notes heard so far, from any process. */
@@ -39,6 +38,10 @@ export function storeContract(
     const fresh = (kind: Kind = 'session'): Key => ({ kind, id: `contract-${++number}` })
     const textAt = async (key: Key) => (await store.get(key))?.toString()
     const heard = (note: string) => eventually(() => it.notes.includes(note))
+    /** As a session's room does: the state's generation decides, not the mark alone. */
+    const write = (key: Key, generation: number, note?: string) =>
+      store.setUnlessMarked(key, bytes(`v${generation}`), long, { mark: markOf(key), generation }, note)
+    const logOut = (key: Key, note?: string) => store.withdraw(key, markOf(key), everyGeneration, long, note)
 
     test('has nothing under a key that nobody wrote', async () => {
       assert.equal(await store.get(fresh()), undefined)
@@ -89,12 +92,15 @@ export function storeContract(
       const key = fresh()
       await store.set(key, bytes('value'), long + 0.25)
       assert.equal(await textAt(key), 'value')
+      await store.withdraw(key, markOf(key), everyGeneration, 0.4)
     })
 
     test('refuses an empty value and a life without end: both would be mistakes that show much later', async () => {
-      await assert.rejects(store.set(fresh(), Buffer.alloc(0), long), TypeError)
-      await assert.rejects(store.set(fresh(), bytes('x'), Infinity), TypeError)
-      await assert.rejects(store.replace(fresh(), bytes('x'), long, Buffer.alloc(0)), TypeError)
+      const key = fresh()
+      await assert.rejects(store.set(key, Buffer.alloc(0), long), TypeError)
+      await assert.rejects(store.set(key, bytes('x'), Infinity), TypeError)
+      await assert.rejects(store.compareAndSet(key, bytes('x'), long, Buffer.alloc(0)), TypeError)
+      await assert.rejects(store.withdraw(key, markOf(key), everyGeneration, NaN), TypeError)
     })
 
     test('add: exactly one of many callers writes', async () => {
@@ -112,79 +118,150 @@ export function storeContract(
       assert.equal(await store.add(key, bytes('3'), brief), true)
     })
 
-    test('replace: writes while the head is the expected one, and says so', async () => {
+    test('compareAndSet: writes while the head is the expected one, and says so', async () => {
       const key = fresh()
       await store.set(key, bytes('v1 tokens'), long)
-      assert.equal(await store.replace(key, bytes('v2 tokens'), long, bytes('v1'), `replaced ${key.id}`), true)
+      assert.equal(await store.compareAndSet(key, bytes('v2 tokens'), long, bytes('v1'), `changed ${key.id}`), true)
       assert.equal(await textAt(key), 'v2 tokens')
-      await heard(`replaced ${key.id}`)
+      await heard(`changed ${key.id}`)
     })
 
-    test('replace: leaves alone what changed meanwhile, and what has gone: a logout wins', async () => {
+    test('compareAndSet: leaves alone what changed meanwhile, and what has gone: a logout wins', async () => {
       const key = fresh()
       await store.set(key, bytes('v2 tokens'), long)
-      assert.equal(await store.replace(key, bytes('v3'), long, bytes('v1'), `lost ${key.id}`), false)
+      assert.equal(await store.compareAndSet(key, bytes('v3'), long, bytes('v1'), `lost ${key.id}`), false)
       assert.equal(await textAt(key), 'v2 tokens')
       await store.delete(key)
-      assert.equal(await store.replace(key, bytes('v3'), long, bytes('v2')), false)
+      assert.equal(await store.compareAndSet(key, bytes('v3'), long, bytes('v2')), false)
       assert.equal(await store.get(key), undefined)
-      await store.announce(`end ${key.id}`)
+      await logOut(key, `end ${key.id}`)
       await heard(`end ${key.id}`)
       assert.ok(!it.notes.includes(`lost ${key.id}`))
     })
 
-    test('replace: a value shorter than the expected head is not it', async () => {
+    test('compareAndSet: a value shorter than the expected head is not it', async () => {
       const key = fresh()
       await store.set(key, bytes('v'), long)
-      assert.equal(await store.replace(key, bytes('w'), long, bytes('v1')), false)
+      assert.equal(await store.compareAndSet(key, bytes('w'), long, bytes('v1')), false)
     })
 
-    test('replace: one of many who compare with the same head wins', async () => {
+    test('compareAndSet: one of many who compare with the same head wins', async () => {
       const key = fresh()
       await store.set(key, bytes('v1'), long)
       const wins = await Promise.all(
-        Array.from({ length: 10 }, (_, at) => store.replace(key, bytes(`v2 by ${at}`), long, bytes('v1'))),
+        Array.from({ length: 10 }, (_, at) => store.compareAndSet(key, bytes(`v2 by ${at}`), long, bytes('v1'))),
       )
       assert.equal(wins.filter(Boolean).length, 1)
     })
 
-    test('seed: writes where nothing is, once', async () => {
+    test('setUnlessMarked: writes where nothing is, once', async () => {
       const key = fresh()
-      assert.equal(await store.seed(key, bytes('mine'), long, markOf(key), `seeded ${key.id}`), 'written')
-      assert.equal(await store.seed(key, bytes('other'), long, markOf(key)), 'exists')
-      assert.equal(await textAt(key), 'mine')
-      await heard(`seeded ${key.id}`)
+      assert.equal(await write(key, 1, `written ${key.id}`), 'written')
+      assert.equal(await write(key, 2), 'exists')
+      assert.equal(await textAt(key), 'v1')
+      await heard(`written ${key.id}`)
     })
 
-    test('seed: brings no revoked session back, though its key is free', async () => {
+    test('setUnlessMarked: brings no session back that was logged out, though its key is free', async () => {
       const key = fresh()
-      await store.set(key, bytes('session'), long)
-      await store.revoke(key, markOf(key), bytes('gone'), long)
-      assert.equal(await store.seed(key, bytes('session'), long, markOf(key)), 'marked')
+      await write(key, 1)
+      await logOut(key)
+      assert.equal(await write(key, 1), 'marked')
+      assert.equal(await write(key, everyGeneration - 1), 'marked')
       assert.equal(await store.get(key), undefined)
     })
 
-    test('revoke: deletes, marks and tells', async () => {
+    test('setUnlessMarked: a state that lost a right does not come back, the one after it does', async () => {
       const key = fresh()
-      await store.set(key, bytes('session'), long)
-      assert.equal(await store.revoke(key, markOf(key), bytes('at noon'), long, `revoked ${key.id}`), true)
+      await store.withdraw(key, markOf(key), 5, long)
+      assert.equal(await write(key, 4, `too old ${key.id}`), 'marked')
+      assert.equal(await write(key, 5, `not below ${key.id}`), 'written')
+      assert.equal(await textAt(key), 'v5')
+      await heard(`not below ${key.id}`)
+      assert.ok(!it.notes.includes(`too old ${key.id}`))
+    })
+
+    for (const [what, value] of [
+      ['of a replica from before floors', '1'],
+      ['that is damaged', 'f5 and more'],
+      ['without a number', 'f'],
+      ['with more digits than any generation has', 'f99999999999'],
+    ] as const) {
+      test(`setUnlessMarked: a mark ${what} withdraws every state`, async () => {
+        const key = fresh()
+        await store.set(markOf(key), bytes(value), long)
+        assert.equal(await write(key, everyGeneration - 1), 'marked')
+        assert.equal(await store.get(key), undefined)
+      })
+
+      test(`withdraw: a mark ${what} is not lowered`, async () => {
+        const key = fresh()
+        await store.set(markOf(key), bytes(value), long)
+        await store.withdraw(key, markOf(key), 7, long)
+        assert.equal(await write(key, everyGeneration - 1), 'marked')
+      })
+    }
+
+    test('withdraw: a logout deletes, marks and tells', async () => {
+      const key = fresh()
+      await write(key, 1)
+      assert.equal(await logOut(key, `withdrawn ${key.id}`), true)
       assert.equal(await store.get(key), undefined)
-      assert.equal(await textAt(markOf(key)), 'at noon')
-      await heard(`revoked ${key.id}`)
+      assert.equal(await textAt(markOf(key)), '1', 'as replicas from before floors understand it')
+      await heard(`withdrawn ${key.id}`)
     })
 
-    test('revoke: marks also what is not there, so that it cannot come back', async () => {
+    test('withdraw: marks also what is not there, so that it cannot come back', async () => {
       const key = fresh()
-      assert.equal(await store.revoke(key, markOf(key), bytes('x'), long), false)
-      assert.equal(await textAt(markOf(key)), 'x')
+      assert.equal(await logOut(key), false)
+      assert.equal(await textAt(markOf(key)), '1')
     })
 
-    test('revoke: a mark that lives longer keeps its end', async () => {
+    test('withdraw: a right lost leaves the value, which may be the newer state already', async () => {
       const key = fresh()
-      await store.revoke(key, markOf(key), bytes('long'), long)
-      await store.revoke(key, markOf(key), bytes('short'), brief)
+      await write(key, 5)
+      assert.equal(await store.withdraw(key, markOf(key), 5, long, `lost ${key.id}`), true)
+      assert.equal(await textAt(key), 'v5')
+      assert.equal(await textAt(markOf(key)), 'f5')
+      await heard(`lost ${key.id}`)
+    })
+
+    test('withdraw: raises a mark, and never lowers it', async () => {
+      const key = fresh()
+      for (const [floor, text] of [
+        [5, 'f5'],
+        [3, 'f5'],
+        [8, 'f8'],
+        [everyGeneration, '1'],
+        [9, '1'],
+      ] as const) {
+        await store.withdraw(key, markOf(key), floor, long)
+        assert.equal(await textAt(markOf(key)), text)
+      }
+    })
+
+    test('withdraw: what was logged out stays deleted, whatever is withdrawn afterwards', async () => {
+      const key = fresh()
+      await logOut(key)
+      await store.set(key, bytes('v1'), long)
+      assert.equal(await store.withdraw(key, markOf(key), 5, long), true)
+      assert.equal(await store.get(key), undefined)
+    })
+
+    test('withdraw: a mark that lives longer keeps its end', async () => {
+      const key = fresh()
+      await store.withdraw(key, markOf(key), 5, long)
+      await store.withdraw(key, markOf(key), everyGeneration, brief)
       await it.pass(brief * 1.2)
-      assert.equal(await textAt(markOf(key)), 'short')
+      assert.equal(await textAt(markOf(key)), '1')
+    })
+
+    test('withdraw: a mark that is withdrawn again lives as long as the later one asks', async () => {
+      const key = fresh()
+      await store.withdraw(key, markOf(key), 5, brief)
+      await store.withdraw(key, markOf(key), 5, long)
+      await it.pass(brief * 1.2)
+      assert.equal(await textAt(markOf(key)), 'f5')
     })
 
     test('touch: prolongs what is there, and says when it has gone', async () => {
@@ -196,69 +273,33 @@ export function storeContract(
       assert.equal(await store.touch(fresh(), long), false)
     })
 
-    test('delete: forgets and tells, also when there was nothing', async () => {
+    test('delete: forgets, also when there was nothing', async () => {
       const key = fresh()
       await store.set(key, bytes('value'), long)
-      await store.delete(key, `deleted ${key.id}`)
+      await store.delete(key)
       assert.equal(await store.get(key), undefined)
-      await heard(`deleted ${key.id}`)
       await store.delete(key)
     })
 
     test('a lease is released and renewed by its holder only', async () => {
       const key = fresh('lease')
       await store.add(key, bytes('holder'), brief)
-      assert.equal(await store.deleteIf(key, bytes('other')), false)
-      assert.equal(await store.touchIf(key, bytes('other'), long), false)
-      assert.equal(await store.touchIf(key, bytes('holder'), long), true)
+      assert.equal(await store.compareAndDelete(key, bytes('other')), false)
+      assert.equal(await store.compareAndTouch(key, bytes('other'), long), false)
+      assert.equal(await store.compareAndTouch(key, bytes('holder'), long), true)
       await it.pass(brief * 1.2)
       assert.equal(await textAt(key), 'holder')
-      assert.equal(await store.deleteIf(key, bytes('holder')), true)
-      assert.equal(await store.deleteIf(key, bytes('holder')), false)
-      assert.equal(await store.touchIf(key, bytes('holder'), long), false)
-    })
-
-    test('an index lists the members that have not expired', async () => {
-      const key = fresh('index')
-      const now = it.now()
-      await store.indexAdd(key, 'short', now + brief)
-      await store.indexAdd(key, 'long', now + long)
-      await store.indexAdd(key, 'over', now - 1)
-      assert.deepEqual((await store.indexMembers(key, it.now())).sort(), ['long', 'short'])
-      assert.deepEqual(await store.indexMembers(key, now + brief + 1), ['long'])
-      assert.deepEqual(await store.indexMembers(fresh('index'), now), [])
-    })
-
-    test('an index outlives its shorter members: adding one never shortens the life of the whole', async () => {
-      const key = fresh('index')
-      await store.indexAdd(key, 'long', it.now() + long)
-      await store.indexAdd(key, 'short', it.now() + brief)
-      await it.pass(brief * 1.2)
-      assert.deepEqual(await store.indexMembers(key, it.now()), ['long'])
-    })
-
-    test('an index is forgotten with its last member', async () => {
-      const key = fresh('index')
-      await store.indexAdd(key, 'only', it.now() + brief)
-      await it.pass(brief * 1.2)
-      assert.equal(await store.touch(key, long), false)
-    })
-
-    test('a value where an index was expected is rejected, not misread, and the other way round', async () => {
-      const key = fresh('index')
-      await store.set(key, bytes('not an index'), long)
-      await assert.rejects(store.indexAdd(key, 'x', it.now() + long), { code: 'STORE_VALUE_REJECTED' })
-      const index = fresh('index')
-      await store.indexAdd(index, 'x', it.now() + long)
-      await assert.rejects(store.get(index), { code: 'STORE_VALUE_REJECTED' })
-      await assert.rejects(store.get(index, 4), { code: 'STORE_VALUE_REJECTED' })
+      assert.equal(await store.compareAndDelete(key, bytes('holder')), true)
+      assert.equal(await store.compareAndDelete(key, bytes('holder')), false)
+      assert.equal(await store.compareAndTouch(key, bytes('holder'), long), false)
     })
 
     // Of one key: in a Cluster two notes about different keys may overtake each other, and nothing may depend on it.
     test('notes about one key come in the order of its writes, each once', async () => {
       const key = fresh()
+      await store.set(key, bytes('value'), long)
       const sent = Array.from({ length: 20 }, (_, at) => `ordered ${at}`)
-      for (const note of sent) await store.set(key, bytes('value'), long, note)
+      for (const note of sent) await store.compareAndSet(key, bytes('value'), long, bytes('v'), note)
       await heard('ordered 19')
       assert.deepEqual(
         it.notes.filter((note) => note.startsWith('ordered')),
@@ -269,11 +310,11 @@ export function storeContract(
     test('a write without a note tells nobody, not even that there is no note', async () => {
       const key = fresh()
       await store.set(key, bytes('quiet'), long)
-      await store.replace(key, bytes('quieter'), long, bytes('q'))
-      await store.revoke(key, markOf(key), bytes('x'), long)
-      await store.seed(key, bytes('x'), long, markOf(key))
+      await store.compareAndSet(key, bytes('quieter'), long, bytes('q'))
       await store.delete(key)
-      await store.delete(key, `marker ${key.id}`)
+      await write(key, 1)
+      await logOut(key)
+      await logOut(key, `marker ${key.id}`)
       await heard(`marker ${key.id}`)
       assert.deepEqual(
         it.notes.filter((note) => !note.includes('contract-') && !note.startsWith('ordered')),

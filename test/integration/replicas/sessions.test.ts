@@ -37,6 +37,13 @@ async function commandCalls(redis: RedisServer): Promise<Record<string, number>>
   )
 }
 
+/** What beats, and this test itself, make of a server's statistics. */
+const ofBeats = new Set(
+  'evalsha eval time type hdel hget hgetall hset get set zcard zrevrange zrangebyscore pexpire exists info client|setname config|resetstat'.split(
+    ' ',
+  ),
+)
+
 async function bytesMoved(redis: RedisServer): Promise<number> {
   const info = await redis.cli('INFO', 'stats')
   const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1])
@@ -143,25 +150,12 @@ for (const mode of ['hybrid', 'redis'] as const) {
         }
         const bytes = ((await bytesMoved(redis)) - bytesBefore) / requests
         const calls = await commandCalls(redis)
-        const {
-          publish = 0,
-          ping = 0,
-          info = 0,
-          client = 0,
-          'config|resetstat': reset = 0,
-          get = 0,
-          getrange = 0,
-          ...rest
-        } = calls
-        t.diagnostic(
-          `${requests} requests: ${get + getrange} reads, ${bytes.toFixed(0)} bytes each; ${publish} heartbeats`,
-        )
-        assert.deepEqual(
-          rest,
-          {},
-          `beside ${publish + ping + info + client + reset} calls of heartbeat, health and this test`,
-        )
-        assert.equal(get + getrange, mode === 'hybrid' ? 0 : requests)
+        const { publish: beats = 0, get = 0, getrange = 0, ...rest } = calls
+        // Each beat reads the head of the log, and every second a few copies are compared with what is stored.
+        const reads = get + getrange - beats
+        t.diagnostic(`${requests} requests: ${reads} reads, ${bytes.toFixed(0)} bytes each; ${beats} beats`)
+        for (const name of Object.keys(rest)) assert.ok(ofBeats.has(name), `${name} is no command of a beat`)
+        assert.ok(mode === 'hybrid' ? reads < 60 : reads - requests < 10, `${reads} reads`)
         if (mode === 'redis') assert.ok(bytes <= 1_024, `${bytes} bytes`)
       },
     )
@@ -172,10 +166,14 @@ for (const mode of ['hybrid', 'redis'] as const) {
       const names = (await redis.cli('--scan')).split('\n').filter((name) => name !== '')
       assert.ok(names.length > 20)
       for (const name of names) {
-        assert.match(name, /^traefikoidc:(session|revoked|used|token|metadata|jwks|client|lease|index):[\w:-]+$/)
+        assert.match(
+          name,
+          /^traefikoidc:((session|revoked|used|token|metadata|jwks|client|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]+\})$/,
+        )
         assert.ok(Number(await redis.cli('PTTL', name)) > 0, `${name} has no end`)
         const type = await redis.cli('TYPE', name)
-        const value = type === 'zset' ? await redis.cli('ZRANGE', name, '0', '-1') : await redis.cli('GET', name)
+        const read = { zset: ['ZRANGE', name, '0', '-1'], hash: ['HGETALL', name] }[type] ?? ['GET', name]
+        const value = await redis.cli(...read)
         for (const secret of [
           'example.com',
           'sub-person',
@@ -252,16 +250,20 @@ for (const mode of ['hybrid', 'redis'] as const) {
         for (const replica of bed.replicas) await replica.ask({ cookie: ticketOnly(person) })
         await redis.kill()
         await eventually(async () => (await first.health()).status === 'degraded')
-        assert.equal((await bed.logOut(person, 0)).status, 302)
+        // Nobody else can know of it yet, and the person is told so.
+        assert.equal((await bed.logOut(person, 0)).status, 503)
         await first.proxy.become('blackhole')
         await second.proxy.become('deaf-subscriptions')
         await redis.restart({ empty: true })
         const key = `traefikoidc:session:${ticketOnly(person).split('=')[1]?.slice(0, 22)}`
-        // The second replica knows of no logout and writes the session back; only then the first one is heard.
+        // The second replica knows of no logout, and waits for the first one before it writes anything back.
         await eventually(async () => (await second.health()).status === 'healthy')
-        await eventually(async () => (await redis.cli('EXISTS', key)) === '1')
+        const waits = (line: string) => line.includes('"reseeding_waits"')
+        await eventually(() => second.process.lines.some(waits))
         await first.proxy.become('pass')
-        await eventually(async () => (await redis.cli('EXISTS', key)) === '0')
+        const seeded = (line: string) => line.includes('"sessions_reseeded"')
+        await eventually(() => second.process.lines.some(seeded))
+        assert.equal(await redis.cli('EXISTS', key), '0')
         const live = (line: string) => line.includes('"redis_subscription_live"')
         const before = second.process.lines.filter(live).length
         await second.proxy.become('pass')

@@ -4,7 +4,7 @@ import { redisFault } from '../../../src/store/redis/faults.ts'
 import type { Key } from '../../../src/store/store.ts'
 import { eventually, redisConfig, redisMissing, startCluster } from '../../fixtures/redis.ts'
 import type { ClusterGroup } from '../../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import { expectUnavailable, linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
 import { storeContract } from '../store-contract.ts'
 
 const value = Buffer.from('value')
@@ -26,7 +26,7 @@ describe('in a Cluster', { skip: redisMissing }, () => {
     const owners = new Set<unknown>()
     for (let at = 0; at < 12; at++) {
       const key: Key = { kind: 'session', id: `spread-${at}` }
-      await link.store.seed(key, value, 60_000, { kind: 'revoked', id: key.id })
+      await link.store.setUnlessMarked(key, value, 60_000, { mark: { kind: 'revoked', id: key.id }, generation: 1 })
       const owner = await cluster.ownerOf(`traefikoidc:session:{${key.id}}`)
       assert.equal(await owner.cli('EXISTS', `traefikoidc:session:{${key.id}}`), '1')
       owners.add(owner)
@@ -58,22 +58,9 @@ describe('in a Cluster', { skip: redisMissing }, () => {
     await it.link.store.set(key, value, 60_000)
     const owner = await cluster.ownerOf('traefikoidc:session:{failover}')
     await owner.kill()
-    await eventually(() =>
-      it.link.store.get(key).then(
-        (found) => found?.equals(value) === true,
-        (error: unknown) => {
-          assert.equal(Object(error).code, 'STORE_UNAVAILABLE')
-          return false
-        },
-      ),
-    )
-    await eventually(() =>
-      it.link.probeLink(500).then(
-        () => true,
-        () => false,
-      ),
-    )
-    await it.link.store.set(key, value, 60_000, 'after')
+    await eventually(() => it.link.store.get(key).then((found) => found?.equals(value) === true, expectUnavailable))
+    await it.hears()
+    await it.announce('after')
     await eventually(() => it.notes.includes('after'))
   })
 })

@@ -3,44 +3,102 @@ import { openRedis } from '../../../src/store/redis/link.ts'
 import type { RedisLink } from '../../../src/store/redis/link.ts'
 import type { RedisFault } from '../../../src/store/redis/faults.ts'
 import type { RedisConfig } from '../../../src/config/config.ts'
-import type { LogFields, Logger } from '../../../src/telemetry/logger.ts'
-import { systemTimer } from '../../../src/time.ts'
+import type { BeatReply, Position } from '../../../src/store/withdrawal-log.ts'
+import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
+import { createRandomBytes } from '../../../src/random.ts'
+import { hours, systemTimer } from '../../../src/time.ts'
 import { eventually } from '../../fixtures/redis.ts'
+import { recordedLog, type Line } from '../../oidc/setup.ts'
 import type { StoreUnderTest } from '../store-contract.ts'
 
 export interface LinkUnderTest {
   readonly link: RedisLink
+  readonly origin: string
   readonly notes: string[]
+  /** Tokens of beats that came back. */
+  readonly tokens: number[]
   /** What the link reported, in order: 'up', 'live', 'dead', or the kind of a fault. */
   readonly story: string[]
-  readonly log: { level: string; event: string; reason: string | undefined; message: string }[]
+  readonly log: readonly Line[]
   /** Resolves once `what` was reported, from now on or (`since` 0) ever. */
   happened(what: string, since?: number): Promise<void>
+  /** One beat of this replica, with the next token. */
+  beat(position?: Position, clean?: boolean): Promise<BeatReply>
+  /** A note goes all the way. */
+  announce(note: string): Promise<void>
+  /** Beats until a token came back: the data connection and the subscription work, and lead to the same server. */
+  hears(): Promise<void>
 }
 
-let origins = 0
+let links = 0
 
-export function linkTo(config: RedisConfig): LinkUnderTest {
+/** `sessionMaxAgeMs`, `scope`: of the log of withdrawals. */
+export function linkTo(
+  config: RedisConfig,
+  { sessionMaxAgeMs = hours(24), scope = 'test' }: { sessionMaxAgeMs?: number; scope?: string } = {},
+): LinkUnderTest {
   const notes: string[] = []
+  const tokens: number[] = []
   const story: string[] = []
-  const { logger, log } = writtenDown()
-  const parts = { clock: Date.now, timer: systemTimer, random: Math.random, logger }
-  const link = openRedis({ config, origin: `test-${process.pid}-${++origins}`, ...parts })
+  const logger = recordedLog()
+  const origin = `test-${process.pid}-${++links}`
+  const link = openRedis({
+    config,
+    origin,
+    scope,
+    sessionMaxAgeMs,
+    runtime: {
+      timer: systemTimer,
+      stopwatch: () => performance.now(),
+      nextTurn: setImmediate,
+      random: Math.random,
+      randomBytes: createRandomBytes(),
+      logger,
+    },
+  })
   link.onUp(() => story.push('up'))
   link.onDown((reason: RedisFault) => story.push(reason.kind))
-  link.subscribe((note) => notes.push(note), { onLive: () => story.push('live'), onDead: () => story.push('dead') })
+  link.subscribe({
+    onNote: (note) => notes.push(note),
+    onToken: (token) => tokens.push(token),
+    onLive: () => story.push('live'),
+    onDead: () => story.push('dead'),
+  })
+  let token = 0
+  const beat: LinkUnderTest['beat'] = (position, clean = true) =>
+    link.log.beat({ replica: origin, token: ++token, position, clean })
   return {
     link,
+    origin,
     notes,
+    tokens,
     story,
-    log,
+    log: logger.lines,
     happened: (what, since = 0) => eventually(() => story.slice(since).includes(what)),
+    beat,
+    async announce(note) {
+      const id = `of-${note.replaceAll(/\W/g, '-')}`
+      await link.store.withdraw({ kind: 'session', id }, { kind: 'revoked', id }, everyGeneration, 1_000, note)
+    },
+    hears() {
+      const before = tokens.length
+      return eventually(async () => {
+        await beat().catch(expectUnavailable)
+        return tokens.length > before
+      })
+    },
   }
 }
 
+/** Whatever Redis does: a call that fails says so in our words. */
+export function expectUnavailable(error: unknown): false {
+  if (Object(error).code === 'STORE_UNAVAILABLE') return false
+  throw error
+}
+
 /** Connected, and hearing. */
-export async function liveLinkTo(config: RedisConfig): Promise<LinkUnderTest> {
-  const it = linkTo(config)
+export async function liveLinkTo(...given: Parameters<typeof linkTo>): Promise<LinkUnderTest> {
+  const it = linkTo(...given)
   await Promise.all([it.happened('up'), it.happened('live')])
   return it
 }
@@ -50,7 +108,6 @@ export async function storeUnderTest(config: RedisConfig, close: () => Promise<v
   return {
     store: link.store,
     notes,
-    now: Date.now,
     // The server's clock is the one thing that nobody can turn.
     pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     async close() {
@@ -58,11 +115,4 @@ export async function storeUnderTest(config: RedisConfig, close: () => Promise<v
       await close()
     },
   }
-}
-
-export function writtenDown(): { logger: Logger; log: LinkUnderTest['log'] } {
-  const log: LinkUnderTest['log'] = []
-  const at = (level: string) => (fields: LogFields, message: string) =>
-    void log.push({ level, event: fields.event, reason: fields.reason, message })
-  return { log, logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') } }
 }

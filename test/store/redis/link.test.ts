@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { openRedis } from '../../../src/store/redis/link.ts'
 import { redisFault } from '../../../src/store/redis/faults.ts'
 import type { Key } from '../../../src/store/store.ts'
-import { systemTimer } from '../../../src/time.ts'
+import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
 import { createAuthority } from '../../fixtures/certificates.ts'
-import { redisConfig, redisMissing, startRedis } from '../../fixtures/redis.ts'
+import { eventually, redisConfig, redisMissing, startRedis } from '../../fixtures/redis.ts'
 import type { RedisServer } from '../../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest, writtenDown } from './link-under-test.ts'
+import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
 import { storeContract } from '../store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }
@@ -57,19 +56,19 @@ describe('the link to Redis', { skip: redisMissing }, () => {
   after(() => server.close())
 
   test('names keys as the operator expects, and gives every one of them an end', async (t) => {
-    const { link } = await liveLinkTo(redisConfig({ address: server.address }))
-    t.after(() => link.close())
+    const it = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => it.link.close())
     await server.cli('FLUSHALL')
-    const { store } = link
-    await store.set(key, value, 60_000, 'note')
+    const { store } = it.link
+    await store.set(key, value, 60_000)
     await store.set({ kind: 'token', id: 't' }, value, 60_000)
     await store.add({ kind: 'used', id: 'jti' }, value, 60_000)
-    await store.seed({ kind: 'session', id: 'seeded' }, value, 60_000, { kind: 'revoked', id: 'seeded' })
-    await store.replace(key, value, 60_000, value)
-    await store.revoke({ kind: 'session', id: 'gone' }, { kind: 'revoked', id: 'gone' }, value, 60_000)
-    await store.indexAdd({ kind: 'index', id: 'sub:1' }, 'abc', Date.now() + 60_000)
+    const offered: Key = { kind: 'session', id: 'offered' }
+    await store.setUnlessMarked(offered, value, 60_000, { mark: { kind: 'revoked', id: 'offered' }, generation: 1 })
+    await store.compareAndSet(key, value, 60_000, value)
+    await store.withdraw({ kind: 'session', id: 'gone' }, { kind: 'revoked', id: 'gone' }, everyGeneration, 60_000)
     const names = (await server.cli('KEYS', '*')).split('\n').sort()
-    const expected = ['index:sub:1', 'revoked:gone', 'session:abc', 'session:seeded', 'token:t', 'used:jti']
+    const expected = ['revoked:gone', 'session:abc', 'session:offered', 'token:t', 'used:jti']
     assert.deepEqual(
       names,
       expected.map((name) => `traefikoidc:${name}`),
@@ -77,20 +76,80 @@ describe('the link to Redis', { skip: redisMissing }, () => {
     for (const name of names) assert.ok(Number(await server.cli('PTTL', name)) > 50_000, name)
   })
 
+  test('a value of another type is rejected, not misread', async (t) => {
+    const { link } = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => link.close())
+    const list: Key = { kind: 'session', id: 'list' }
+    await server.cli('LPUSH', 'traefikoidc:session:list', 'x')
+    const rejected = { code: 'STORE_VALUE_REJECTED' }
+    await assert.rejects(link.store.get(list), rejected)
+    await assert.rejects(link.store.get(list, 4), rejected)
+    await assert.rejects(link.store.compareAndSet(list, value, 60_000, value), rejected)
+    await assert.rejects(link.store.compareAndDelete(list, value), rejected)
+  })
+
+  test('a mark of another type withdraws nobody’s logout: it makes room for it', async (t) => {
+    const { link } = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => link.close())
+    for (const make of [
+      ['LPUSH', 'x'],
+      ['HSET', 'x', 'y'],
+      ['SADD', 'x'],
+    ]) {
+      const [command = '', ...rest] = make
+      await server.cli('DEL', 'traefikoidc:revoked:abc')
+      await server.cli(command, 'traefikoidc:revoked:abc', ...rest)
+      await link.store.set(key, value, 60_000)
+      assert.equal(await link.store.withdraw(key, mark, everyGeneration, 60_000), true)
+      assert.equal(await link.store.get(key), undefined)
+      assert.equal((await link.store.get(mark))?.toString(), '1')
+      assert.ok(Number(await server.cli('PTTL', 'traefikoidc:revoked:abc')) > 50_000)
+    }
+  })
+
+  test('a session of another type is withdrawn with the rest', async (t) => {
+    const { link } = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => link.close())
+    await server.cli('DEL', 'traefikoidc:session:abc')
+    await server.cli('LPUSH', 'traefikoidc:session:abc', 'x')
+    assert.equal(await link.store.withdraw(key, mark, everyGeneration, 60_000), true)
+    assert.equal(await link.store.get(key), undefined)
+  })
+
   test('announces on a channel under the key prefix, so that two installations share a server in peace', async (t) => {
     const one = await liveLinkTo(redisConfig({ address: server.address, keyPrefix: 'one:' }))
     const two = await liveLinkTo(redisConfig({ address: server.address, keyPrefix: 'two:' }))
     t.after(() => [one, two].forEach(({ link }) => link.close()))
-    await one.link.store.announce('for one')
-    await two.link.store.announce('for two')
-    await two.link.probeLink(2_000)
+    await one.announce('for one')
+    await two.announce('for two')
+    await eventually(() => two.notes.length > 0)
+    await two.hears()
     assert.deepEqual(two.notes, ['for two'])
   })
 
-  test('proves that the subscription hears what the data connection says', async (t) => {
-    const { link } = await liveLinkTo(redisConfig({ address: server.address }))
-    t.after(() => link.close())
-    await link.probeLink(2_000)
+  test('what is sent on the data connection comes back on the subscription, to its sender alone', async (t) => {
+    const one = await liveLinkTo(redisConfig({ address: server.address }))
+    const two = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => [one, two].forEach(({ link }) => link.close()))
+    await one.beat()
+    await one.beat()
+    await eventually(() => one.tokens.length === 2)
+    assert.deepEqual(one.tokens, [1, 2])
+    await two.hears()
+    assert.deepEqual(one.tokens, [1, 2])
+    assert.deepEqual(one.notes, [])
+  })
+
+  test('a subscription that proved deaf is opened anew when asked, and what may be missed meanwhile is said', async (t) => {
+    const it = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => it.link.close())
+    const since = it.story.length
+    it.link.resubscribe()
+    assert.deepEqual(it.story.slice(since), ['dead'])
+    it.link.resubscribe()
+    await it.happened('live', since)
+    await it.hears()
+    assert.deepEqual(it.story.slice(since), ['dead', 'live'])
   })
 
   test('opens a lost subscription anew, and says that notes were missed', async (t) => {
@@ -100,10 +159,8 @@ describe('the link to Redis', { skip: redisMissing }, () => {
     assert.equal(ids.length, 1)
     const since = it.story.length
     await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    await it.happened('dead', since)
-    await assert.rejects(it.link.probeLink(2_000), { code: 'STORE_UNAVAILABLE' })
     await it.happened('live', since)
-    await it.link.probeLink(2_000)
+    await it.hears()
     assert.deepEqual(it.story.slice(since), ['dead', 'live'])
   })
 
@@ -138,8 +195,8 @@ describe('the link to Redis', { skip: redisMissing }, () => {
       const it = await liveLinkTo(redisConfig({ address: own.address, username, password: () => 'secret' }))
       t.after(() => it.link.close())
       assert.deepEqual((await it.link.serverInfo()).uncheckable, uncheckable)
-      await it.link.store.set(key, value, 60_000, 'note')
-      assert.deepEqual(await it.link.store.get(key), value)
+      await it.announce('note')
+      await eventually(() => it.notes.includes('note'))
     }
   })
 
@@ -151,8 +208,9 @@ describe('the link to Redis', { skip: redisMissing }, () => {
       const it = linkTo(redisConfig({ address: own.address, username, password: () => 'secret' }))
       t.after(() => it.link.close())
       await it.happened('up')
-      await assert.rejects(it.link.store.set(key, value, 1_000, 'note'), refusedWith('no_permission'))
-      await assert.rejects(it.link.store.set(key, value, 1_000, 'note'), { code: 'STORE_UNAVAILABLE' })
+      await assert.rejects(it.announce('note'), refusedWith('no_permission'))
+      await assert.rejects(it.announce('note'), { code: 'STORE_UNAVAILABLE' })
+      await assert.rejects(it.beat(), refusedWith('no_permission'))
     }
   })
 
@@ -180,23 +238,24 @@ describe('the link to Redis', { skip: redisMissing }, () => {
     t.after(() => it.link.close())
     t.after(() => own.close())
     const { store } = it.link
-    await store.set(key, value, 60_000, 'before')
+    await store.set(key, value, 60_000)
+    await it.announce('before')
     await own.cli('SCRIPT', 'FLUSH')
-    assert.equal(await store.replace(key, Buffer.from('values'), 60_000, value), true)
+    assert.equal(await store.compareAndSet(key, Buffer.from('values'), 60_000, value), true)
 
     let since = it.story.length
     await own.restart()
     await Promise.all([it.happened('up', since), it.happened('live', since)])
     assert.equal((await store.get(key))?.toString(), 'values')
-    await store.set(key, value, 60_000, 'after')
-    await it.link.probeLink(2_000)
+    await it.announce('after')
+    await eventually(() => it.notes.length === 2)
     assert.deepEqual(it.notes, ['before', 'after'])
 
     since = it.story.length
     await own.restart({ empty: true })
     await it.happened('up', since)
     assert.equal(await store.get(key), undefined)
-    assert.equal(await store.seed(key, value, 60_000, mark), 'written')
+    assert.equal(await store.setUnlessMarked(key, value, 60_000, { mark, generation: 1 }), 'written')
   })
 
   test('starts with Redis absent, and finds it when it comes', async (t) => {
@@ -309,14 +368,7 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
       const redis = await startRedis(server)
       t.after(() => redis.close())
       if (kind === 'max_clients') {
-        const first = openRedis({
-          config: redisConfig({ address: redis.address }),
-          origin: 'first',
-          clock: Date.now,
-          timer: systemTimer,
-          random: Math.random,
-          logger: writtenDown().logger,
-        })
+        const first = linkTo(redisConfig({ address: redis.address })).link
         t.after(() => first.close())
         await first.firstContact
       }
@@ -349,11 +401,19 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     await it.link.store.set(key, value, 60_000)
     await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
     await assert.rejects(it.link.store.set(key, value, 60_000), refusedWith('oom'))
-    await assert.rejects(it.link.store.set(key, value, 60_000, 'note'), refusedWith('oom'))
+    await assert.rejects(it.link.store.compareAndSet(key, value, 60_000, value, 'note'), refusedWith('oom'))
+    await assert.rejects(
+      it.link.store.setUnlessMarked({ kind: 'session', id: 'new' }, value, 60_000, { mark, generation: 1 }),
+      refusedWith('oom'),
+    )
     assert.deepEqual(await it.link.store.get(key), value)
-    // Its script deletes before it writes, and Redis lets a script that has begun to write go on.
-    assert.equal(await it.link.store.revoke(key, mark, value, 60_000, 'note'), true)
-    assert.deepEqual(await it.link.store.get(mark), value)
+    // Its script begins with a write that needs no memory, and Redis lets a script that has begun to write go on.
+    for (const floor of [3, everyGeneration]) {
+      assert.equal(await it.link.store.withdraw(key, mark, floor, 60_000, `below ${floor}`), true)
+    }
+    assert.equal((await it.link.store.get(mark))?.toString(), '1')
+    assert.equal(await it.link.store.get(key), undefined)
+    await eventually(() => it.notes.length === 2)
   })
 
   test('a replica that only reads: readonly, also from within a script', async (t) => {
@@ -363,7 +423,7 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     const it = await liveLinkTo(redisConfig({ address: replica.address }))
     t.after(() => it.link.close())
     const since = it.story.length
-    await assert.rejects(it.link.store.set(key, value, 60_000, 'note'), refusedWith('readonly'))
+    await assert.rejects(it.announce('note'), refusedWith('readonly'))
     // Connects again: behind a name or a Sentinel that leads to the new primary.
     await it.happened('up', since)
   })

@@ -7,7 +7,7 @@ import type { Key } from '../../../src/store/store.ts'
 import { createAuthority } from '../../fixtures/certificates.ts'
 import { eventually, redisConfig, redisMissing, startCluster, startRedis, startSentinel } from '../../fixtures/redis.ts'
 import type { ClusterGroup, SentinelGroup } from '../../fixtures/redis.ts'
-import { linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import { expectUnavailable, linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
 import type { LinkUnderTest } from './link-under-test.ts'
 import { storeContract } from '../store-contract.ts'
 
@@ -16,24 +16,11 @@ const value = Buffer.from('value')
 const grants = '~traefikoidc:* &traefikoidc:* +@all'
 
 /** Both ways: a write over the data connection, and its note over the subscription. */
-async function worksAgain({ link, notes }: LinkUnderTest, note: string): Promise<void> {
-  await eventually(() =>
-    link.store.set(key, value, 60_000).then(
-      () => true,
-      (error: unknown) => {
-        assert.equal(Object(error).code, 'STORE_UNAVAILABLE')
-        return false
-      },
-    ),
-  )
-  await eventually(() =>
-    link.probeLink(500).then(
-      () => true,
-      () => false,
-    ),
-  )
-  await link.store.announce(note)
-  await eventually(() => notes.includes(note))
+async function worksAgain(it: LinkUnderTest, note: string): Promise<void> {
+  await eventually(() => it.link.store.set(key, value, 60_000).then(() => true, expectUnavailable))
+  await it.hears()
+  await it.announce(note)
+  await eventually(() => it.notes.includes(note))
 }
 
 const authority = createAuthority()

@@ -1,0 +1,293 @@
+// Our own paths while something is broken: login, logout and userinfo in an outage. How they answer when all is well is tested over
+// a real port in test/integration/memory/.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createAddresses } from '../../src/http/addresses.ts'
+import type { Answer } from '../../src/http/answer.ts'
+import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
+import { createEndpoints } from '../../src/http/endpoints.ts'
+import { createRefusals } from '../../src/http/refusals.ts'
+import type { Visit } from '../../src/http/visit.ts'
+import { createPages } from '../../src/pages/create-pages.ts'
+import { load } from '../config/load-fixture.ts'
+import { aLoginWorld, type LoginWorld } from '../login/world.ts'
+import { aWorld, hour, look, minute, type World } from '../session/world.ts'
+
+const { config } = load({ text: '' })
+const { sessionName, passName, flowPrefix } = config.cookies
+const pages = createPages(config.pages)
+const person = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin' }
+const program = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-site': 'same-origin' }
+
+/** A replica's own paths, and a login world to look into. */
+function aSite(world: World = aWorld()) {
+  const logins = aLoginWorld({}, world)
+  const endpoints = createEndpoints({
+    addresses: createAddresses({
+      callbackPath: '/oauth2/callback',
+      logoutPath: '/oauth2/logout',
+      publicURL: undefined,
+      forceHTTPS: true,
+      cookieDomain: undefined,
+      allowedRedirectHosts: [],
+    }),
+    cookies: createBrowserCookies(config.cookies, { sessionMaxAgeMs: 24 * hour, passMaxAgeMs: 8 * hour }),
+    logins: logins.logins,
+    sessions: world.sessions,
+    provider: { ...logins.loginProvider, endSessionURL: () => undefined },
+    pages,
+    refusals: createRefusals(pages),
+    rateLimit: { allows: () => true },
+    describe: ({ subject }) => ({ user: subject, email: '', groups: [], preferredUsername: '' }),
+    withinBudget: (task) => task(),
+    postLogoutRedirectURI: '/',
+    passes: true,
+    randomId: () => 'state',
+    metrics: world.metrics,
+    logger: world.log,
+  })
+  return { ...logins, endpoints }
+}
+
+type Site = ReturnType<typeof aSite>
+
+/** A browser that keeps cookies as it is told, whichever replica it comes to. */
+function aBrowser() {
+  const jar = new Map<string, string>()
+  async function visit(site: Site, path: string, query = '', headers: Visit['headers'] = person): Promise<Answer> {
+    const answer = await site.endpoints.answer({
+      method: 'GET',
+      scheme: 'https',
+      host: 'app.example.com',
+      path,
+      query,
+      headers: { ...headers, cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') },
+      clientAddress: '192.0.2.1',
+      requestId: 'r-1',
+      relayed: false,
+    })
+    for (const line of answer.cookies) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+      if (/; Max-Age=0;/.test(line)) jar.delete(name)
+      else jar.set(name, value)
+    }
+    return answer
+  }
+  return {
+    jar,
+    visit,
+    async begin(site: LoginWorld & Site): Promise<string> {
+      await visit(site, '/oauth2/start', 'rd=/wanted')
+      return `state=${site.asked.at(-1)?.state}&code=c`
+    },
+    async logIn(site: Site): Promise<Answer> {
+      return visit(site, '/oauth2/callback', await this.begin(site))
+    },
+    get ticket() {
+      return jar.get(sessionName) ?? ''
+    },
+    get pass() {
+      return jar.get(passName)
+    },
+  }
+}
+
+const wanted = 'https://app.example.com/wanted'
+
+// --- login ---------------------------------------------------------------------------------------------------------------
+
+test('who comes back from the provider with an ended session’s cookie while the store is away is logged in', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const { ticket, pass } = browser
+  await site.sessions.end(ticket)
+  site.cache.goAway()
+  const answer = await browser.logIn(site)
+  assert.deepEqual([answer.status, answer.headers['location']], [302, wanted])
+  assert.notEqual(browser.ticket, ticket)
+  assert.equal(await look(site.sessions, browser.ticket), 'near_stale')
+  assert.equal(await look(site.sessions, ticket, pass), 'revoked')
+})
+
+test('who comes back with a cookie that nobody can look up while the store is away is logged in', async () => {
+  const world = aWorld()
+  const [site, other] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(site)
+  browser.jar.delete(passName)
+  other.cache.goAway()
+  const answer = await browser.logIn(other)
+  assert.deepEqual([answer.status, answer.headers['location']], [302, wanted])
+  assert.equal(await look(other.sessions, browser.ticket), 'near_stale')
+})
+
+test('who comes back because their session could not be believed is logged in, and that session is over', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const { ticket, pass } = browser
+  site.cache.goAway()
+  site.time.advance(hour + 10 * minute)
+  assert.equal(await look(site.sessions, ticket, pass), 'rights_too_old')
+  const answer = await browser.logIn(site)
+  assert.deepEqual([answer.status, answer.headers['location']], [302, wanted])
+  assert.equal(await look(site.sessions, ticket, pass), 'revoked')
+  assert.equal(await look(site.sessions, browser.ticket), 'near_stale')
+  await site.cache.comeBack()
+  const other = site.replica()
+  assert.equal(await look(other.sessions, ticket, pass), 'revoked')
+  assert.equal(await look(other.sessions, browser.ticket), 'shared')
+})
+
+test('a late tab of somebody whose session cannot be believed logs in: there is nobody to be “already” logged in', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  const late = await browser.begin(site)
+  await browser.logIn(site)
+  const { ticket } = browser
+  site.cache.goAway()
+  site.time.advance(10 * minute)
+  // No copy here any more, and of its withdrawals this replica knows nothing.
+  const blind = aSite(site.replica({ blind: true }))
+  const answer = await browser.visit(blind, '/oauth2/callback', late)
+  assert.equal(answer.status, 302)
+  assert.notEqual(browser.ticket, ticket)
+})
+
+// --- logout --------------------------------------------------------------------------------------------------------------
+
+test('a logout that nobody else could be told of says so, with a way to try again, and deletes no cookie', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const { ticket, pass } = browser
+  site.cache.goAway()
+  const answer = await browser.visit(site, '/oauth2/logout')
+  assert.deepEqual([answer.status, answer.headers['retry-after'], answer.cookies], [503, '5', []])
+  assert.match(answer.body, /Not signed out everywhere yet/)
+  assert.match(answer.body, /logout_incomplete/)
+  assert.match(answer.body, /href="https:\/\/app\.example\.com\/oauth2\/logout"/)
+  assert.deepEqual([browser.ticket, browser.pass], [ticket, pass])
+  assert.equal(await look(site.sessions, ticket, pass), 'revoked', 'here it is over at once')
+  assert.equal(site.log.lines.at(-1)?.event, 'logout_incomplete')
+})
+
+test('trying again says the same for as long as nobody else can be told, and “signed out” as soon as somebody was', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const { ticket, pass } = browser
+  site.cache.goAway()
+  for (let attempt = 0; attempt < 2; attempt++) {
+    assert.equal((await browser.visit(site, '/oauth2/logout')).status, 503)
+  }
+  await site.cache.comeBack()
+  const answer = await browser.visit(site, '/oauth2/logout')
+  assert.deepEqual([answer.status, answer.headers['location']], [302, 'https://app.example.com/'])
+  assert.deepEqual([browser.ticket, browser.pass], ['', undefined])
+  assert.equal(answer.cookies.filter((line) => /; Max-Age=0;/.test(line)).length, 2)
+  assert.equal(await look(site.replica().sessions, ticket, pass), 'revoked')
+})
+
+test('a logout that was not kept can be tried again at another replica: the cookies prove who asks', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  const { ticket, pass } = browser
+  for (const { cache } of [here, there]) cache.goAway()
+  assert.equal((await browser.visit(here, '/oauth2/logout')).status, 503)
+  there.cache.secondRoad = 'spool'
+  assert.equal(await look(there.sessions, ticket, pass), 'pass')
+  assert.equal((await browser.visit(there, '/oauth2/logout')).status, 302)
+  assert.equal(await look(there.sessions, ticket, pass), 'revoked')
+})
+
+for (const road of ['peers', 'spool'] as const) {
+  test(`a logout that the ${road} took while the store is away is done`, async () => {
+    const site = aSite()
+    const browser = aBrowser()
+    await browser.logIn(site)
+    site.cache.goAway()
+    site.cache.secondRoad = road
+    assert.equal((await browser.visit(site, '/oauth2/logout')).status, 302)
+    assert.deepEqual([browser.ticket, browser.pass], ['', undefined])
+  })
+}
+
+test('a program is told in its own way that a logout is not complete', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  site.cache.goAway()
+  const answer = await browser.visit(site, '/oauth2/logout', '', program)
+  assert.equal(answer.status, 503)
+  assert.deepEqual(JSON.parse(answer.body), { error: 'logout_incomplete', request_id: 'r-1' })
+})
+
+test('who can only be known by a pass that does not count can log out by it all the same', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const { ticket, pass } = browser
+  site.cache.goAway()
+  const blind = aSite(site.replica({ blind: true }))
+  assert.equal(await look(blind.sessions, ticket, pass), 'blind')
+  blind.cache.secondRoad = 'peers'
+  assert.equal((await browser.visit(blind, '/oauth2/logout')).status, 302)
+  assert.equal(await look(blind.sessions, ticket, pass), 'revoked')
+  assert.equal(await look(site.sessions, ticket, pass), 'revoked', 'its peer was told')
+})
+
+test('a logout by a cookie that nothing here can prove, while the store is away, is “later”, and the cookie stays', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  browser.jar.delete(passName)
+  there.cache.goAway()
+  const answer = await browser.visit(there, '/oauth2/logout')
+  assert.equal(answer.status, 503)
+  assert.match(answer.body, /store_unavailable/)
+  assert.notEqual(browser.ticket, '')
+  assert.equal(there.cache.floors.size, 0)
+})
+
+test('a logout takes the cookies of logins under way along, once it is complete', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  await browser.begin(site)
+  const flows = () => [...browser.jar.keys()].filter((name) => name.startsWith(flowPrefix)).length
+  site.cache.goAway()
+  await browser.visit(site, '/oauth2/logout')
+  assert.equal(flows(), 1)
+  await site.cache.comeBack()
+  await browser.visit(site, '/oauth2/logout')
+  assert.equal(flows(), 0)
+})
+
+// --- who am I -------------------------------------------------------------------------------------------------------------
+
+test('userinfo says who it is in an outage, and renews a pass only where more than the pass speaks for it', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  for (const { cache } of [here, there]) cache.goAway()
+  const byCopy = await browser.visit(here, '/oauth2/userinfo', '', program)
+  const byPass = await browser.visit(there, '/oauth2/userinfo', '', program)
+  assert.deepEqual([byCopy.status, byPass.status], [200, 200])
+  assert.deepEqual([byCopy.cookies.length, byPass.cookies.length], [1, 0])
+})
+
+test('userinfo of somebody who cannot be believed now is “later”, and deletes no cookie', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  site.cache.goAway()
+  site.time.advance(hour + 10 * minute)
+  const answer = await browser.visit(site, '/oauth2/userinfo', '', program)
+  assert.deepEqual([answer.status, answer.headers['retry-after'], answer.cookies], [503, '5', []])
+})
