@@ -18,7 +18,7 @@ import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
 import { createServerNotices } from './server-notices.ts'
 import type { NearCopies, NearTrust } from './shared-cache.ts'
-import type { Spool, Spooled } from './spool.ts'
+import type { Spool } from './spool.ts'
 import { createWithdrawals } from './withdrawals.ts'
 
 export interface RedisCacheParts {
@@ -295,12 +295,11 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     }, compareEveryMs)
   }
 
-  async function spooled(): Promise<readonly Spooled[]> {
+  async function learnSpooled(): Promise<void> {
     try {
-      return (await spool?.load()) ?? []
+      for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
     } catch (error) {
       logger.error({ event: 'spool_failed', reason: 'not_read', err: error }, 'the spool could not be read')
-      return []
     }
   }
 
@@ -330,7 +329,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     setNearCopies: (holder) => void (copies = holder),
 
     async start() {
-      for (const left of await spooled()) floors.raise(left, false, left.expiresAt)
+      await learnSpooled()
       heartbeat.start()
       compareLater()
       // Without the second road the first one still goes on.

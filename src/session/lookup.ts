@@ -28,9 +28,15 @@ export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' |
   readonly near: NearCache
   readonly sessionStore: SessionStore
   readonly revalidation: Revalidation
+  /** Resolves at the next change of the session, at the latest after `maxMs`. */
+  readonly changed: (id: string, maxMs: number) => Promise<void>
   readonly lifetimes: SessionLifetimes
   readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger' | 'metrics'>
 }
+
+/** A write follows its announcement within milliseconds. */
+const newerStateSoonMs = 100
+const justNowMs = 1_000
 
 /** Less than anybody notices. */
 const brieflyMs = 40
@@ -97,10 +103,13 @@ export function createLookup(deps: LookupDeps): Lookup {
   }
 
   async function askTwice(ticket: Ticket, pass: string | undefined): Promise<Found> {
-    // Word of a change may have overtaken the answer that was on its way.
-    for (let look = 0; look < 2; look++) {
+    // Word of a change may have overtaken the answer that was on its way, or the write that it is about.
+    for (let look = 0; look < 3; look++) {
       const answer = await ask(ticket, pass)
       if (answer !== 'below-floor') return answer
+      const entry = near.get(ticket.id)
+      if (entry !== undefined && entry.session.generation >= floors.of(ticket.id)) break
+      if (look === 1 && floors.knownForMs(ticket.id) < justNowMs) await deps.changed(ticket.id, newerStateSoonMs)
     }
     return belowFloor(ticket)
   }

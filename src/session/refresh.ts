@@ -1,12 +1,6 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
-import {
-  ProviderUnavailable,
-  RefreshRejected,
-  StoreUnavailable,
-  StoreValueRejected,
-  type RefreshReason,
-} from '../errors.ts'
+import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
 import type { Provider, RefreshGrant } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -30,7 +24,7 @@ export interface Refresher {
 
 export interface RefresherDeps {
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
-  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'replace' | 'end' | 'keepForLater' | 'supersede'>
+  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'replace' | 'end' | 'keepForLater'>
   /** The session after `before` with what the refresh brought. */
   readonly renewed: (before: FullSession, grant: RefreshGrant) => FullSession
   /** Resolves when another replica changed the session, at the latest after `maxMs`. */
@@ -104,9 +98,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return { kind: 'failed', fault: 'provider' }
     }
     const next = deps.renewed(before, grant)
-    if (await isWritten(ticket, before.session, next)) {
-      // From here on the old state is nobody's any more, whatever it lies in: a group that was taken is gone everywhere.
-      if (!sameIdentity(before.session, next.session)) await sessionStore.supersede(next.session)
+    if (await sessionStore.replace(ticket, before.session, next)) {
       count('refreshed')
       return { kind: 'refreshed', full: next }
     }
@@ -119,25 +111,11 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     ) {
       // The store lost it, or never had it: what we hold is all that is left of its tokens.
       sessionStore.keepForLater(ticket, next)
-      if (!sameIdentity(before.session, next.session)) await sessionStore.supersede(next.session)
       return { kind: 'refreshed', full: next }
     }
     if (meanwhile !== 'ended') return { kind: 'refreshed', full: meanwhile }
     await provider.revoke(next.tokens)
     return { kind: 'ended', reason: 'revoked' }
-  }
-
-  /** True as well where the store could not be asked, and the journal has it. */
-  async function isWritten(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
-    try {
-      return await sessionStore.replace(ticket, before, next)
-    } catch (error) {
-      // Something else lies under its key now: what that means is what a look will say.
-      if (error instanceof StoreValueRejected) return false
-      if (!(error instanceof StoreUnavailable)) throw error
-      sessionStore.keepForLater(ticket, next)
-      return true
-    }
   }
 
   async function rejected(ticket: Ticket, before: Session, error: RefreshRejected): Promise<RefreshOutcome> {
@@ -166,9 +144,4 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return run
     },
   }
-}
-
-/** Whether nothing that decisions or headers are made of has changed. Claims are JSON, in the order in which they are kept. */
-function sameIdentity(a: Session, b: Session): boolean {
-  return a.claims === b.claims || JSON.stringify(a.claims) === JSON.stringify(b.claims)
 }

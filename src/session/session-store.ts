@@ -33,14 +33,16 @@ export interface SessionStore {
   confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined>
   /** A new session. False: the store missed it, the journal has it. */
   create(ticket: Ticket, full: FullSession): Promise<boolean>
-  /** False: somebody changed or deleted it since `before` was read. */
+  /**
+   * The state after `before`; where it makes another person of them (fewer rights, or more), no older state counts any more, here
+   * and everywhere. True as well where the store missed it, and the journal has it. False: somebody changed or deleted it since
+   * `before` was read.
+   */
   replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
-  /** The store missed the write: kept here and in the journal. */
+  /** The store lost what this state follows: kept here and in the journal. */
   keepForLater(ticket: Ticket, next: FullSession): void
   /** Ends it here at once, and everywhere. False: nobody but this process knows it yet. */
   end(id: string, expiresAt: number): Promise<boolean>
-  /** From now on no older state counts, here and everywhere: its person has lost something. */
-  supersede(session: Session): Promise<void>
   /** Gives it its whole idle time again. Never rejects. */
   touch(entry: NearSession, now: number): void
   /**
@@ -227,22 +229,40 @@ export function createSessionStore(deps: {
   }
 
   async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
-    const known = near.get(ticket.id)
+    const { id } = ticket
+    const isOther = !sameIdentity(before, next.session)
+    const known = near.get(id)
     if (known?.pending === 'session') {
       // Its login waits in the journal: it is still the login that is to be written, in its newer state.
       keepForLater(ticket, next)
+      if (isOther) await supersede(next.session)
       return true
     }
     const value = codec.encode(next, ticket)
     // `before` may be in the journal only: what it follows is what lies in the store.
     const stored = known?.session.generation === before.generation ? known.storedGeneration : before.generation
-    if (!(await overwrite(ticket.id, next.session, value, stored))) return false
-    journal.drop(journalName(ticket.id))
+    // Told before it is written: should this process end in between, the session has ended, rather than that a right which was
+    // taken away stays in somebody's copy or pass.
+    if (isOther) await supersede(next.session)
+    try {
+      if (!(await overwrite(id, next.session, value, stored))) return false
+    } catch (error) {
+      // Something else lies under its key now: what that means is what a look will say.
+      if (error instanceof StoreValueRejected) return false
+      if (!(error instanceof StoreUnavailable)) throw error
+      keepForLater(ticket, next, stored)
+      return true
+    }
+    journal.drop(journalName(id))
     near.adopt(ticket, next.session, value)
     return true
   }
 
-  function keepForLater(ticket: Ticket, next: FullSession): void {
+  async function supersede({ id, generation, expiresAt }: Session): Promise<void> {
+    await cache.withdraw({ id, floor: generation }, expiresAt)
+  }
+
+  function keepForLater(ticket: Ticket, next: FullSession, stored?: number): void {
     const { id } = ticket
     const { session } = next
     const value = codec.encode(next, ticket)
@@ -252,7 +272,7 @@ export function createSessionStore(deps: {
       createLater(id, session, value)
       return
     }
-    const storedGeneration = known?.storedGeneration ?? session.generation - 1
+    const storedGeneration = stored ?? known?.storedGeneration ?? session.generation - 1
     near.adopt(ticket, session, value, { pending: 'state', storedGeneration })
     journal.add({
       name: journalName(id),
@@ -379,12 +399,15 @@ export function createSessionStore(deps: {
     replace,
     keepForLater,
     end: (id, expiresAt) => cache.withdraw({ id, floor: everyGeneration }, expiresAt),
-    supersede: async ({ id, generation, expiresAt }) =>
-      void (await cache.withdraw({ id, floor: generation }, expiresAt)),
     touch,
     offerAgain,
     reseed,
   }
+}
+
+/** Whether nothing that decisions or headers are made of has changed. Claims are JSON, in the order in which they are kept. */
+function sameIdentity(a: Session, b: Session): boolean {
+  return a.claims === b.claims || JSON.stringify(a.claims) === JSON.stringify(b.claims)
 }
 
 /** Whether the shorter is how the longer begins: then both are the same state of the same session. */

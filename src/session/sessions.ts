@@ -107,6 +107,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     near,
     sessionStore,
     revalidation,
+    changed: signals.next,
     passes,
     lifetimes,
     maxStaleMs,

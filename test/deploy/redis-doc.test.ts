@@ -7,6 +7,8 @@ import { rootCertificates } from 'node:tls'
 import { parse } from 'yaml'
 import { createApp } from '../../src/app.ts'
 import { fault } from '../../src/store/redis/faults.ts'
+import type { Key } from '../../src/store/store.ts'
+import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { RedisFaultKind } from '../../src/store/redis/faults.ts'
 import { environmentName } from '../../src/config/environment.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -14,6 +16,8 @@ import { allOptions } from '../../src/config/schema.ts'
 import { createLogger } from '../../src/telemetry/pino.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { systemTimer } from '../../src/time.ts'
+import { redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
+import { liveLinkTo } from '../store/redis/link-under-test.ts'
 
 const file = new URL('../../docs/redis.md', import.meta.url)
 const text = readFileSync(file, 'utf8')
@@ -122,6 +126,50 @@ test('every metric that the page names is one that /metrics has', async () => {
   const named = new Set([...text.matchAll(/\bforegate_[a-z_\d]+/g)].map(([name]) => name.replace(/_bucket$/, '')))
   assert.ok(named.size >= 15)
   for (const name of named) assert.ok(rendered.has(name), name)
+})
+
+test('the ACL user of the page may do all that is done, and nothing else', { skip: redisMissing }, async (t) => {
+  const rules = (blocks('bash').find((block) => block.startsWith('ACL SETUSER')) ?? '').replaceAll('\\\n', ' ')
+  const [, , ...user] = rules.trim().split(/\s+/)
+  const server = await startRedis()
+  t.after(() => server.close())
+  await server.cli('ACL', 'SETUSER', ...user)
+  const credentials = { username: 'foregate', password: () => 'PASSWORD' }
+  const it = await liveLinkTo(redisConfig({ address: server.address, db: 1, ...credentials }))
+  t.after(() => it.link.close())
+  const { store, log } = it.link
+  const [key, mark]: [Key, Key] = [
+    { kind: 'session', id: 'a' },
+    { kind: 'revoked', id: 'a' },
+  ]
+  const value = Buffer.from('value')
+  await store.set(key, value, 1_000)
+  await store.get(key)
+  await store.get(key, 3)
+  await store.add(key, value, 1_000)
+  await store.compareAndSet(key, value, 1_000, value, 'note')
+  await store.touch(key, 1_000)
+  await store.compareAndTouch(key, value, 1_000)
+  await store.compareAndDelete(key, value)
+  await store.delete(key)
+  await store.setUnlessMarked(key, value, 1_000, { mark, generation: 1 }, 'note')
+  await store.withdraw(key, mark, 3, 1_000, 'note')
+  await store.withdraw(key, mark, everyGeneration, 1_000, 'note')
+  const { head } = await it.beat()
+  await log.append([{ id: 'a', floor: 5 }])
+  await it.beat(head)
+  await log.page(0, 10)
+  await log.leave(it.origin)
+  await it.link.serverInfo()
+  await it.hears()
+  assert.equal(await server.cli('ACL', 'LOG'), '')
+  const used = new Set(
+    [...(await server.cli('INFO', 'commandstats')).matchAll(/cmdstat_([^:]+):/g)].map(([, name]) => name),
+  )
+  const allowed = user.filter((rule) => rule.startsWith('+')).map((rule) => rule.slice(1))
+  // Asked only where INFO does not say it.
+  const idle = allowed.filter((name) => !used.has(name) && name !== 'config|get')
+  assert.deepEqual(idle, [])
 })
 
 const quoted = [

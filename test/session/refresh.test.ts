@@ -36,7 +36,6 @@ function aRefresher(leases?: Leases) {
     holds: stored(1) as FullSession | 'ended' | 'awaited',
     ended: 0,
     kept: [] as FullSession[],
-    superseded: [] as number[],
   }
   let waits = 0
   const provider = fakeProvider(() => 0)
@@ -55,7 +54,6 @@ function aRefresher(leases?: Leases) {
       return true
     },
     keepForLater: (_ticket, next) => void store.kept.push(next),
-    supersede: async ({ generation }) => void store.superseded.push(generation),
   }
   const make = (overrides: Partial<Port> = {}, changed: () => void = () => undefined) =>
     createRefresher({
@@ -239,72 +237,6 @@ test('a refresh overtaken by another one uses that one', async () => {
   }
   assert.deepEqual(await make().refresh(ticket, known), { kind: 'refreshed', full: stored(2) })
   assert.equal(provider.revoked.length, 0)
-})
-
-test('where the store fails on the write, the new tokens are kept: the old refresh token is spent', async () => {
-  const { make, store } = aRefresher()
-  const replace = () => Promise.reject(new StoreUnavailable('away'))
-  const outcome = await make({ replace }).refresh(ticket, known)
-  assert.equal(outcome.kind, 'refreshed')
-  assert.equal(store.kept.length, 1)
-  assert.equal(store.kept[0]?.tokens.refreshToken, 'rt-1')
-})
-
-// --- what a refresh takes away --------------------------------------------------------------------------------------------
-
-const identities: [name: string, claims: Claims | undefined, superseded: readonly number[]][] = [
-  ['that takes a group away', { sub: 'alice', groups: [] }, [2]],
-  ['that gives one', { sub: 'alice', groups: ['staff', 'admins'] }, [2]],
-  ['that says the same again', { sub: 'alice', groups: ['staff'] }, []],
-  ['without an ID token', undefined, []],
-]
-for (const [name, claims, superseded] of identities) {
-  const verb = superseded.length > 0 ? 'withdraws the states of before' : 'withdraws nothing'
-  const before = stored(1, { sub: 'alice', groups: ['staff'] })
-
-  test(`a refresh ${name} ${verb}`, async () => {
-    const { make, store, provider } = aRefresher()
-    store.holds = before
-    provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims })
-    assert.equal((await make().refresh(ticket, before.session)).kind, 'refreshed')
-    assert.deepEqual(store.superseded, superseded)
-  })
-
-  test(`a refresh ${name} ${verb}, also where it could not be written`, async () => {
-    const { make, store, provider } = aRefresher()
-    store.holds = before
-    provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims })
-    const replace = () => Promise.reject(new StoreUnavailable('away'))
-    assert.equal((await make({ replace }).refresh(ticket, before.session)).kind, 'refreshed')
-    assert.equal(store.kept.length, 1)
-    assert.deepEqual(store.superseded, superseded)
-  })
-
-  test(`a refresh ${name} ${verb}, also where the store lost the session meanwhile: its tokens are kept`, async () => {
-    const { make, store, provider } = aRefresher()
-    store.holds = before
-    provider.onRefresh = async () => {
-      store.holds = 'awaited'
-      return { ...refreshGrant(2_000), claims }
-    }
-    assert.equal((await make().refresh(ticket, before.session)).kind, 'refreshed')
-    assert.equal(store.kept[0]?.tokens.refreshToken, 'rt-1')
-    assert.deepEqual(store.superseded, superseded)
-  })
-}
-
-test('states are withdrawn only once the new one is written: nobody waits for what may never come', async () => {
-  const { make, store, provider } = aRefresher()
-  const order: string[] = []
-  provider.onRefresh = async () => ({ ...refreshGrant(2_000), claims: { groups: [] } })
-  const replace = async () => {
-    order.push('write')
-    return true
-  }
-  const supersede = async () => void order.push('withdraw')
-  await make({ replace, supersede }).refresh(ticket, known)
-  assert.deepEqual(order, ['write', 'withdraw'])
-  assert.equal(store.superseded.length, 0)
 })
 
 test('a state that is still on its way into the store is waited for, not taken for the end of the session', async () => {

@@ -434,3 +434,40 @@ test('two values are one state where the shorter is how the longer begins, and a
   assert.equal(startsAlike(value, Buffer.from('\x01----------and so no')), false)
   assert.equal(generationOf(Buffer.from('hello')), undefined)
 })
+
+// --- what a refresh takes away --------------------------------------------------------------------------------------------
+
+const identities: [name: string, claims: Session['claims'], floor: number][] = [
+  ['that takes a group away', { sub: 'alice', groups: [] }, 2],
+  ['that gives one', { sub: 'alice', groups: ['staff', 'admins'] }, 2],
+  ['that says the same again', { sub: 'alice', groups: ['staff'] }, 0],
+]
+for (const [name, claims, floor] of identities) {
+  const verb = floor > 0 ? 'withdraws the states of before' : 'withdraws nothing'
+  const before = { sub: 'alice', groups: ['staff'] }
+
+  test(`a state ${name} ${verb}, and is told before it is written`, async () => {
+    const { sessionStore, cache, login, full } = aStore()
+    const { ticket } = await login({ claims: before })
+    const floorsAtWrite: number[] = []
+    cache.store.once('compareAndSet', (run) => {
+      floorsAtWrite.push(cache.floors.of(ticket.id))
+      return run()
+    })
+    const next = full(ticket, { claims, generation: 2 })
+    assert.equal(await sessionStore.replace(ticket, full(ticket, { claims: before }).session, next), true)
+    assert.deepEqual(floorsAtWrite, [floor])
+  })
+
+  test(`a state ${name} ${verb}, also where the store misses it: its tokens are kept`, async () => {
+    const { sessionStore, cache, near, login, full } = aStore()
+    const { ticket } = await login({ claims: before })
+    cache.store.once('compareAndSet', unavailable)
+    const next = full(ticket, { claims, generation: 2 })
+    assert.equal(await sessionStore.replace(ticket, full(ticket, { claims: before }).session, next), true)
+    assert.equal(cache.floors.of(ticket.id), floor)
+    assert.equal(near.get(ticket.id)?.pending, 'state')
+    await cache.journal.replay()
+    assert.equal(generationOf((await cache.store.memory.get(keyOf(ticket))) ?? Buffer.alloc(0)), 2)
+  })
+}

@@ -132,9 +132,9 @@ export const mutations: readonly Mutation[] = [
     template: 'missed',
     edits: [
       {
-        file: 'session/refresh.ts',
-        find: 'return a.claims === b.claims || JSON.stringify(a.claims) === JSON.stringify(b.claims)',
-        replace: 'return a.subject === b.subject',
+        file: sessionStore,
+        find: 'JSON.stringify(a.claims) === JSON.stringify(b.claims)',
+        replace: 'a.subject === b.subject',
       },
     ],
   },
@@ -297,8 +297,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: redisCache,
-        find: 'for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)',
-        replace: '',
+        find: 'floors.raise(left, false, left.expiresAt)',
+        replace: 'void left',
       },
     ],
   },
@@ -483,9 +483,9 @@ export const mutations: readonly Mutation[] = [
     template: 'lostLogin',
     edits: [
       {
-        file: redisCache,
-        find: 'offersLeft = everWell\n',
-        replace: 'offersLeft = false\n',
+        file: sessionStore,
+        find: 'at > lostAt - recentMs',
+        replace: 'at > lostAt + recentMs',
       },
     ],
   },
@@ -500,9 +500,9 @@ export const mutations: readonly Mutation[] = [
         replace: 'void own',
       },
       {
-        file: redisCache,
-        find: 'offersLeft = everWell\n',
-        replace: 'offersLeft = false\n',
+        file: sessionStore,
+        find: 'at > lostAt - recentMs',
+        replace: 'at > lostAt + recentMs',
       },
     ],
   },

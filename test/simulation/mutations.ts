@@ -8,7 +8,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { applyEdits, hunt, takeCopy, type Find } from './mutant.ts'
+import { applyEdits, hunt, misfit, takeCopy, type Find } from './mutant.ts'
 import { mutations, type Mutation } from './mutation-table.ts'
 import { narrowTemplates } from './narrow-templates.ts'
 import { templates } from './templates.ts'
@@ -86,7 +86,9 @@ async function main(): Promise<boolean> {
   const sound = await takeCopy()
   try {
     // Before anything takes its time: the table has to fit the code.
-    for (const mutation of chosen) await withMutant(sound, mutation, () => Promise.resolve())
+    const misfits: string[] = []
+    for (const { edits } of mutations) for (const edit of edits) misfits.push(...(await misfit(sound, edit)))
+    if (misfits.length > 0) throw new Error(`the table does not fit the code:\n${misfits.join('\n')}`)
     if (values.survey) {
       await inOrder(chosen, Number(values.jobs), (mutation) => survey(sound, mutation))
       return true
