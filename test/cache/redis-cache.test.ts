@@ -632,8 +632,9 @@ describe('a withdrawal', () => {
         assert.equal(isKept, false)
         endedAt = it.time.stopwatch()
       })
-      while (endedAt === undefined) await it.time.pass(10)
-      return endedAt - startedAt
+      const isOver = () => endedAt !== undefined
+      while (!isOver()) await it.time.pass(10)
+      return (endedAt ?? Number.NaN) - startedAt
     }
     assert.equal(await tookMs(it.logOut('a')), 250)
     const inRequest = it.cache.withinBudget(async () => {

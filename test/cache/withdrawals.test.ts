@@ -77,7 +77,8 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
     const sentAt = time.stopwatch()
     let answered: readonly [isKept: boolean, tookMs: number] | undefined
     void withdrawals.withdraw(withdrawal, expiresAt).then((isKept) => (answered = [isKept, time.stopwatch() - sentAt]))
-    for (let passed = 0; answered === undefined && passed < 5_000; passed += 10) await time.pass(10)
+    const isOver = () => answered !== undefined
+    for (let passed = 0; !isOver() && passed < 5_000; passed += 10) await time.pass(10)
     return answered
   }
   const redisIs = (mode: (typeof store)['mode']) => {

@@ -103,7 +103,7 @@ test('after the stop nobody is asked', async () => {
   whereabouts.stop()
   assert.deepEqual(delays(), [])
   const { whereabouts: late, answers: lateAnswers, delays: lateDelays } = aName()
-  let arrive = (_: string[]) => {}
+  let arrive: (addresses: string[]) => void = () => {}
   lateAnswers(() => new Promise((resolve) => (arrive = resolve)))
   const started = late.start()
   late.stop()

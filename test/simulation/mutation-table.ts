@@ -214,7 +214,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'near copies that nobody confirmed up to the loss are written back',
     rule: 'only proven copies re-seeded (A6)',
-    template: 'unproven',
+    template: 'longRoad',
     edits: [
       {
         file: 'cache/reseeding.ts',
@@ -238,7 +238,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a replica that has something to tell yet counts as heard',
     rule: 'position posted and clean (A6)',
-    template: 'unproven',
+    template: 'longRoad',
     edits: [
       {
         file: 'cache/reseeding.ts',
@@ -250,7 +250,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a replica counts as heard by a position of before the loss',
     rule: 'position posted and clean (A6)',
-    template: 'unproven',
+    template: 'longRoad',
     edits: [
       {
         file: 'cache/reseeding.ts',
@@ -352,6 +352,7 @@ export const mutations: readonly Mutation[] = [
     name: 'the position moves before the log has been read',
     rule: 'position forgotten before a load',
     template: 'halfRead',
+    breaks: 'false-horizon',
     edits: [
       {
         file: heartbeat,
@@ -468,7 +469,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a Redis that forgot our last beat has lost nothing',
     rule: 'own token missing',
-    template: 'lostLogin',
+    template: 'oldSnapshot',
     edits: [
       {
         file: heartbeat,
@@ -509,8 +510,13 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a miss counts while copies are still to be written back',
     rule: 'misses wait with re-seeding',
-    template: 'unproven',
+    template: 'longWait',
     edits: [
+      {
+        file: redisCache,
+        find: "isAway: () => availability.at !== 'well' || heartbeat.isReseeding",
+        replace: "isAway: () => availability.at !== 'well'",
+      },
       {
         file: redisCache,
         find: "availability.at !== 'well' || stopwatch() < availability.missCountsFrom || heartbeat.isReseeding",

@@ -161,4 +161,70 @@ export const narrowTemplates: Readonly<Record<string, Template>> = {
       })
     }
   },
+
+  /** One replica alone knows of a logout; Redis lost it, and both come back by a long road. */
+  longRoad({ world, faults, people }, [a, b], visitor) {
+    const { events, plan, network, replicas } = world
+    const { now } = events
+    const away = plan.between(6_000, 8_000)
+    for (const one of replicas) {
+      if (one === a) continue
+      faults.byName['cutOff']?.(one, away)
+      for (const other of replicas) if (other !== one) faults.cutPeers(one, other, away + 8_000)
+    }
+    events.at(now + plan.between(1_000, 1_800), () => people.logout(a, visitor))
+    const down = now + away - plan.between(200, 900)
+    events.at(down, () => faults.killRedis())
+    events.at(down + 100, () => {
+      faults.restartRedis('empty')
+      network.far = plan.between(30, 100)
+    })
+    events.at(down + 6_000, () => (network.far = 0))
+    faults.setData(a, 'ok')
+    events.at(down, () => faults.setData(a, 'refused'))
+    events.at(now + away + plan.between(-200, 400), () => faults.setData(a, 'ok'))
+    for (let k = 0; k < 10; k++) {
+      events.at(now + away + plan.between(300, 8_000), () => people.request(b, visitor, plan.pick(passes)))
+    }
+  },
+
+  /** Redis comes back with a snapshot of long ago: what was written since is in no log. */
+  oldSnapshot({ world, faults, people }, [a, b, c]) {
+    const { events, plan, visitors } = world
+    const { now } = events
+    const number = visitors.length
+    for (let k = 0; k < 3; k++) events.at(now + plan.between(0, 800), () => people.login(plan.pick([a, b, c])))
+    for (let k = 0; k < 10; k++) {
+      events.at(now + plan.between(900, 13_000), () => {
+        const visitor = visitors[number + plan.between(0, 2)]
+        if (visitor !== undefined) people.request(plan.pick([a, b, c]), visitor, 'new', true)
+      })
+    }
+    const down = now + plan.between(11_500, 14_000)
+    events.at(down, () => faults.killRedis())
+    events.at(down + plan.between(200, 1_500), () => faults.restartRedis('snapshot'))
+  },
+
+  /** Redis comes back empty, and one replica comes back to it much later: the others wait for it. */
+  longWait({ world, faults, people }, [a, b, c], visitor) {
+    const { events, plan, visitors } = world
+    const { now } = events
+    faults.killRedis()
+    const back = now + plan.between(500, 1_500)
+    const late = plan.between(4_500, 8_000)
+    events.at(back - 10, () => {
+      faults.setData(b, 'refused')
+      faults.setNotes(b, 'down')
+    })
+    events.at(back + late, () => {
+      faults.setData(b, 'ok')
+      faults.setNotes(b, 'ok')
+    })
+    events.at(back, () => faults.restartRedis('empty'))
+    for (let k = 0; k < 24; k++) {
+      events.at(back + plan.between(0, 11_000), () =>
+        people.request(plan.pick([a, c]), plan.pick([visitor, plan.pick(visitors)]), plan.pick(passes)),
+      )
+    }
+  },
 }

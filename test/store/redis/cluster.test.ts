@@ -5,6 +5,7 @@ import type { Key } from '../../../src/store/store.ts'
 import { eventually, redisConfig, redisMissing, startCluster } from '../../fixtures/redis.ts'
 import type { ClusterGroup } from '../../fixtures/redis.ts'
 import { expectUnavailable, linkTo, liveLinkTo, storeUnderTest } from './link-under-test.ts'
+import { logContract } from '../log-contract.ts'
 import { storeContract } from '../store-contract.ts'
 
 const value = Buffer.from('value')
@@ -19,6 +20,25 @@ describe('in a Cluster', { skip: redisMissing }, () => {
   const config = () => redisConfig({ cluster: { addresses: cluster.addresses } })
 
   storeContract('a Redis Cluster', () => storeUnderTest(config(), async () => {}), { realTime: true })
+
+  logContract('a Redis Cluster', async () => {
+    const { link } = await liveLinkTo(config())
+    return { log: link.log, close: () => link.close() }
+  })
+
+  test('the log of withdrawals, its head and its members share a slot, whatever the deployment is called', async (t) => {
+    for (const scope of ['one', 'another_-1']) {
+      const it = await liveLinkTo(config(), { scope })
+      t.after(() => it.link.close())
+      await it.link.log.append([{ id: 'a', floor: 5 }])
+      await it.beat()
+      await it.hears()
+      const owner = await cluster.ownerOf(`traefikoidc:revoked-log:{${scope}}`)
+      for (const kind of ['revoked-log', 'revoked-head', 'members']) {
+        assert.equal(await owner.cli('EXISTS', `traefikoidc:${kind}:{${scope}}`), '1', kind)
+      }
+    }
+  })
 
   test('a session and its mark share a slot, and keys spread over the primaries', async (t) => {
     const { link } = await liveLinkTo(config())

@@ -6,7 +6,7 @@ import type { Key } from '../../../src/store/store.ts'
 import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
 import type { Withdrawal } from '../../../src/store/withdrawal-log.ts'
 import { hours } from '../../../src/time.ts'
-import { eventually, redisConfig, redisMissing, startCluster, startRedis, startSentinel } from '../../fixtures/redis.ts'
+import { eventually, redisConfig, redisMissing, startRedis, startSentinel } from '../../fixtures/redis.ts'
 import type { RedisServer } from '../../fixtures/redis.ts'
 import { createFakeLog } from '../../fixtures/fake-log.ts'
 import { assertReadable, chainOver, logContract, readAll } from '../log-contract.ts'
@@ -39,22 +39,6 @@ logContract(
       async close() {
         link.close()
         await server.close()
-      },
-    }
-  },
-  { skip: redisMissing },
-)
-
-logContract(
-  'a Redis Cluster',
-  async () => {
-    const cluster = await startCluster({ replicas: 0 })
-    const { link } = await liveLinkTo(redisConfig({ cluster: { addresses: cluster.addresses } }))
-    return {
-      log: link.log,
-      async close() {
-        link.close()
-        await cluster.close()
       },
     }
   },
