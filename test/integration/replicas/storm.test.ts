@@ -19,7 +19,9 @@ describe('strangers against a replica whose Redis is well', { skip: redisMissing
     async () => {
       release = await machineToItself()
       redis = await startRedis()
-      bed = await startTestBed({ redis: { cacheMode: 'hybrid' }, through: redis.address, replicas: 1 })
+      // Straight to Redis: a proxy in this process, which makes the storm, would be the slow one.
+      const address = `${redis.address.host}:${redis.address.port}`
+      bed = await startTestBed({ redis: { cacheMode: 'hybrid', address }, replicas: 1 })
       for (let count = 0; count < 20; count++) await bed.logIn()
     },
     { timeout: 900_000 },

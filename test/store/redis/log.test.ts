@@ -382,6 +382,9 @@ describe('a server that lost the last writes', { skip: redisMissing }, () => {
     })
     await it.link.log.append([a])
     const { head } = await it.beat()
+    // A planned failover, too, loses what its replica has not heard yet.
+    const [, replica] = group.servers
+    await eventually(async () => (await replica?.cli('GET', headKey))?.startsWith(`${head.n} `) === true)
     await group.failover()
     const primary = await group.primary()
     const entry = 'b:5'

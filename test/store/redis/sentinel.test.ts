@@ -46,6 +46,10 @@ describe('behind Sentinels', { skip: redisMissing }, () => {
     const next: Key = { kind: 'session', id: 'next' }
     await it.link.store.set(key, value, 60_000)
     await it.announce('before')
+    // A planned failover, too, loses what its replicas have not heard yet.
+    for (const { cli } of group.servers) {
+      await eventually(async () => (await cli('EXISTS', 'traefikoidc:session:abc')) === '1')
+    }
     await group.failover()
     const primary = await group.primary()
     // Until then writes may fail (READONLY, reset), and must say so; and the old primary may take one more, which is lost.
