@@ -33,10 +33,10 @@ export function aTimer() {
     delays: () => [...planned.values()].map(({ delayMs }) => delayMs),
     /** Runs all that are planned now, or those of this delay. */
     fire(delayMs?: number) {
-      for (const [plan, { task, delayMs: due }] of planned) {
+      // What a task plans comes next time.
+      for (const [plan, { task, delayMs: due }] of Array.from(planned)) {
         if (delayMs !== undefined && due !== delayMs) continue
-        planned.delete(plan)
-        task()
+        if (planned.delete(plan)) task()
       }
     },
   }

@@ -224,15 +224,17 @@ export function createJudge(world: World): Judge {
     recheck()
     visitor.onWithdrawn?.()
     visitor.onWithdrawn = undefined
+    // A failover moments ago: it may still be connected to the old primary, which refuses.
+    const isRecent = events.now - world.lastLossAt < 1_000
     if (!isKept) {
       counts.incompleteLogouts++
-      if (isWellKnown(replica) && !misled(replica)) violation('not-kept', `s${visitor.number} at r${replica.index}`)
+      if (isWellKnown(replica) && !misled(replica) && !isRecent)
+        violation('not-kept', `s${visitor.number} at r${replica.index}`)
       if (settings.hasSpool) violation('spool-not-used', `s${visitor.number} at r${replica.index}`)
       return
     }
     const others = replicas.some((other) => other !== replica && knows(other, w) !== undefined)
     // Whoever took it may have ended, or lost it, while the answer was on its way.
-    const isRecent = events.now - world.lastLossAt < 1_000
     if (!w.isRecorded && !others && !isSpooled(w) && !isRecent && !misled(replica)) {
       violation(
         'answered-but-lost',

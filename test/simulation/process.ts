@@ -249,6 +249,8 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       events.at(events.now + ms, () => {
         if (loop.hasEnded || !loop.isPaused) return
         story.say(`r${replica.index} goes on`)
+        // What was lost before could not be found again meanwhile.
+        if (replica.link?.status() !== 'up') replica.droppedAt = events.now
         events.resume(loop)
         judge.contacts()
       })
