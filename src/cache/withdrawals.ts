@@ -77,6 +77,8 @@ export function createWithdrawals(deps: {
     if (spool === undefined) return false
     try {
       await spool.keep(withdrawal)
+      // The log may have got it meanwhile: nobody would let it go any more.
+      if (floors.isLogged(withdrawal.id)) spool.release(withdrawal.id)
       return true
     } catch (error) {
       logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')

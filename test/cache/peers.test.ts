@@ -220,6 +220,19 @@ test('whoever leaves says so with the last page only, and to a life that it know
   assert.equal(await leave, 1)
 })
 
+test('whoever leaves says so to a peer that it meets only then, in a message of its own', async () => {
+  const { peers, floors, next } = aReplica()
+  end(floors, 'x')
+  const leave = peers.leave()
+  const first = next()
+  assert.deepEqual([idsOf(first), first.message.leaving], [['x'], false])
+  await first.answer({ origin: 'life-b' })
+  const { message, answer } = next()
+  assert.deepEqual([message.after?.origin, message.leaving], ['life-b', true])
+  await answer({ origin: 'life-b' })
+  assert.equal(await leave, 1)
+})
+
 test('a leave that was meant for another life, or for nobody, is not believed', () => {
   for (const after of [undefined, { origin: 'life-b', seq: 0 }]) {
     const { peers, hears, left, floors } = aReplica()

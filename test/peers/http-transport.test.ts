@@ -97,6 +97,14 @@ test('a body that is announced as too long is not waited for', async (t) => {
   assert.match(await closed, /^HTTP\/1\.1 413 /)
 })
 
+test('without something like a MAC no body is waited for', async (t) => {
+  const { start } = aTransport(t)
+  const { socket, connected, closed } = rawly(await start())
+  await connected
+  socket.write('POST /exchange HTTP/1.1\r\nhost: a\r\nforegate-mac: x\r\ncontent-length: 1000\r\n\r\n')
+  assert.match(await closed, /^HTTP\/1\.1 403 /)
+})
+
 test('headers without end are cut off', async (t) => {
   const { start } = aTransport(t)
   const { socket, connected, closed } = rawly(await start())
@@ -273,7 +281,8 @@ const falseAnswers: [name: string, respond: (body: Buffer, mac: string, response
 for (const [name, respond] of falseAnswers) {
   test(`an answer ${name} is none`, async (t) => {
     const address = await aFalsePeer(t, respond)
-    const { transport } = aTransport(t)
+    // Not even its time has to run out.
+    const { transport } = aTransport(t, { runtime: { clock: Date.now, timer: aTimer().timer, logger: aLog().logger } })
     await assert.rejects(transport.send(address, aMessage(), 5_000))
   })
 }
@@ -374,6 +383,27 @@ test('a flood of connections is bounded, and keeps no peer out', async (t) => {
   await another.transport.send(address, aMessage({ origin: 'sender-2' }), 1_000)
   assert.equal(receiver.heard.length, 3)
   assert.equal(receiver.transport.connections, 8)
+})
+
+test('a flood closes no connection on which a peer was heard', async (t) => {
+  const { start, clock, heard } = aTransport(t, { limits: { ...limits, requestMs: 60_000, connections: 8 } })
+  const address = await start()
+  const peer = rawly(address)
+  await peer.connected
+  const speak = async () => {
+    const { body, mac } = recorded(clock)
+    const answered = once(peer.socket, 'data')
+    peer.socket.write(`POST /exchange HTTP/1.1\r\nforegate-mac: ${mac}\r\ncontent-length: ${body.length}\r\n\r\n`)
+    peer.socket.write(body)
+    await answered
+  }
+  await speak()
+  const flood = Array.from({ length: 20 }, () => rawly(address))
+  t.after(() => [peer, ...flood].forEach(({ socket }) => socket.destroy()))
+  // One place is the peer's.
+  await Promise.all(flood.slice(0, -7).map(({ closed }) => closed))
+  await speak()
+  assert.equal(heard.length, 2)
 })
 
 test('where every connection is a peer’s, the one that was idle for longest makes room', async (t) => {
