@@ -77,8 +77,6 @@ export function createWithdrawals(deps: {
     if (spool === undefined) return false
     try {
       await spool.keep(withdrawal)
-      // The log may have got it meanwhile: nobody would let it go any more.
-      if (floors.isLogged(withdrawal.id)) spool.release(withdrawal.id)
       return true
     } catch (error) {
       logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
@@ -100,7 +98,11 @@ export function createWithdrawals(deps: {
     const byRedis = toRedis(withdrawal, expiresAt).then((done) => (isInRedis = done))
     let isKept = await firstOf([byRedis, byPeers], limitMs)
     // Also where a peer has it: both processes may end before Redis is back.
-    if (!isInRedis) isKept = (await spooled({ ...withdrawal, expiresAt })) || isKept
+    if (!isInRedis) {
+      isKept = (await spooled({ ...withdrawal, expiresAt })) || isKept
+      // The log may have got it meanwhile: nobody would let it go any more.
+      if (floors.isLogged(withdrawal.id)) spool?.release(withdrawal.id)
+    }
     return isKept
   }
 
