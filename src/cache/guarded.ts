@@ -14,6 +14,9 @@ import type { RedisFault } from '../store/redis/faults.ts'
 import type { Store } from '../store/store.ts'
 import type { Refusals } from './refusals.ts'
 
+/** What a read that is asked again may take: an answer of a Redis that is well comes within milliseconds. */
+const askedAgainMs = 50
+
 export type CircuitState = Circuit['at']
 
 export interface GuardedStore extends Store {
@@ -75,7 +78,8 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
       return await withTimeout(work(), deadlineMs, runtime, late)
     } catch (error) {
       if (method !== 'get' || !isOwnDelay(error)) throw error
-      return withTimeout(work(), deadlineMs, runtime, late)
+      // Redis has had its deadline already: who waits, waits for no second one.
+      return withTimeout(work(), Math.min(deadlineMs, askedAgainMs), runtime, late)
     }
   }
 
