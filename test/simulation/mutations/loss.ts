@@ -73,7 +73,7 @@ export const lossMutations: readonly Mutation[] = [
     name: 'the spool is not written where a peer has taken the withdrawal',
     rule: 'spool (A7)',
     template: 'blackout',
-    edits: [{ file: withdrawals, find: 'if (!isInRedis) isKept', replace: 'if (!isInRedis && !isKept) isKept' }],
+    edits: [{ file: withdrawals, find: 'if (!isInRedis) {', replace: 'if (!isInRedis && !isKept) {' }],
   },
   {
     name: 'what lies in the spool is not read at a start',
