@@ -79,7 +79,8 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     } catch (error) {
       if (method !== 'get' || !isOwnDelay(error)) throw error
       // Redis has had its deadline already: who waits, waits for no second one.
-      return withTimeout(work(), Math.min(deadlineMs, askedAgainMs), runtime, late)
+      // And that it was too short says nothing of Redis, either.
+      return withTimeout(work(), Math.min(deadlineMs, askedAgainMs), runtime, () => late(true))
     }
   }
 

@@ -133,7 +133,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     const sentAt = stopwatch()
     const token = ++lastToken
     tokens.set(token, sentAt)
-    const answer = log.beat({ replica, token, position, clean })
+    const answer = log.beat({ replica, token, position, clean: clean && floors.unloggedCount === 0 })
     let isAnswered = false
     withTimeout(answer, silentAfterMs, runtime, late).catch((error: unknown) => {
       if (!isAnswered && redisFault(error).kind === 'timeout') parts.onBeat({ kind: 'silent' })

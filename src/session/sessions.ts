@@ -199,7 +199,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
         full = await sessionStore.readWhole(ticket)
         // An id alone, without its secret, ends nothing. A near copy is proof, too: the store may have lost its value
         // (evicted, damaged) while copies still answer; so is a pass, whose session the store may not have seen yet.
-        if (full === undefined && !isProven) return undefined
+        if (full === undefined && !isProven) {
+          // "Done" would be a lie: it may still be on its way into the store.
+          if (cache.outage.missProvesNothing()) throw new StoreUnavailable('a miss proves nothing now')
+          return undefined
+        }
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         if (entry !== undefined && !isOurs) return undefined
