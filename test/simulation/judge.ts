@@ -228,8 +228,8 @@ export function createJudge(world: World): Judge {
     const isRecent = events.now - world.lastLossAt < 1_000
     if (!isKept) {
       counts.incompleteLogouts++
-      if (isWellKnown(replica) && !misled(replica) && !isRecent)
-        violation('not-kept', `s${visitor.number} at r${replica.index}`)
+      const isTaken = (isWellKnown(replica) && !misled(replica)) || reachesPeer(replica)
+      if (isTaken && !isRecent) violation('not-kept', `s${visitor.number} at r${replica.index}`)
       if (settings.hasSpool) violation('spool-not-used', `s${visitor.number} at r${replica.index}`)
       return
     }
@@ -241,6 +241,15 @@ export function createJudge(world: World): Judge {
         `s${visitor.number}: ${kind} at r${replica.index} answered as done, and nobody else has it`,
       )
     }
+  }
+
+  /** Somebody whom it knows, and who has been there long enough to be met. */
+  function reachesPeer(replica: Replica): boolean {
+    return replicas.some((other) => {
+      if (other === replica || other.isStopping || !replica.known.includes(other.index)) return false
+      const last = pairOf(replica, other).intervals.at(-1)
+      return last !== undefined && last[1] < 0 && events.now - last[0] >= must.peer
+    })
   }
 
   function dataChanged(): void {

@@ -181,7 +181,7 @@ export const recordMutations: readonly Mutation[] = [
   {
     name: 'peers are told with the next exchange only',
     rule: 'push to peers',
-    template: undefined,
+    template: 'alone',
     edits: [
       {
         file: withdrawals,
