@@ -12,8 +12,8 @@ export interface Refusals {
   fault(): RedisFault | undefined
 }
 
-// Withdrawals and beats begin with what a full server takes: that they succeed proves nothing about room.
-const needRoom: ReadonlySet<StoreMethod | 'beat'> = new Set(['set', 'add', 'compareAndSet', 'setUnlessMarked'])
+// Withdrawals, refreshes, leases and beats begin with what a full server takes: that they succeed proves nothing about room.
+const needRoom: ReadonlySet<StoreMethod | 'beat'> = new Set(['set', 'setUnlessMarked'])
 
 export function createRefusals(logger: Logger, counts: Counts<'reason'>): Refusals {
   let refusal: RedisFault | undefined

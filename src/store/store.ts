@@ -29,7 +29,7 @@ export interface Store {
 
   /**
    * Compare and set: writes only while the stored value begins with `expectedHead` byte for byte, and announces `note` in
-   * the same atomic step. False: it changed or has gone, nothing was written.
+   * the same atomic step. A server without memory takes it, too. False: it changed or has gone, nothing was written.
    */
   compareAndSet(key: Key, value: Buffer, ttlMs: number, expectedHead: Buffer, note?: string): Promise<boolean>
 

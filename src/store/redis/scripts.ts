@@ -65,7 +65,9 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1`,
   /** key | value, ttl, channel, note, expected head */
   fgCompareAndSet: {
     numberOfKeys: 1,
+    // Also on a full server: what it replaces is as large, and a refresh that is not written would leave a spent token behind.
     lua: `if redis.call('GETRANGE', KEYS[1], 0, #ARGV[5] - 1) ~= ARGV[5] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) ${publish(3)} return 1`,
   },
   /** key, mark | value, ttl, channel, note, generation -> 0 written, 1 exists, 2 marked */

@@ -83,6 +83,7 @@ export const commands: Readonly<Record<Name, Command>> = {
   fgCompareAndSet(t, [name, value, ttl, channel, note, expected]) {
     const head = bytes(expected)
     if (!(t.get(text(name)) ?? Buffer.alloc(0)).subarray(0, head.length).equals(head)) return 0
+    t.expire(text(name), number(ttl))
     t.set(text(name), bytes(value), number(ttl))
     tell(t, channel, note)
     return 1

@@ -393,7 +393,7 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     assert.equal((await it.link.firstContact)?.kind, 'dns')
   })
 
-  test('a full server: oom for writes, while reads and logouts go on', async (t) => {
+  test('a full server: oom for writes, while reads, refreshes, leases and logouts go on', async (t) => {
     const redis = await startRedis()
     const it = await liveLinkTo(redisConfig({ address: redis.address }))
     t.after(() => it.link.close())
@@ -401,7 +401,10 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     await it.link.store.set(key, value, 60_000)
     await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
     await assert.rejects(it.link.store.set(key, value, 60_000), refusedWith('oom'))
-    await assert.rejects(it.link.store.compareAndSet(key, value, 60_000, value, 'note'), refusedWith('oom'))
+    await assert.rejects(it.link.store.add({ kind: 'used', id: 'x' }, value, 60_000), refusedWith('oom'))
+    assert.equal(await it.link.store.compareAndSet(key, value, 60_000, value, 'note'), true)
+    assert.equal(await it.link.store.add({ kind: 'lease', id: 'x' }, value, 60_000, 'even-when-full'), true)
+    assert.equal(await it.link.store.add({ kind: 'lease', id: 'x' }, value, 60_000, 'even-when-full'), false)
     await assert.rejects(
       it.link.store.setUnlessMarked({ kind: 'session', id: 'new' }, value, 60_000, { mark, generation: 1 }),
       refusedWith('oom'),
@@ -413,7 +416,8 @@ describe('what Redis refuses is named', { skip: redisMissing }, () => {
     }
     assert.equal((await it.link.store.get(mark))?.toString(), '1')
     assert.equal(await it.link.store.get(key), undefined)
-    await eventually(() => it.notes.length === 2)
+    // Of the refresh, and of both withdrawals.
+    await eventually(() => it.notes.length === 3)
   })
 
   test('a replica that only reads: readonly, also from within a script', async (t) => {
