@@ -3,7 +3,7 @@
 // long near copies answer alone, up to when it knows every withdrawal, whether Redis lost something, who else is there.
 // It never waits for the circuit: learning must go on when serving does not.
 import { fault, RedisFailure, redisFault } from '../store/redis/faults.ts'
-import { StoreUnavailable } from '../errors.ts'
+import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import type { BeatReply, LogEntry, Position, WithdrawalLog } from '../store/withdrawal-log.ts'
@@ -296,7 +296,8 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   function pull(): Promise<boolean> {
     running ??= beat()
       .catch((error: unknown) => {
-        if (!(error instanceof StoreUnavailable)) {
+        // A key of a wrong type goes with the next beat.
+        if (!(error instanceof StoreUnavailable || error instanceof StoreValueRejected)) {
           logger.error({ event: 'beat_failed', reason: 'internal', err: error }, 'a beat failed, the next one will try')
         }
         return false
