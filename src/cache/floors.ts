@@ -14,6 +14,9 @@ interface Floor {
   expiresAt: number
 }
 
+/** A withdrawal with the end of its use (ms since the epoch). */
+export type Lasting = Withdrawal & { readonly expiresAt: number }
+
 export interface Floors {
   /** 0: nothing of it was withdrawn. */
   of(id: string): number
@@ -21,16 +24,19 @@ export interface Floors {
   isEnded(id: string): boolean
   /** For how long its floor has been known here (ms); 0 where there is none. */
   knownForMs(id: string): number
-  /** `logged`: it was read from the log. False: no news. */
+  /**
+   * `logged`: it was read from the log. `expiresAt`: after it no such session lives (ms since the epoch; unknown: as long as one
+   * can that begins now). False: no news.
+   */
   raise(withdrawal: Withdrawal, logged: boolean, expiresAt?: number): boolean
   /** The log is not the one that was read before: nothing is known to be in it. */
   nothingIsLogged(): void
   /** At most `limit` of those that the log is not known to have. */
-  unlogged(limit: number): readonly (Withdrawal & { readonly expiresAt: number })[]
-  all(): readonly (Withdrawal & { readonly expiresAt: number })[]
+  unlogged(limit: number): readonly Lasting[]
+  all(): readonly Lasting[]
   isLogged(id: string): boolean
   /** Those learnt after `seq`, in order, at most `limit`: what a peer has not been told. `seq` of 0: from the beginning. */
-  learntAfter(seq: number, limit: number): { readonly entries: readonly Withdrawal[]; readonly seq: number }
+  learntAfter(seq: number, limit: number): { readonly entries: readonly Lasting[]; readonly seq: number }
   /** Called at once with every floor that is news. */
   onRaise(handler: (withdrawal: Withdrawal) => void): void
   /** Called when the log was seen to have it. */
@@ -77,6 +83,7 @@ export function createFloors(deps: {
       return known === undefined ? 0 : stopwatch() - known.since
     },
     raise({ id, floor }, logged, expiresAt = clock() + maxAgeMs) {
+      if (expiresAt <= clock()) return false
       const known = floors.get(id)
       if (known !== undefined && known.floor >= floor) {
         if (known.floor === floor && logged && !known.logged) setLogged(id, known)
@@ -97,7 +104,7 @@ export function createFloors(deps: {
       }
     },
     unlogged(limit) {
-      const found: (Withdrawal & { expiresAt: number })[] = []
+      const found: Lasting[] = []
       for (const id of open) {
         if (found.length >= limit) break
         const known = floors.get(id)
@@ -113,7 +120,7 @@ export function createFloors(deps: {
       const ids = learnt.slice(from, from + limit)
       const entries = ids.flatMap((id) => {
         const known = floors.get(id)
-        return known === undefined ? [] : [{ id, floor: known.floor }]
+        return known === undefined ? [] : [{ id, floor: known.floor, expiresAt: known.expiresAt }]
       })
       return { entries, seq: forgotten + from + ids.length }
     },

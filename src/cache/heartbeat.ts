@@ -52,7 +52,9 @@ export interface HeartbeatParts {
   readonly replica: string
   /** How long others are waited for before copies are written back. */
   readonly awaitMembersMs: number
-  readonly runtime: Pick<Runtime, 'stopwatch' | 'timer' | 'nextTurn' | 'logger'>
+  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger'>
+  /** No session lives longer: nor is a withdrawal of use for longer than this after it was recorded. */
+  readonly maxAgeMs: number
   /** Since when the store is not in use (ms, monotonic); undefined while it is. */
   readonly awaySince: () => number | undefined
   readonly isConnected: () => boolean
@@ -100,7 +102,7 @@ const late = (byOurselves: boolean) =>
 
 export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   const { log, floors, replica, runtime, awaySince } = parts
-  const { stopwatch, timer, logger } = runtime
+  const { clock, stopwatch, timer, logger } = runtime
   const trail = createTrail()
   const tokens = new Map<number, number>()
   let lastToken = 0
@@ -188,10 +190,10 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       const steps = before === undefined ? undefined : follows(before, reply)
       if (steps === undefined) {
         if (before !== undefined) historyChanged(reply)
-        await load(reply.head)
+        await load(reply)
         continue
       }
-      for (const entry of reply.entries ?? []) floors.raise(entry, true)
+      for (const entry of reply.entries ?? []) learn(entry, reply)
       for (const step of steps) trail.add(step)
       position = reply.head
       syncedAt = sentAt
@@ -228,6 +230,13 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     writesLost(serverTime)
   }
 
+  function learn({ id, floor, n }: LogEntry, { serverTime }: BeatReply): void {
+    // Since its session began before it was withdrawn. By the clock that makes it younger: one that has leapt ahead must not make
+    // us forget.
+    const ageMs = Math.max(0, Math.min(serverTime, clock()) - n)
+    floors.raise({ id, floor }, true, clock() + parts.maxAgeMs - ageMs)
+  }
+
   /** The answer with all its entries: too many for one answer are read page by page. */
   async function withEntries(from: Position | undefined, reply: BeatReply): Promise<BeatReply> {
     if (from === undefined || reply.entries !== undefined || reply.head.n <= from.n) return reply
@@ -248,13 +257,14 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   }
 
   /** The whole log, page by page. The position is taken before, so that the next beat brings what came meanwhile. */
-  async function load(head: Position): Promise<void> {
+  async function load(reply: BeatReply): Promise<void> {
+    const { head } = reply
     // Forgotten at once: a load that is cut short must not go on from a position of before.
     position = undefined
     clean = false
     // What an earlier load marked may have been of a log that was lost before that load was complete.
     floors.nothingIsLogged()
-    await readPages(0, head.n, (entry) => floors.raise(entry, true))
+    await readPages(0, head.n, (entry) => learn(entry, reply))
     position = head
     trail.startAt(head)
   }

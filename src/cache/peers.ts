@@ -5,10 +5,15 @@ import type { Runtime } from '../runtime.ts'
 import type { Withdrawal } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 
+/** A withdrawal as it is told, with what is left of its use (ms): clocks differ, and by being told nothing lives longer. */
+export interface Told extends Withdrawal {
+  readonly lifeMs: number
+}
+
 export interface PeerMessage {
   /** The sender's life. */
   readonly origin: string
-  readonly entries: readonly Withdrawal[]
+  readonly entries: readonly Told[]
   /** What the receiver has told the sender so far: its life, and how far in the order of its learning. */
   readonly after: { readonly origin: string; readonly seq: number } | undefined
   /** The sender ends in an orderly way and has told everything. */
@@ -17,7 +22,7 @@ export interface PeerMessage {
 
 export interface PeerReply {
   readonly origin: string
-  readonly entries: readonly Withdrawal[]
+  readonly entries: readonly Told[]
   readonly seq: number
   /** There is more after `seq`. */
   readonly more: boolean
@@ -56,7 +61,7 @@ export interface PeersParts {
   /** A peer knew every withdrawal up to this moment (ms, monotonic), and we know what it knew. */
   readonly learnt: (horizon: number) => void
   readonly onLeft: (replica: string) => void
-  readonly runtime: Pick<Runtime, 'stopwatch' | 'timer' | 'logger'>
+  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'logger'>
 }
 
 /** One life of a peer: all that is counted ends with it. */
@@ -85,7 +90,7 @@ const maxStrangers = 2
 
 export function createPeers(parts: PeersParts): Peers {
   const { transport, replica, floors, runtime } = parts
-  const { stopwatch, timer, logger } = runtime
+  const { clock, stopwatch, timer, logger } = runtime
   const peers = new Map<string, Peer>()
   const ourselves = new Map<string, number>()
   const busy = new Set<string>()
@@ -98,8 +103,14 @@ export function createPeers(parts: PeersParts): Peers {
     return peer
   }
 
-  function apply(entries: readonly Withdrawal[]): void {
-    for (const entry of entries) floors.raise(entry, false)
+  function apply(entries: readonly Told[]): void {
+    for (const { id, floor, lifeMs } of entries) floors.raise({ id, floor }, false, clock() + lifeMs)
+  }
+
+  function learntAfter(seq: number, limit: number) {
+    const learnt = floors.learntAfter(seq, limit)
+    const entries = learnt.entries.map(({ id, floor, expiresAt }) => ({ id, floor, lifeMs: expiresAt - clock() }))
+    return { entries, seq: learnt.seq }
   }
 
   const isAll = (seq: number) => floors.learntAfter(seq, 1).seq === seq
@@ -112,7 +123,7 @@ export function createPeers(parts: PeersParts): Peers {
       for (;;) {
         const sentAt = stopwatch()
         const { life } = peer
-        const { entries, seq } = floors.learntAfter(life?.acknowledged ?? 0, perMessage)
+        const { entries, seq } = learntAfter(life?.acknowledged ?? 0, perMessage)
         const isLast = isAll(seq)
         // Said to a life that we have met, and with the last that it has to hear: others would believe it too early.
         const saysLeaving = leaving && isLast && life !== undefined
@@ -214,7 +225,7 @@ export function createPeers(parts: PeersParts): Peers {
     const isMeantForUs = after?.origin === replica
     // What it told somebody else may be what we have not heard.
     if (leaving && isMeantForUs) parts.onLeft(origin)
-    const told = floors.learntAfter(isMeantForUs ? after.seq : 0, perMessage)
+    const told = learntAfter(isMeantForUs ? after.seq : 0, perMessage)
     return {
       origin: replica,
       ...told,

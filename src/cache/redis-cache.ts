@@ -117,6 +117,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     floors,
     replica: origin,
     awaitMembersMs: outage.maxStaleMs,
+    maxAgeMs: session.maxAgeMs,
     runtime,
     awaySince: () => (availability.at === 'well' ? undefined : availability.since),
     isConnected: () => link.status() === 'up',

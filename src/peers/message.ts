@@ -2,8 +2,8 @@
 // none of ours has written. Whoever could make up messages could end anybody's session, and make a replica believe that it knows
 // every logout. An answer is bound to its question, or an old one could be passed off as today's.
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
-import type { PeerMessage, PeerReply } from '../cache/peers.ts'
-import { everyGeneration, type Withdrawal } from '../store/withdrawal-log.ts'
+import type { PeerMessage, PeerReply, Told } from '../cache/peers.ts'
+import { everyGeneration } from '../store/withdrawal-log.ts'
 
 /** A message with what tells it from all others of its sender's life. */
 export interface Stamped {
@@ -32,7 +32,7 @@ export interface Messages {
   readAnswer(signed: Signed, question: string): PeerReply | Unreadable
 }
 
-/** 1,000 withdrawals of the longest ids are 145 KB. */
+/** 1,000 withdrawals of the longest ids are 161 KB. */
 export const maxMessageBytes = 256 * 1024
 export const macShape = /^[\w-]{43}$/
 
@@ -61,7 +61,7 @@ export function createMessages(keys: readonly Buffer[], scope: string): Messages
 
   return {
     ask({ message, seq, sentAt }) {
-      const body = encode({ ...message, entries: pairs(message.entries), seq, sentAt: Math.floor(sentAt) })
+      const body = encode({ ...message, entries: triples(message.entries), seq, sentAt: Math.floor(sentAt) })
       return { body, mac: forAsk(first, body).toString('base64url') }
     },
     readAsk({ body, mac }) {
@@ -69,7 +69,7 @@ export function createMessages(keys: readonly Buffer[], scope: string): Messages
       return stampedFrom(parse(body)) ?? 'malformed'
     },
     answer(reply, question) {
-      const body = encode({ ...reply, entries: pairs(reply.entries) })
+      const body = encode({ ...reply, entries: triples(reply.entries) })
       return { body, mac: forAnswer(first, body, question).toString('base64url') }
     },
     readAnswer({ body, mac }, question) {
@@ -100,18 +100,20 @@ const isOrigin = (value: unknown): value is string => typeof value === 'string' 
 const isId = (value: unknown): value is string => typeof value === 'string' && idShape.test(value)
 const isFloor = (value: unknown): value is number => isCount(value) && value >= 1 && value <= everyGeneration
 
-/** `[id, floor]`. What no session of ours can be called is left out: the receiver would refuse the whole. */
-const pairs = (entries: readonly Withdrawal[]) =>
-  entries.filter(({ id, floor }) => isId(id) && isFloor(floor)).map(({ id, floor }) => [id, floor])
+/** `[id, floor, life in ms]`. What no session of ours can be called is left out: the receiver would refuse the whole. */
+const triples = (entries: readonly Told[]) =>
+  entries
+    .filter(({ id, floor, lifeMs }) => isId(id) && isFloor(floor) && lifeMs > 0)
+    .map(({ id, floor, lifeMs }) => [id, floor, Math.ceil(lifeMs)])
 
-function entriesFrom(value: unknown): Withdrawal[] | undefined {
+function entriesFrom(value: unknown): Told[] | undefined {
   if (!Array.isArray(value) || value.length > maxEntries) return undefined
-  const entries: Withdrawal[] = []
-  for (const pair of value as unknown[]) {
-    if (!Array.isArray(pair)) return undefined
-    const [id, floor] = pair as unknown[]
-    if (!isId(id) || !isFloor(floor)) return undefined
-    entries.push({ id, floor })
+  const entries: Told[] = []
+  for (const triple of value as unknown[]) {
+    if (!Array.isArray(triple)) return undefined
+    const [id, floor, lifeMs] = triple as unknown[]
+    if (!isId(id) || !isFloor(floor) || !isCount(lifeMs)) return undefined
+    entries.push({ id, floor, lifeMs })
   }
   return entries
 }

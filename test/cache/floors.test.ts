@@ -138,9 +138,15 @@ describe('a floor that the log has', () => {
   })
 })
 
+test('a floor whose time is over is no news', () => {
+  const { time, floors, raised } = someFloors()
+  assert.equal(floors.raise({ id: 'a', floor: 5 }, true, time.clock()), false)
+  assert.deepEqual([raised, floors.size, floors.learntAfter(0, 10).seq], [[], 0, 0])
+})
+
 describe('what a peer has not heard', () => {
   test('is told in the order of its learning, wherever it was learnt, from where the last answer ended', () => {
-    const { floors } = someFloors()
+    const { time, floors } = someFloors()
     assert.deepEqual(floors.learntAfter(0, 10), { entries: [], seq: 0 })
     floors.raise({ id: 'a', floor: 5 }, false)
     floors.raise({ id: 'b', floor: 5 }, true)
@@ -151,7 +157,8 @@ describe('what a peer has not heard', () => {
     assert.deepEqual([ids(second.entries), second.seq], [['c'], 3])
     assert.deepEqual(floors.learntAfter(3, 2), { entries: [], seq: 3 })
     floors.raise({ id: 'a', floor: everyGeneration }, false)
-    assert.deepEqual(floors.learntAfter(3, 2), { entries: [{ id: 'a', floor: everyGeneration }], seq: 4 })
+    const expiresAt = time.clock() + 10_000
+    assert.deepEqual(floors.learntAfter(3, 2), { entries: [{ id: 'a', floor: everyGeneration, expiresAt }], seq: 4 })
   })
 
   test('is not what is no news', () => {
@@ -168,8 +175,10 @@ describe('what a peer has not heard', () => {
     await time.pass(10)
     // The ten thousandth sweeps those before it.
     floors.raise({ id: 'new', floor: 5 }, true)
-    assert.deepEqual(floors.learntAfter(0, 10), { entries: [{ id: 'new', floor: 5 }], seq: 10_000 })
-    assert.deepEqual(floors.learntAfter(5_000, 10), { entries: [{ id: 'new', floor: 5 }], seq: 10_000 })
+    for (const seq of [0, 5_000]) {
+      const told = floors.learntAfter(seq, 10)
+      assert.deepEqual([ids(told.entries), told.seq], [['new'], 10_000])
+    }
     floors.raise({ id: 'next', floor: 5 }, true)
     assert.deepEqual(ids(floors.learntAfter(10_000, 10).entries), ['next'])
   })

@@ -40,6 +40,7 @@ function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatPa
     floors,
     replica: name,
     awaitMembersMs: minutes(10),
+    maxAgeMs: 86_400_000,
     runtime: { ...time, logger },
     awaySince: () => state.awaySince,
     isConnected: () => state.isConnected,
@@ -302,6 +303,27 @@ describe('what is withdrawn', () => {
     await log.append(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(out))
     assert.equal(await heartbeat.pull(), true)
     assert.equal(floors.size, 7)
+  })
+
+  test('long ago is kept only for the rest of its use, not for a whole life anew', async () => {
+    const { heartbeat, floors, log, time } = aReplica()
+    await log.append([{ id: 'a', floor: everyGeneration }])
+    await time.pass(86_399_000)
+    await heartbeat.pull()
+    assert.equal(floors.isEnded('a'), true)
+    await time.pass(1_000)
+    assert.equal(floors.isEnded('a'), false)
+  })
+
+  test('is not forgotten for a server whose clock leaps ahead', async () => {
+    const world = aWorld()
+    const ahead = createFakeLog({ clock: () => world.time.clock() + leapMs, onToken: () => undefined })
+    let leapMs = 0
+    const { heartbeat, floors } = aReplica(world, 'one', { log: ahead })
+    await ahead.append([{ id: 'a', floor: everyGeneration }])
+    leapMs = 10 * 86_400_000
+    await heartbeat.pull()
+    assert.equal(floors.isEnded('a'), true)
   })
 
   test('by a peer moves the horizon forward, never back', async () => {

@@ -62,7 +62,7 @@ async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTrans
     horizonAgeMs: () => self.horizonAgeMs(),
     learnt: (horizon) => void learnt.push({ horizon, known: floors.size }),
     onLeft: (replica) => void left.push({ replica, known: floors.size }),
-    runtime: { stopwatch, timer: turns.timer, logger },
+    runtime: { clock: stopwatch, stopwatch, timer: turns.timer, logger },
   })
   await peers.start()
   t.after(() => peers.stop())

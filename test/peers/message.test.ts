@@ -16,7 +16,7 @@ test('a question is understood as it was meant', () => {
 })
 
 test('an answer is understood as it was meant', () => {
-  for (const reply of [aReply(), aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2 }] })]) {
+  for (const reply of [aReply(), aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2, lifeMs: 5 }] })]) {
     assert.deepEqual(messages.readAnswer(messages.answer(reply, question.mac), question.mac), reply)
   }
 })
@@ -64,7 +64,7 @@ function signedAnswer(text: string): Signed {
   const body = Buffer.from(text)
   return { body, mac: createHmac('sha256', derived).update(`answer ${question.mac} `).update(body).digest('base64url') }
 }
-const goodAsk = { origin: 'a', entries: [['id', 1]], leaving: false, seq: 1, sentAt: 1 }
+const goodAsk = { origin: 'a', entries: [['id', 1, 9]], leaving: false, seq: 1, sentAt: 1 }
 const goodReply = { origin: 'a', entries: [], seq: 1, more: false, horizonAgeMs: 1 }
 
 const badAsks: [name: string, ask: unknown][] = [
@@ -75,12 +75,14 @@ const badAsks: [name: string, ask: unknown][] = [
   ['a long origin', { ...goodAsk, origin: 'a'.repeat(65) }],
   ['no entries', { ...goodAsk, entries: undefined }],
   ['an entry that is no pair', { ...goodAsk, entries: ['id'] }],
-  ['an id of other letters', { ...goodAsk, entries: [['a/b', 1]] }],
-  ['a long id', { ...goodAsk, entries: [['a'.repeat(129), 1]] }],
-  ['a floor of 0', { ...goodAsk, entries: [['id', 0]] }],
-  ['a floor above all', { ...goodAsk, entries: [['id', 4_294_967_296]] }],
-  ['half a floor', { ...goodAsk, entries: [['id', 1.5]] }],
-  ['1,001 entries', { ...goodAsk, entries: Array.from({ length: 1_001 }, (_, index) => [`id${index}`, 1]) }],
+  ['an id of other letters', { ...goodAsk, entries: [['a/b', 1, 9]] }],
+  ['a long id', { ...goodAsk, entries: [['a'.repeat(129), 1, 9]] }],
+  ['a floor of 0', { ...goodAsk, entries: [['id', 0, 9]] }],
+  ['a floor above all', { ...goodAsk, entries: [['id', 4_294_967_296, 9]] }],
+  ['no life', { ...goodAsk, entries: [['id', 1]] }],
+  ['a life that is over', { ...goodAsk, entries: [['id', 1, -1]] }],
+  ['half a floor', { ...goodAsk, entries: [['id', 1.5, 9]] }],
+  ['1,001 entries', { ...goodAsk, entries: Array.from({ length: 1_001 }, (_, index) => [`id${index}`, 1, 9]) }],
   ['a negative number', { ...goodAsk, seq: -1 }],
   ['a number beyond counting', { ...goodAsk, seq: 2 ** 53 }],
   ['no time', { ...goodAsk, sentAt: 'now' }],
@@ -111,15 +113,16 @@ test('what is no JSON is malformed', () => {
 })
 
 test('what a newer version adds is no fault', () => {
-  const newer = { ...goodAsk, entries: [['id', 1, 'more']], also: { this: 1 } }
+  const newer = { ...goodAsk, entries: [['id', 1, 9, 'more']], also: { this: 1 } }
   const read = messages.readAsk(signedAsk(JSON.stringify(newer)))
-  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'id', floor: 1 }])
+  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'id', floor: 1, lifeMs: 9 }])
 })
 
 test('the longest message fits', () => {
   const entries = Array.from({ length: 1_000 }, (_, index) => ({
     id: String(index).padStart(128, 'x'),
     floor: 4_294_967_295,
+    lifeMs: 999_999_999_999,
   }))
   const longest = { ...stamped, message: aMessage({ entries }) }
   const { body } = messages.ask(longest)
@@ -129,11 +132,11 @@ test('the longest message fits', () => {
 
 test('an entry that no receiver would take does not keep the others from it', () => {
   const entries = [
-    { id: 'not an id', floor: 1 },
-    { id: 'good', floor: 2 },
+    { id: 'not an id', floor: 1, lifeMs: 1 },
+    { id: 'good', floor: 2, lifeMs: 1 },
   ]
   const read = messages.readAsk(messages.ask({ ...stamped, message: aMessage({ entries }) }))
-  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'good', floor: 2 }])
+  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'good', floor: 2, lifeMs: 1 }])
 })
 
 test('no reader ever throws, and believes nothing, whatever comes', () => {

@@ -337,7 +337,8 @@ export function createJudge(world: World): Judge {
       return
     }
     let isLog = false
-    for (const { name, entry } of list) {
+    // A command is one step: what it wrote first and then again nobody has seen.
+    for (const [name, entry] of new Map(list.map(({ name: key, entry: after }) => [key, after]))) {
       if (name === names.log) isLog = true
       const id = sessionOf(name)
       if (id === undefined || entry?.value.type !== 'string' || by < 0) continue
