@@ -44,7 +44,12 @@ for (const [name, changes] of same) {
 test('what one deployment sealed opens in no other with the same key', () => {
   const key = Buffer.from('k9Jv2mPq8sXw4zB7nD1fG5hL0tRyUcEa')
   const passesOf = (scope: string) =>
-    createPasses({ sealer: createSealer([key], `pass ${scope}`, randomBytes), clock: () => 0, maxAgeMs: 1_000 })
+    createPasses({
+      sealer: createSealer([key], `pass ${scope}`, randomBytes),
+      clock: () => 0,
+      maxAgeMs: 1_000,
+      sessionMaxAgeMs: 1_000,
+    })
   const ticket = newTicket(randomBytes)
   const session = {
     id: ticket.id,

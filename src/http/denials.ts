@@ -44,20 +44,27 @@ export interface Denials {
   ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome>
   untrustedPeer(contract: Contract, request: AuthRequest): Outcome
   failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome
-  /** A Set-Cookie for a pass, where the browser has none any more. */
+  /**
+   * A Set-Cookie for a pass, where the browser has none any more, or where this replica has given none of the session's newer
+   * state yet: the old one says when the old token ended, and perhaps what is not true any more.
+   */
   renewedPass(about: Case, session: Session): readonly string[]
 }
 
 export function createDenials(deps: DenialsDeps): Denials {
   const { sessions, cookies, peers, addresses, endpoints, refusals, metrics, logger } = deps
 
+  const given = new WeakSet<Session>()
+
   function renewedPass(about: Case, session: Session): readonly string[] {
     const header = about.request.headers.cookie
-    if (cookies.pass(header) !== undefined) return []
+    if (cookies.pass(header) !== undefined && (session.generation === 1 || given.has(session))) return []
     for (const ticket of cookies.tickets(header)) {
       if (!ticket.startsWith(session.id)) continue
       const pass = sessions.passFor(session, ticket)
-      if (pass !== undefined) return [cookies.setPass(pass)]
+      if (pass === undefined) continue
+      given.add(session)
+      return [cookies.setPass(pass)]
     }
     return []
   }

@@ -1,6 +1,6 @@
 // Our own paths: start, callback, logout, the pages, userinfo. Each takes a `Visit` and gives an `Answer`, so that they work
 // the same when a browser comes here itself and when a forward-auth middleware relays.
-import { LoginRejected } from '../errors.ts'
+import { LoginRejected, StoreUnavailable } from '../errors.ts'
 import type { Logins } from '../login/login.ts'
 import type { LoginRateLimit } from '../login/rate-limit.ts'
 import type { Provider } from '../oidc/provider.ts'
@@ -203,11 +203,12 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
         pages.headers,
       )
     }
+    const pass = cookies.pass(visit.headers.cookie)
     let idToken: string | undefined
     let isKept = true
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
       const ended = await sessions
-        .end(ticket, ticket === current?.ticket ? current.session : undefined)
+        .end(ticket, ticket === current?.ticket ? current.session : undefined, pass)
         .catch((error: unknown) => {
           // Somebody's planted cookie must not keep the person's own session alive. But where none of them can be told from
           // a made-up one, "logged out" would be a lie: the answer is "later", and the cookie stays.
@@ -283,8 +284,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     if (current === undefined) return json(401, { error: 'login_required' })
     if (current.from === 'unproven') return refusals.refuse(visit, 503, 'store_unavailable')
     const body = { ...deps.describe(current.session), expiry: new Date(current.session.expiresAt).toISOString() }
-    // A session that is known by its pass alone must not live on by renewing it.
-    const pass = current.from === 'pass' ? undefined : sessions.passFor(current.session, current.ticket)
+    const pass = sessions.passFor(current.session, current.ticket)
     return { ...json(200, body), cookies: pass === undefined ? [] : [cookies.setPass(pass)] }
   }
 
@@ -296,7 +296,10 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       try {
         const found: Found = await sessions.find(ticket, pass)
         if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
-        if (found.kind === 'unproven') unproven ??= { session: found.session, ticket, from: 'unproven' }
+        if (found.kind !== 'unproven') continue
+        if (found.session === undefined)
+          unanswered ??= new StoreUnavailable('the store lacks it, which proves nothing now')
+        else unproven ??= { session: found.session, ticket, from: 'unproven' }
       } catch (error) {
         // Another cookie of the same name may still be the good one.
         unanswered ??= error

@@ -44,7 +44,8 @@ interface StoredTokens {
   readonly r?: string
 }
 
-export function createSessionCodec(sealer: Sealer): SessionCodec {
+/** `maxAgeMs`: `session.maxAge` of today; sessions that were begun under a longer one end by it, too. */
+export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCodec {
   const context = (ticket: Ticket, generation: number, part: 'identity' | 'tokens') =>
     `session:${ticket.id} ${version} ${generation} ${part}`
 
@@ -98,7 +99,7 @@ export function createSessionCodec(sealer: Sealer): SessionCodec {
         providerSessionId: stored.p,
         claims: stored.c,
         createdAt: stored.b,
-        expiresAt: stored.x,
+        expiresAt: Math.min(stored.x, stored.b + maxAgeMs),
         tokenExpiresAt: stored.t,
         refreshAt: stored.f,
         refreshable: stored.r === 1,

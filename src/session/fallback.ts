@@ -69,8 +69,9 @@ export function createFallback(deps: FallbackDeps): Fallback {
     if (copy !== undefined) return { kind: 'found', session: copy, from: 'near_stale' }
     const session = pass === undefined ? undefined : passes?.open(pass, ticket)
     if (session === undefined || clock() >= lifetimes.endOf(session)) return { kind: 'none' }
-    // Withdrawn, not aged: its newer state is another one's pass, and this one is nobody's.
-    if (session.generation < floors.of(session.id)) return { kind: 'none' }
+    if (floors.isEnded(session.id)) return { kind: 'none' }
+    // They are still logged in, with other rights: which, only the newer state says.
+    if (session.generation < floors.of(session.id)) return { kind: 'unproven', reason: 'superseded', session }
     if (!stands(session)) return { kind: 'unproven', reason: 'rights_too_old', session }
     if (isKnowing) return { kind: 'found', session, from: 'pass' }
     if (horizonAgeMs !== undefined) return { kind: 'unproven', reason: 'horizon_too_old', session }

@@ -10,12 +10,13 @@ export type Found =
     }
   | { readonly kind: 'absent'; readonly reason: 'malformed' | 'unknown' | 'expired' | 'revoked' | 'ended' }
   /**
-   * Somebody carries a genuine pass, and the store cannot be asked, but the pass may not count: no reason to turn them away,
-   * and none to let them in. The provider can say who they are.
+   * Nobody can say now: a genuine pass that may not count, or a ticket that the store lacks while others may still write what only
+   * they know. No reason to turn them away, and none to let them in. The provider can say who they are.
    */
   | {
       readonly kind: 'unproven'
-      readonly reason: 'rights_too_old' | 'horizon_too_old' | 'blind'
+      /** `superseded`: by a state that cannot be had now, of the same session. `unknown`: there is not even a pass. */
+      readonly reason: 'rights_too_old' | 'horizon_too_old' | 'blind' | 'superseded' | 'unknown'
       /** Whose pass it is: good for ending it, and for nothing else. */
-      readonly session: Session
+      readonly session: Session | undefined
     }

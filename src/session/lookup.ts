@@ -193,6 +193,7 @@ export function createLookup(deps: LookupDeps): Lookup {
         return { kind: 'absent', reason: 'ended' }
       case 'failed':
         if (clock() < graceEnd && session.generation >= floors.of(ticket.id)) return stale(session)
+        if (outcome.fault === 'store') throw new StoreUnavailable('the session cannot be refreshed: the store is at fault')
         throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
     }
   }
@@ -210,7 +211,9 @@ export function createLookup(deps: LookupDeps): Lookup {
       fallback.isUnwritten(pass, ticket)
     ) {
       const known = fallback.standIn(ticket, pass, 'missing')
-      return known.kind === 'none' ? { kind: 'absent', reason: 'unknown' } : known
+      if (known.kind !== 'none') return known
+      if (outage.missProvesNothing()) return { kind: 'unproven', reason: 'unknown', session: undefined }
+      return { kind: 'absent', reason: 'unknown' }
     }
     near.delete(ticket.id)
     return { kind: 'absent', reason: 'unknown' }

@@ -27,7 +27,14 @@ interface Stored {
   readonly unwritten?: true
 }
 
-export function createPasses({ sealer, clock, maxAgeMs }: { sealer: Sealer; clock: Clock; maxAgeMs: number }): Passes {
+export function createPasses(deps: {
+  sealer: Sealer
+  clock: Clock
+  maxAgeMs: number
+  /** `session.maxAge` of today: sessions that were begun under a longer one end by it, too. */
+  sessionMaxAgeMs: number
+}): Passes {
+  const { sealer, clock, maxAgeMs, sessionMaxAgeMs } = deps
   const context = (ticket: Ticket) => `pass:${ticket.id} ${version}`
 
   function stored(value: string, ticket: Ticket): Stored | undefined {
@@ -45,8 +52,9 @@ export function createPasses({ sealer, clock, maxAgeMs }: { sealer: Sealer; cloc
     },
     open(value, ticket) {
       const found = stored(value, ticket)
-      if (found === undefined) return undefined
-      return clock() - found.at < maxAgeMs && clock() < found.session.expiresAt ? found.session : undefined
+      if (found === undefined || clock() - found.at >= maxAgeMs) return undefined
+      const expiresAt = Math.min(found.session.expiresAt, found.session.createdAt + sessionMaxAgeMs)
+      return clock() < expiresAt ? { ...found.session, expiresAt } : undefined
     },
 
     isUnwritten(value, ticket, withinMs) {

@@ -4,6 +4,7 @@ import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
 import { isRefusal } from '../store/redis/faults.ts'
 import { everyGeneration } from '../store/withdrawal-log.ts'
+import { floorOfMark } from '../store/mark.ts'
 import type { Key } from '../store/store.ts'
 import type { Clock } from '../time.ts'
 import { headBytes, identityReadBytes, readHead, type SessionCodec } from './codec.ts'
@@ -317,9 +318,19 @@ export function createSessionStore(deps: {
   async function seed(id: string, session: Session, value: Buffer, ttlMs: number) {
     const mark = revokedKey(id)
     const result = await store.setUnlessMarked(sessionKey(id), value, ttlMs, { mark, generation: session.generation })
-    // Withdrawn at another replica meanwhile, and unheard here. How far, the log will say; this state at least does not count.
-    if (result === 'marked') floors.raise({ id, floor: session.generation + 1 }, false, session.expiresAt)
+    // Withdrawn at another replica meanwhile, and unheard here.
+    if (result === 'marked') floors.raise({ id, floor: await markedFloor(mark, session) }, false, session.expiresAt)
     return result
+  }
+
+  /** How far its mark goes; where that cannot be said now, the log will: this state at least does not count. */
+  async function markedFloor(mark: Key, { generation }: Session): Promise<number> {
+    try {
+      return Math.max(generation + 1, floorOfMark(await store.get(mark)))
+    } catch (error) {
+      if (error instanceof StoreUnavailable || error instanceof StoreValueRejected) return generation + 1
+      throw error
+    }
   }
 
   function touch(entry: NearSession, now: number): void {
@@ -405,9 +416,17 @@ export function createSessionStore(deps: {
   }
 }
 
-/** Whether nothing that decisions or headers are made of has changed. Claims are JSON, in the order in which they are kept. */
+/** Whether nothing that decisions or headers are made of has changed. In which order a provider names it means nothing. */
 function sameIdentity(a: Session, b: Session): boolean {
-  return a.claims === b.claims || JSON.stringify(a.claims) === JSON.stringify(b.claims)
+  return a.claims === b.claims || inOrder(a.claims) === inOrder(b.claims)
+}
+
+/** JSON with one order for names and for lists. */
+function inOrder(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(inOrder).sort().join()}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const fields = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${inOrder(inner)}`)
+  return `{${fields.sort().join()}}`
 }
 
 /** Whether the shorter is how the longer begins: then both are the same state of the same session. */

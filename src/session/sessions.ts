@@ -40,14 +40,18 @@ export interface Ended {
 export interface Sessions extends Lookup {
   begin(grant: Grant): Promise<Begun>
   /**
-   * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket. Asked
-   * again for a session that was ended here, it says whether that is kept by now. Throws StoreUnavailable for a ticket that
-   * nothing but the store could prove.
+   * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `pass`: what
+   * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
+   * session that was ended here, it says whether that is kept by now. Throws StoreUnavailable for a ticket that nothing but the
+   * store could prove.
    */
-  end(ticket: string, known?: Session): Promise<Ended | undefined>
+  end(ticket: string, known?: Session, pass?: string): Promise<Ended | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
-  /** A new pass for a session that was found: for answers that reach the browser anyway. */
+  /**
+   * A new pass for a session that was found: for answers that reach the browser anyway. Undefined where nothing but the old pass
+   * speaks for it, which must not live on by renewing itself.
+   */
   passFor(session: Session, ticket: string): string | undefined
   readonly nearSize: number
   readonly nearBytes: number
@@ -72,12 +76,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const shared = cache.mode !== 'memory'
   const count = (event: string) => metrics.sessions.with({ event })
   const { maxAgeMs, maxStaleMs, passMaxAgeMs, providerTimeoutMs } = deps.lifetimes
-  const codec = createSessionCodec(deps.sealer)
+  const codec = createSessionCodec(deps.sealer, maxAgeMs)
   const lifetimes = createSessionLifetimes(deps.lifetimes, clock)
   const near = createNearCache({ limits: deps.nearLimits, lifetimes, floorOf: floors.of, shared, runtime })
   const signals = createChangeSignals(timer)
   const passes =
-    passMaxAgeMs === undefined ? undefined : createPasses({ sealer: deps.passSealer, clock, maxAgeMs: passMaxAgeMs })
+    passMaxAgeMs === undefined
+      ? undefined
+      : createPasses({ sealer: deps.passSealer, clock, maxAgeMs: passMaxAgeMs, sessionMaxAgeMs: maxAgeMs })
   const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const refresher = createRefresher({
     provider,
@@ -185,9 +191,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
 
-    async end(text, known) {
+    async end(text, found, pass) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
+      const known = found ?? (pass === undefined ? undefined : passes?.open(pass, ticket))
       if (floors.isEnded(ticket.id)) {
         return { full: undefined, isKept: await sessionStore.end(ticket.id, clock() + maxAgeMs) }
       }
@@ -230,8 +237,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     passFor(session, text) {
       const ticket = parseTicket(text)
-      if (ticket === undefined) return undefined
-      return passes?.issue(session, ticket, near.get(ticket.id)?.pending !== undefined)
+      const entry = ticket && near.get(ticket.id)
+      if (ticket === undefined || entry?.session !== session) return undefined
+      return passes?.issue(session, ticket, entry.pending !== undefined)
     },
 
     get nearSize() {

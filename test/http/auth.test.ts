@@ -213,8 +213,12 @@ test('what answered is counted: the session, or whatever stood in for it', async
 
 // --- theirs, but not to be believed now ------------------------------------------------------------------------------
 
-const reasons = ['rights_too_old', 'horizon_too_old', 'blind'] as const
-const unproven = (reason: (typeof reasons)[number]): Found => ({ kind: 'unproven', reason, session })
+const reasons = ['rights_too_old', 'horizon_too_old', 'blind', 'superseded', 'unknown'] as const
+const unproven = (reason: (typeof reasons)[number]): Found => ({
+  kind: 'unproven',
+  reason,
+  session: reason === 'unknown' ? undefined : session,
+})
 const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 const script = { accept: '*/*', 'sec-fetch-mode': 'cors' }
 const goTo = (location: string): Answer => ({ status: 302, headers: { location }, cookies: ['flow=1'], body: '' })
@@ -315,6 +319,20 @@ test('renewPass: a 200 brings a new pass to a browser that has none, and only th
   const headers = { ...asked.headers, cookie: `${asked.headers.cookie}; ${config.cookies.passName}=old` }
   const again = await anAuth(sessions, deps).auth.forward('traefik', { ...asked, headers })
   assert.ok(again.allow !== undefined && again.cookies?.length === 0)
+})
+
+test('renewPass: a newer state of the session brings a new pass, once', async () => {
+  const newer = { ...session, generation: 2 }
+  const { auth } = anAuth({ near: () => newer, passFor: () => 'pass-value' }, { renewPass: true })
+  const asked = request()
+  const headers = { ...asked.headers, cookie: `${asked.headers.cookie}; ${config.cookies.passName}=old` }
+  const given: (number | undefined)[] = []
+  for (let time = 0; time < 3; time++) {
+    const outcome = await auth.forward('traefik', { ...asked, headers })
+    assert.ok(outcome.allow !== undefined)
+    given.push(outcome.cookies?.length)
+  }
+  assert.deepEqual(given, [1, 0, 0])
 })
 
 test('a bad request is 400 where the proxy relays it and 403 where it would break the proxy', async () => {

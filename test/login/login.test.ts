@@ -251,7 +251,7 @@ test('the login of somebody whose session cannot be believed now ends that sessi
   world.time.advance(hour + 10 * minute)
   const pass = world.sessions.passFor(current.session, current.ticket)
   const unproven = await world.sessions.find(current.ticket, pass)
-  assert.ok(unproven.kind === 'unproven')
+  assert.ok(unproven.kind === 'unproven' && unproven.session !== undefined)
   const previous = { ticket: current.ticket, session: unproven.session }
   const end = await browser.callback(await browser.start(), undefined, world.logins, previous)
   assert.equal(end.kind, 'logged-in')

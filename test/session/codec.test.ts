@@ -7,7 +7,7 @@ import type { FullSession } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { encryptionKey } from './world.ts'
 
-const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes))
+const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
 const ticket = newTicket(randomBytes)
 
 const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): FullSession => ({
@@ -32,6 +32,11 @@ const identityEnd = headBytes + value.readUIntBE(5, 3)
 test('a session and its tokens come back as they were', () => {
   assert.deepEqual(codec.decode(value, ticket), full().session)
   assert.deepEqual(codec.decodeTokens(value, ticket), full().tokens)
+})
+
+test('a maxAge that was made shorter holds for sessions that were begun before', () => {
+  const stricter = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 3_000)
+  assert.deepEqual(stricter.decode(value, ticket), { ...full().session, expiresAt: 4_000 })
 })
 
 test('what a session lacks, it lacks again', () => {

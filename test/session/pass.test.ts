@@ -13,7 +13,7 @@ const sealer = createSealer([encryptionKey], 'pass', randomBytes)
 
 function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives = 24 * hour) {
   const time = stoppedTime()
-  const passes = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour })
+  const passes = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour, sessionMaxAgeMs: 7 * 24 * hour })
   const ticket = newTicket(randomBytes)
   const session: Session = {
     id: ticket.id,
@@ -43,6 +43,15 @@ test('a pass is of no use without its ticket: not with another id, not with anot
   assert.equal(passes.open(value, stranger), undefined)
   assert.equal(passes.open(value, { ...ticket, secret: stranger.secret }), undefined)
   assert.equal(passes.open(value, { ...ticket, id: stranger.id }), undefined)
+})
+
+test('a maxAge that was made shorter holds for passes that were issued before', () => {
+  const { time, ticket, session, value } = aPass()
+  const stricter = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour, sessionMaxAgeMs: hour })
+  const expiresAt = session.createdAt + hour
+  assert.deepEqual(stricter.open(value, ticket), { ...session, expiresAt })
+  time.advance(hour)
+  assert.equal(stricter.open(value, ticket), undefined)
 })
 
 test('a pass ends with its own age', () => {

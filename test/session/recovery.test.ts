@@ -103,7 +103,7 @@ test('a copy does not go back where a mark is, although nobody told this replica
   await world.cache.store.memory.set(markOf(ticket), Buffer.from('1'), hour)
   await world.cache.comeBack({ restarted: true, settleMs: 4_000 })
   assert.equal(await world.cache.store.memory.get(keyOf(ticket)), undefined)
-  assert.equal(await look(world.sessions, ticket), 'unknown')
+  assert.equal(await look(world.sessions, ticket), 'revoked')
 })
 
 test('what was logged out does not come back with an old snapshot of the store', async () => {
@@ -237,6 +237,20 @@ test('a login that is still in the journal of the replica where it was made coun
   assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'pass')
   world.time.advance(10 * minute)
   assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'unknown', 'but not for longer than maxStale')
+})
+
+test('a logout of a login that lies in another replica’s journal is recorded, however long ago that was', async () => {
+  const world = aWorld()
+  world.cache.store.once('set', unavailable)
+  const begun = await world.sessions.begin(world.grant({ expiresAt: world.time.clock() + hour }))
+  const other = world.replica()
+  world.time.advance(10 * minute)
+  assert.equal(await other.sessions.end(begun.ticket), undefined, 'a ticket alone proves nothing')
+  const ended = await other.sessions.end(begun.ticket, undefined, begun.pass)
+  assert.equal(ended?.isKept, true)
+  await world.cache.journal.replay()
+  assert.equal(await world.cache.store.memory.get(keyOf(begun.ticket)), undefined)
+  assert.equal(await look(world.sessions, begun.ticket, begun.pass), 'revoked')
 })
 
 test('a session that FLUSHALL or eviction took ends within 60 seconds', async () => {

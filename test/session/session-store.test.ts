@@ -42,7 +42,7 @@ function aStore(idleTimeoutMs?: number) {
     runtime,
   })
   cache.floors.onRaise(({ id, floor }) => near.deleteBelow(id, floor))
-  const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes))
+  const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
   const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const full = (ticket: Ticket, overrides: Partial<Session> = {}): FullSession => {
     const generation = overrides.generation ?? 1

@@ -462,8 +462,17 @@ export function createJudge(world: World): Judge {
     })
   }
 
-  const isWellKnown = ({ reachSince, droppedAt }: Replica) =>
-    reachSince !== undefined && events.now - reachSince >= 6_000 && events.now - droppedAt >= 6_000
+  /** After a failover the driver leaves a demoted server when it refuses a write, and that at most every 5 s. */
+  const isOnOtherServer = ({ link }: Replica) => {
+    const server = link?.ends().data
+    return server !== undefined && server !== servers.primary
+  }
+
+  const isWellKnown = (replica: Replica) => {
+    const { reachSince, droppedAt } = replica
+    if (reachSince === undefined || isOnOtherServer(replica)) return false
+    return events.now - reachSince >= 6_000 && events.now - droppedAt >= 6_000
+  }
 
   function refused(replica: Replica, visitor: Visitor, { kind, why }: Refusal, hadPass: boolean, since: number): void {
     counts.refused[why] = (counts.refused[why] ?? 0) + 1
@@ -485,7 +494,13 @@ export function createJudge(world: World): Judge {
     // In use, and yet something stands in: others are waited for before copies are written back.
     if (ground === 'away' && cache?.health().redis.connected === true) return
     // Redis has answered everybody all the while: whoever thinks otherwise takes its own delay for Redis'.
-    if (reachSince === undefined || events.now - reachSince < 6_000 || events.now - droppedAt < 3_000) return
+    if (
+      reachSince === undefined ||
+      isOnOtherServer(replica) ||
+      events.now - reachSince < 6_000 ||
+      events.now - droppedAt < 3_000
+    )
+      return
     violation('own-delay-taken-for-an-outage', `r${replica.index}, ${ground}, ${result}`)
   }
 
