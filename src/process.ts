@@ -8,7 +8,7 @@ import { ConfigInvalid } from './errors.ts'
 import { createRandomBytes } from './random.ts'
 import { createLogger } from './telemetry/pino.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
-import { systemTimer } from './time.ts'
+import { createStopwatch, systemTimer } from './time.ts'
 
 const exitCode = { fine: 0, failed: 1, badConfig: 2 }
 
@@ -54,7 +54,7 @@ export async function run(): Promise<number | undefined> {
   const logger = createLogger({ level: config.server.logLevel })
   const runtime = {
     clock: Date.now,
-    stopwatch: () => performance.now(),
+    stopwatch: createStopwatch(() => performance.now(), Date.now, systemTimer),
     timer: systemTimer,
     nextTurn: (task: () => void) => void setImmediate(task),
     random: Math.random,

@@ -14,3 +14,26 @@ export const systemTimer: Timer = (task, delayMs) => {
   handle.unref()
   return () => clearTimeout(handle)
 }
+
+const lookEveryMs = 250
+const leapMs = 1_000
+
+/**
+ * Milliseconds for durations, never back, and on through a suspend of the machine, which \`monotonic\` does not count: what was
+ * known before it is as old as the world has become. A wall clock that gains more than a second on \`monotonic\` at once says so; one
+ * that was merely set forward makes knowledge older than it is, which costs a look.
+ */
+export function createStopwatch(monotonic: () => number, clock: Clock, timer: Timer): () => number {
+  const gain = () => clock() - monotonic()
+  let known = gain()
+  let leaptMs = 0
+
+  function look(): void {
+    const now = gain()
+    if (now - known > leapMs) leaptMs += now - known
+    known = now
+    timer(look, lookEveryMs)
+  }
+  timer(look, lookEveryMs)
+  return () => monotonic() + leaptMs
+}

@@ -20,4 +20,6 @@ export interface Coherence {
   readonly logged: number
   readonly unlogged: number
   readonly peers: { readonly up: number; readonly down: number }
+  /** Near copies wait to be written back to a store that lost its data. */
+  readonly isReseeding: boolean
 }

@@ -36,6 +36,9 @@ export function registerCacheGauges(metrics: Pick<Metrics, 'gauge'>, cache: Cach
   metrics.gauge('revocations_unlogged', 'Withdrawals known here that the log is not known to have.', [], () =>
     one(cache.coherence().unlogged),
   )
+  metrics.gauge('reseeding', '1 while near copies wait to be written back to a Redis that lost its data.', [], () =>
+    one(cache.coherence().isReseeding ? 1 : 0),
+  )
   metrics.gauge('peers', 'Replicas reached over the second road.', ['state'], () =>
     Object.entries(cache.coherence().peers).map(([state, value]) => ({ labels: { state }, value })),
   )

@@ -18,5 +18,7 @@ export interface CacheHealth {
     readonly unlogged: number
     /** Replicas that answered over the second road lately. */
     readonly peers: number
+    /** Redis lost what it had, and near copies wait to be written back: those who may know of a logout are heard first. */
+    readonly reseeding: boolean
   }
 }

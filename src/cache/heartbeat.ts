@@ -94,6 +94,8 @@ const proofLastsMs = 2_000
 const memberFreshMs = 3_000
 const pageSize = 500
 const maxRounds = 4
+/** Whoever was there before Redis lost its data and is not back by now will hardly come back. */
+const longMs = 10_000
 
 const late = (byOurselves: boolean) =>
   new StoreUnavailable('no answer to a beat', {
@@ -270,6 +272,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   }
 
   let toldOf = ''
+  let hasWarned = false
   async function reseed(current: ReseedPlan, reply: BeatReply): Promise<void> {
     const waitsFor = missing(current, reply, trail)
     if (waitsFor.length > 0 && stopwatch() - current.since >= parts.awaitMembersMs) {
@@ -279,10 +282,18 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
         'replicas that were there before Redis lost its data did not come back: near copies of before are dropped',
       )
       reseedPlan = undefined
+      hasWarned = false
       parts.dropUnproven(current.since)
       return
     }
     if (waitsFor.length > 0) {
+      if (!hasWarned && stopwatch() - current.since >= longMs) {
+        hasWarned = true
+        logger.warn(
+          { event: 'reseeding_waits', reason: 'replicas_gone', replicas: waitsFor, forMs: parts.awaitMembersMs },
+          'replicas that were there before Redis lost its data do not come back; until they do, or are given up, sessions are answered from memory and passes, and no token is refreshed',
+        )
+      }
       if (toldOf !== waitsFor.join()) {
         toldOf = waitsFor.join()
         logger.info(
@@ -293,6 +304,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       return
     }
     toldOf = ''
+    hasWarned = false
     const isComplete = await parts.reseed((confirmedAt) => isProven(current, confirmedAt))
     if (isComplete && reseedPlan === current) reseedPlan = undefined
   }

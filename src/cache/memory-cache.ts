@@ -46,7 +46,13 @@ export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; ru
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),
     pool: () => ({ inUse: 0, idle: 0, max: 0 }),
-    coherence: () => ({ horizonAgeMs: 0, logged: floors.size, unlogged: 0, peers: { up: 0, down: 0 } }),
+    coherence: () => ({
+      horizonAgeMs: 0,
+      logged: floors.size,
+      unlogged: 0,
+      peers: { up: 0, down: 0 },
+      isReseeding: false,
+    }),
     health: () => ({
       mode: 'memory',
       redis: { connected: false, latency: null },

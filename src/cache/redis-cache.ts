@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { StoreUnavailable } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { instrumented } from '../store/instrumented.ts'
+import { withTimeout } from '../store/with-timeout.ts'
 import type { RedisLink } from '../store/redis/link.ts'
 import { fault, isOwnDelay } from '../store/redis/faults.ts'
 import { afterEvent, neverReached, type Availability, type AvailabilityEvent } from './availability.ts'
@@ -40,6 +41,10 @@ const journalRetryMs = 1_000
 const impatientMs = 50
 const compareEveryMs = 1_000
 const compareAtOnce = 3
+/** A disk that hangs must not keep the process from its end. */
+const closeSpoolMs = 2_000
+
+const stuck = () => new Error('the spool cannot be closed')
 
 const nobody: NearCopies = {
   changed: () => undefined,
@@ -366,7 +371,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       stopped = true
       heartbeat.stop()
       await peers?.stop()
-      await spool?.close()
+      if (spool !== undefined) await withTimeout(spool.close(), closeSpoolMs, runtime, stuck).catch(() => undefined)
       link.close()
     },
 
@@ -377,6 +382,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       logged: floors.size - floors.unloggedCount,
       unlogged: floors.unloggedCount,
       peers: peers?.counts() ?? { up: 0, down: 0 },
+      isReseeding: heartbeat.isReseeding,
     }),
 
     health() {
@@ -393,7 +399,12 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
           ...(found !== undefined && { error: found.words, reason: found.kind }),
         },
         circuit_breaker: { state: guard.circuit(), failures: guard.failures() },
-        revocations: { horizon: horizonText(), unlogged: floors.unloggedCount, peers: peers?.counts().up ?? 0 },
+        revocations: {
+          horizon: horizonText(),
+          unlogged: floors.unloggedCount,
+          peers: peers?.counts().up ?? 0,
+          reseeding: heartbeat.isReseeding,
+        },
       }
     },
   }

@@ -21,7 +21,8 @@ export interface SharedCache {
   changed(id: string, generation: number): string
   /**
    * Makes a withdrawal known: here at once, to Redis (also past an open circuit, also where its memory is full) and to peers.
-   * True: it survives this process. False: nobody else has it yet; asked again, it tries again. Never throws, takes no longer than `outage.storeDeadline`.
+   * True: it survives this process. False: nobody else has it yet; asked again, it tries again. Never throws, takes no longer than
+   * `outage.storeDeadline`, and as long again for the spool.
    */
   withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
   /** Whoever holds near copies. One per cache. */

@@ -25,6 +25,8 @@ const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
 const perAppend = 500
 /** One call writes no more than this: beats go on in between. */
 const perWriteBack = 10_000
+/** What the last flush may take. */
+const handOverMs = 2_000
 
 export function createWithdrawals(deps: {
   floors: Floors
@@ -73,10 +75,11 @@ export function createWithdrawals(deps: {
     return withTimeout(any, limitMs, runtime, () => new Error('nobody has answered yet')).catch(() => false)
   }
 
-  async function spooled(withdrawal: Spooled): Promise<boolean> {
+  /** A disk that hangs must hang nobody: what it takes later does no harm. */
+  async function spooled(withdrawal: Spooled, limitMs: number): Promise<boolean> {
     if (spool === undefined) return false
     try {
-      await spool.keep(withdrawal)
+      await withTimeout(spool.keep(withdrawal), limitMs, runtime, () => new Error(`not written within ${limitMs} ms`))
       return true
     } catch (error) {
       logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
@@ -99,7 +102,7 @@ export function createWithdrawals(deps: {
     let isKept = await firstOf([byRedis, byPeers], limitMs)
     // Also where a peer has it: both processes may end before Redis is back.
     if (!isInRedis) {
-      isKept = (await spooled({ ...withdrawal, expiresAt })) || isKept
+      isKept = (await spooled({ ...withdrawal, expiresAt }, limitMs)) || isKept
       // The log may have got it meanwhile: nobody would let it go any more.
       if (floors.isLogged(withdrawal.id)) spool?.release(withdrawal.id)
     }
@@ -110,10 +113,15 @@ export function createWithdrawals(deps: {
     withdraw,
     async writeBack() {
       const missing = floors.unlogged(perWriteBack)
-      for (let from = 0; from < missing.length; from += perAppend) {
-        const some = missing.slice(from, from + perAppend)
-        await log.append(some)
-        await Promise.all(some.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
+      try {
+        for (let from = 0; from < missing.length; from += perAppend) {
+          const some = missing.slice(from, from + perAppend)
+          await log.append(some)
+          await Promise.all(some.map((withdrawal) => mark(withdrawal, withdrawal.expiresAt)))
+        }
+      } catch (error) {
+        if (isRefusal(error)) deps.onRefusal(error)
+        throw error
       }
       // Those whose time was over needed nothing but being forgotten.
       if (missing.length === 0) return
@@ -127,7 +135,7 @@ export function createWithdrawals(deps: {
       const told = (await peers?.leave()) ?? 0
       const left = isInStep ? floors.unlogged(Number.MAX_SAFE_INTEGER) : floors.all()
       if (left.length === 0) return true
-      const isSpooled = (await Promise.all(left.map(spooled))).every(Boolean)
+      const isSpooled = (await Promise.all(left.map((one) => spooled(one, handOverMs)))).every(Boolean)
       return isSpooled || told > 0 || (spool === undefined && floors.unloggedCount === 0)
     },
   }

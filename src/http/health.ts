@@ -21,7 +21,8 @@ export function createHealth(sources: HealthSources): Health {
   return {
     healthz() {
       const cache = sources.cache()
-      const troubled = cache.mode !== 'memory' && (!cache.redis.connected || cache.redis.reason !== undefined)
+      const isWell = cache.redis.connected && cache.redis.reason === undefined && cache.revocations?.reseeding !== true
+      const troubled = cache.mode !== 'memory' && !isWell
       const phase = sources.phase()
       const status = phase === 'serving' ? (troubled ? 'degraded' : 'healthy') : 'unhealthy'
       return json(status === 'unhealthy' ? 503 : 200, { status, cache, provider: sources.provider(), phase })

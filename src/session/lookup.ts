@@ -193,7 +193,8 @@ export function createLookup(deps: LookupDeps): Lookup {
         return { kind: 'absent', reason: 'ended' }
       case 'failed':
         if (clock() < graceEnd && session.generation >= floors.of(ticket.id)) return stale(session)
-        if (outcome.fault === 'store') throw new StoreUnavailable('the session cannot be refreshed: the store is at fault')
+        if (outcome.fault === 'store')
+          throw new StoreUnavailable('the session cannot be refreshed: the store is at fault')
         throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
     }
   }

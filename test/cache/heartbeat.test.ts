@@ -842,7 +842,17 @@ describe('copies are written back', () => {
     reach(one)
     await one.heartbeat.pull()
     const since = time.stopwatch()
-    await time.pass(minutes(10) - 1)
+    const warned = () => one.logger.lines.filter(({ level, event }) => level === 'warn' && event === 'reseeding_waits')
+    await time.pass(9_999)
+    await one.heartbeat.pull()
+    assert.deepEqual(warned(), [])
+    await time.pass(1)
+    for (let beat = 0; beat < 2; beat++) await one.heartbeat.pull()
+    assert.deepEqual(
+      warned().map(({ replicas, forMs }) => [replicas, forMs]),
+      [[['two'], minutes(10)]],
+    )
+    await time.pass(minutes(10) - 10_001)
     await one.heartbeat.pull()
     assert.deepEqual(one.story, ['history'])
     await time.pass(1)

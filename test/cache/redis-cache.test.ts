@@ -656,7 +656,7 @@ describe('health', () => {
       mode: 'hybrid',
       redis: { connected: false, latency: null, error: fault('connecting').words, reason: 'connecting' },
       circuit_breaker: { state: 'closed', failures: 0 },
-      revocations: { horizon: null, unlogged: 0, peers: 0 },
+      revocations: { horizon: null, unlogged: 0, peers: 0, reseeding: false },
     })
     link.up()
     await time.pass(0)
@@ -664,7 +664,7 @@ describe('health', () => {
       mode: 'hybrid',
       redis: { connected: true, latency: '1ms' },
       circuit_breaker: { state: 'closed', failures: 0 },
-      revocations: { horizon: '0s', unlogged: 0, peers: 0 },
+      revocations: { horizon: '0s', unlogged: 0, peers: 0, reseeding: false },
     })
     link.lose('dns')
     await logOut()
@@ -673,7 +673,7 @@ describe('health', () => {
       mode: 'hybrid',
       redis: { connected: false, latency: null, error: fault('dns').words, reason: 'dns' },
       circuit_breaker: { state: 'closed', failures: 1 },
-      revocations: { horizon: '90s', unlogged: 1, peers: 0 },
+      revocations: { horizon: '90s', unlogged: 1, peers: 0, reseeding: false },
     })
   })
 

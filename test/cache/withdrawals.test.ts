@@ -19,7 +19,7 @@ const session = { kind: 'session', id: 'a' } as const
 const mark = { kind: 'revoked', id: 'a' } as const
 
 type Peering = 'none' | 'take it' | 'are away' | 'are silent'
-type Spooling = 'none' | 'works' | 'fails'
+type Spooling = 'none' | 'works' | 'fails' | 'hangs'
 
 function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; spooling?: Spooling } = {}) {
   const time = fakeTime()
@@ -61,6 +61,7 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
             load: () => Promise.resolve([]),
             async keep(withdrawal) {
               if (world.spooling === 'fails') throw new Error('ENOSPC')
+              if (world.spooling === 'hangs') await new Promise(() => {})
               spooled.set(withdrawal.id, withdrawal)
             },
             release: (id) => void spooled.delete(id),
@@ -195,6 +196,10 @@ describe('a withdrawal is answered as done', () => {
     ['is silent', 'are silent', 'works', true, deadlineMs, true],
     ['is away', 'are away', 'fails', false, 0, false],
     ['refuses', 'are away', 'works', true, 0, true],
+    // A disk that hangs hangs nobody.
+    ['is away', 'none', 'hangs', false, deadlineMs, false],
+    ['is silent', 'take it', 'hangs', true, deadlineMs, false],
+    ['is silent', 'are silent', 'hangs', false, 2 * deadlineMs, false],
   ]
   for (const [redis, peering, spooling, isKept, tookMs, inSpool] of table) {
     const name = `${isKept ? 'yes' : 'no'}: Redis ${redis}, peers: ${peering}, spool: ${spooling}`
@@ -242,6 +247,14 @@ describe('what Redis refuses', () => {
     redisIs(failingWith('refused'))
     await answerTo(out)
     assert.deepEqual(refused, ['readonly'])
+  })
+
+  test('is told as such, too, when it is written back', async () => {
+    const { redisIs, withdrawals, floors, refused } = aWorld()
+    floors.raise(out, false)
+    redisIs(failingWith('no_permission'))
+    await assert.rejects(withdrawals.writeBack())
+    assert.deepEqual(refused, ['no_permission'])
   })
 })
 

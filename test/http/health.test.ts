@@ -13,12 +13,17 @@ const away: CacheHealth = {
   redis: { connected: false, latency: null, error: 'connection refused', reason: 'refused' },
   circuit_breaker: { state: 'open', failures: 5 },
 }
+const reseeding: CacheHealth = {
+  ...well,
+  revocations: { horizon: '0s', unlogged: 0, peers: 0, reseeding: true },
+}
 const health = (overrides: Partial<HealthSources> = {}) =>
   createHealth({ cache: () => well, provider: () => 'ready', phase: () => 'serving', ...overrides })
 
 const healthz: [name: string, sources: Partial<HealthSources>, code: number, status: string][] = [
   ['all is well', {}, 200, 'healthy'],
   ['Redis is away and we serve', { cache: () => away }, 200, 'degraded'],
+  ['Redis lost its data, and others are waited for', { cache: () => reseeding }, 200, 'degraded'],
   ['the provider is away', { provider: () => 'failing' }, 200, 'healthy'],
   ['starting', { phase: () => 'starting' }, 503, 'unhealthy'],
   ['draining', { phase: () => 'draining' }, 503, 'unhealthy'],
