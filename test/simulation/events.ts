@@ -109,6 +109,7 @@ export function createEvents(end: number, maxEvents = 3_000_000): Events {
     run(onError) {
       return new Promise((resolve) => {
         // The tick queue is looked at only once no promise has anything left to do.
+        const soon = Promise.resolve()
         const again = () => process.nextTick(step)
         function step(): void {
           const event = take()
@@ -121,7 +122,7 @@ export function createEvents(end: number, maxEvents = 3_000_000): Events {
           } catch (error) {
             onError(error, event.loop)
           }
-          queueMicrotask(again)
+          void soon.then(again)
         }
         again()
       })
