@@ -318,18 +318,18 @@ export function createSessionStore(deps: {
   async function seed(id: string, session: Session, value: Buffer, ttlMs: number) {
     const mark = revokedKey(id)
     const result = await store.setUnlessMarked(sessionKey(id), value, ttlMs, { mark, generation: session.generation })
-    // Withdrawn at another replica meanwhile, and unheard here.
-    if (result === 'marked') floors.raise({ id, floor: await markedFloor(mark, session) }, false, session.expiresAt)
+    if (result === 'marked') await learnMark(mark, session)
     return result
   }
 
-  /** How far its mark goes; where that cannot be said now, the log will: this state at least does not count. */
-  async function markedFloor(mark: Key, { generation }: Session): Promise<number> {
+  /** Withdrawn at another replica, and unheard here: this state at least does not count; how far it goes, the mark says, or the log. */
+  async function learnMark(mark: Key, { id, generation, expiresAt }: Session): Promise<void> {
+    floors.raise({ id, floor: generation + 1 }, false, expiresAt)
     try {
-      return Math.max(generation + 1, floorOfMark(await store.get(mark)))
+      const floor = floorOfMark(await store.get(mark))
+      if (floor > generation) floors.raise({ id, floor }, false, expiresAt)
     } catch (error) {
-      if (error instanceof StoreUnavailable || error instanceof StoreValueRejected) return generation + 1
-      throw error
+      if (!(error instanceof StoreUnavailable || error instanceof StoreValueRejected)) throw error
     }
   }
 

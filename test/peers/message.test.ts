@@ -16,7 +16,10 @@ test('a question is understood as it was meant', () => {
 })
 
 test('an answer is understood as it was meant', () => {
-  for (const reply of [aReply(), aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2, lifeMs: 5 }] })]) {
+  for (const reply of [
+    aReply(),
+    aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2, lifeMs: 5 }] }),
+  ]) {
     assert.deepEqual(messages.readAnswer(messages.answer(reply, question.mac), question.mac), reply)
   }
 })

@@ -17,6 +17,9 @@ export interface Faults {
   killRedis(): void
   restartRedis(kind: RestartKind): void
   failover(lagMs: number, old: OldPrimary, pinnedMs: number): void
+  /** Something of another type lies where the log was; and is taken away, with all that was there. */
+  spoilLog(): void
+  removeLog(): void
   /** By name, with a replica it concerns and how long it lasts (ms). */
   readonly byName: Readonly<Record<string, (replica: Replica, ms: number) => void>>
   /** All is well again, whatever it was. */
@@ -238,6 +241,28 @@ export function createFaults(world: World, judge: Judge, processes: Processes): 
     judge.dataChanged()
   }
 
+  /** No withdrawal can be recorded. */
+  function spoilLog(): void {
+    if (!servers.primary.isUp) return
+    story.say('something else lies where the log was')
+    servers.tamper(servers.primary, (t) => {
+      t.del(names.log)
+      t.place(names.log, { type: 'list' })
+    })
+    judge.dataChanged()
+  }
+
+  /** Somebody noticed. */
+  function removeLog(): void {
+    if (!servers.primary.isUp) return
+    story.say('the log is removed')
+    servers.tamper(servers.primary, (t) => {
+      t.del(names.log)
+      t.del(names.head)
+    })
+    judge.dataChanged()
+  }
+
   const byName: Faults['byName'] = {
     data(replica, ms) {
       const state = plan.pick(['refused', 'blackhole'] as const)
@@ -290,6 +315,8 @@ export function createFaults(world: World, judge: Judge, processes: Processes): 
     killRedis,
     restartRedis,
     failover,
+    spoilLog,
+    removeLog,
     byName,
     mendAll() {
       story.say('--- all is mended')

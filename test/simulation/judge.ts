@@ -1,5 +1,6 @@
 // The omniscient judge (COHERENCE.md, section 7): it knows each withdrawal, when it was answered, where it was recorded, and who
 // was in contact with whom, and says when somebody got in who should be out, or is out who should be in.
+import { trustForMs } from '../../src/session/lifetimes.ts'
 import type { Session } from '../../src/session/session.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { readHead } from '../../src/session/codec.ts'
@@ -27,6 +28,8 @@ export interface Judge {
   effects(server: Server, effects: readonly Effect[], by: number, command: string): void
   granted(replica: Replica, visitor: Visitor, session: Session, from: string): void
   refused(replica: Replica, visitor: Visitor, why: Refusal, hadPass: boolean, since: number): void
+  /** Somebody wanted to leave, and was told that there is nothing to end. */
+  notEnded(replica: Replica, visitor: Visitor, hadPass: boolean): void
   stoodIn(replica: Replica, ground: string, result: string): void
   /** A refresh token was presented twice: the provider ends the session. */
   reused(account: Account): void
@@ -282,7 +285,7 @@ export function createJudge(world: World): Judge {
     const wasMisled = misled(replica)
     world.lastLossAt = events.now
     const isAsking = stop === undefined || redisDownSince === undefined || redisDownSince > stop.askedAt - 200
-    if (stop?.isComplete === true && settings.hasSpool && !isAsking) notInSpool(replica)
+    if (stop?.isComplete === true && settings.hasSpool && !isAsking && !wasMisled) notInSpool(replica)
     return () => {
       for (const w of before) {
         if (isHeld(w)) continue
@@ -355,6 +358,7 @@ export function createJudge(world: World): Judge {
   /** Never a state that was withdrawn, recorded, and known to everybody who was there. */
   function stored(replica: Replica, visitor: Visitor, generation: number, command: string): void {
     visitor.storedAt ??= events.now
+    if (!visitor.statesStored.has(generation)) visitor.statesStored.set(generation, events.now)
     for (const w of visitor.withdrawals) {
       if (generation >= w.floor || events.now <= w.at || w.isBackByItself) continue
       const wasRecorded = w.recorded.some(([from, to]) => (to < 0 ? events.now : to) - from >= 3_000)
@@ -375,6 +379,7 @@ export function createJudge(world: World): Judge {
     if (from === 'near' && proof > proofLastsMs) {
       violation('near-without-proof', `s${visitor.number} at r${replica.index}, ${proof} ms after the last proof`)
     }
+    if (from === 'near') behind(replica, visitor, session)
     const wall = epoch + events.now - session.tokenExpiresAt
     if (wall >= settings.maxStaleMs + 2 * settings.skewMs + marginMs) {
       violation(
@@ -387,10 +392,34 @@ export function createJudge(world: World): Judge {
     }
   }
 
+  /** A near copy that answers alone is the state that counts, or was a moment ago. */
+  function behind(replica: Replica, visitor: Visitor, { generation }: Session): void {
+    if (!isWellKnown(replica) || world.hasLostWrites || world.hasLostData) return
+    // A note that vanished leaves it to the age of the copy.
+    if (events.now - replica.noteLostAt < trustForMs) return
+    for (const [newer, at] of visitor.statesStored) {
+      if (newer <= generation || events.now - at < 3_000) continue
+      return violation(
+        'near-behind',
+        `s${visitor.number} at r${replica.index}: generation ${generation}, ${events.now - at} ms after ${newer} was stored`,
+      )
+    }
+  }
+
+  /** Whoever brings a genuine pass can leave, wherever their session lies. */
+  function notEnded(replica: Replica, visitor: Visitor, hadPass: boolean): void {
+    const pass = visitor.passes.at(-1)
+    const { passMaxAgeMs } = settings
+    if (!hadPass || pass === undefined || passMaxAgeMs === undefined || visitor.account.hasEnded) return
+    if (visitor.withdrawals.length > 0 || events.now - pass.at >= passMaxAgeMs - 2 * settings.skewMs - marginMs) return
+    violation('logout-without-a-record', `s${visitor.number} at r${replica.index}`)
+  }
+
   function judge(replica: Replica, visitor: Visitor, session: Session, from: string, w: Withdrawn): void {
     const { now } = events
     const words = `s${visitor.number} generation ${session.generation} at r${replica.index} by ${from}, ${now - w.at} ms after the ${w.kind} at r${w.by.index}`
-    if (knows(replica, w) !== undefined) return violation('against-own-knowledge', words)
+    const isKnown = knows(replica, w) !== undefined || (replica.met.get(visitor.id) ?? 0) > session.generation
+    if (isKnown) return violation('against-own-knowledge', words)
     // It lies in its own spool: read before it answers anybody.
     if ((replica.file.get(visitor.id)?.floor ?? 0) >= w.floor) return violation('undone-by-a-start', words)
     const isStandIn = from === 'pass' || from === 'near_stale'
@@ -552,6 +581,7 @@ export function createJudge(world: World): Judge {
     effects,
     granted,
     refused,
+    notEnded,
     stoodIn,
     reused,
     withdrawn,

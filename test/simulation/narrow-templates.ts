@@ -1,5 +1,6 @@
 // Schedules for what chance hardly ever hits: each goes for one rule, in the narrow moment in which that rule matters.
 import type { Template } from './templates.ts'
+import type { Visitor } from './world.ts'
 
 const passes = ['old', 'new', 'none'] as const
 
@@ -19,6 +20,20 @@ export const narrowTemplates: Readonly<Record<string, Template>> = {
       events.at(t + plan.between(-100, 400), () =>
         people.request(plan.pick([b, c]), plan.hits(0.7) ? (visitors[number] ?? visitor) : visitor, plan.pick(passes)),
       )
+    }
+  },
+
+  /** Word of a refresh goes to a replica that hears nothing; then it hears again, and answers. */
+  missedRefresh({ world, faults, people }, [a, b], visitor) {
+    const { events, plan } = world
+    const { now } = events
+    events.at(now, () => people.request(b, visitor, 'new'))
+    const deafMs = plan.between(1_000, 4_000)
+    events.at(now + 300, () => faults.setNotes(b, plan.pick(['deaf', 'down'])))
+    events.at(now + 300 + deafMs, () => faults.setNotes(b, 'ok'))
+    for (let at = 400; at < deafMs; at += 150) events.at(now + at, () => people.request(a, visitor, 'new', true))
+    for (let k = 0; k < 30; k++) {
+      events.at(now + deafMs + plan.between(0, 8_000), () => people.request(b, visitor, 'new'))
     }
   },
 
@@ -159,6 +174,42 @@ export const narrowTemplates: Readonly<Record<string, Template>> = {
         const visitor = visitors[number]
         if (visitor !== undefined) people.request(plan.pick([a, b, c]), visitor, plan.pick(passes))
       })
+    }
+  },
+
+  /** A logout that no log took: its mark alone is there when the replica of the login comes back. */
+  markAlone({ world, faults, people, processes }, [a, b, c]) {
+    const { events, plan, visitors, replicas } = world
+    const { now } = events
+    const number = visitors.length
+    const someone = (act: (visitor: Visitor) => void) => () => {
+      const visitor = visitors[number]
+      if (visitor !== undefined) act(visitor)
+    }
+    faults.killRedis()
+    events.at(now + plan.between(300, 1_000), () => people.login(b))
+    const back = now + plan.between(1_500, 2_500)
+    const late = plan.between(4_000, 6_000)
+    events.at(back - 20, () => faults.byName['cutOff']?.(b, late))
+    for (const one of replicas) if (one !== b) faults.cutPeers(b, one, late + 3_000)
+    events.at(back, () => faults.restartRedis('data'))
+    // Written, so that nothing of it is in a log.
+    const t = back + plan.between(600, 1_200)
+    events.at(t - 100, () => faults.spoilLog())
+    events.at(
+      t,
+      someone((visitor) => people.logout(a, visitor)),
+    )
+    for (const one of replicas) if (one !== b) events.at(t + 400, () => processes.end(one, 'kill', 20_000))
+    events.at(t + 600, () => faults.removeLog())
+    const down = back + late + plan.between(2_000, 4_500)
+    events.at(down, () => faults.killRedis())
+    events.at(down + 3_000, () => faults.restartRedis('data'))
+    for (let k = 0; k < 24; k++) {
+      events.at(
+        back + late + plan.between(500, 8_000),
+        someone((visitor) => people.request(plan.pick([b, b, c]), visitor, plan.pick(passes))),
+      )
     }
   },
 

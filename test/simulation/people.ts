@@ -97,6 +97,7 @@ export function createPeople(world: World, judge: Judge): People {
           isSuperseding: false,
           isDamaged: false,
           storedAt: undefined,
+          statesStored: new Map(),
           onWithdrawn: undefined,
           rights: new Map(),
         }
@@ -144,8 +145,9 @@ export function createPeople(world: World, judge: Judge): People {
         if (sessions === undefined) return
         const known = answer instanceof Error || answer.kind === 'absent' ? undefined : answer.session
         try {
-          const ended = await sessions.end(visitor.ticket, known)
+          const ended = await sessions.end(visitor.ticket, known, pass)
           if (ended === undefined) {
+            judge.notEnded(replica, visitor, pass !== undefined)
             story.say(`s${visitor.number} has no session at r${replica.index} that could end`)
             visitor.isLeaving = false
           } else if (ended.full !== undefined) visitor.account.hasEnded = true
@@ -181,6 +183,7 @@ export function createPeople(world: World, judge: Judge): People {
 
   function renew(replica: Replica, visitor: Visitor, session: Session): void {
     const text = replica.sessions?.passFor(session, visitor.ticket)
-    visitor.passes.push({ text, generation: session.generation, at: events.now })
+    // The browser keeps the one it has.
+    if (text !== undefined) visitor.passes.push({ text, generation: session.generation, at: events.now })
   }
 }

@@ -37,12 +37,13 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
     started++
     const loop = newLoop(`r${replica.index}.${started}`)
     replica.loop = loop
+    replica.met.clear()
     replica.bornAt = events.now
     replica.droppedAt = events.now
     story.say(`r${replica.index} starts`)
     const runtime = runtimeOf(replica, loop, seed * 1_000 + started)
     const origin = runtime.randomBytes(9).toString('base64url')
-    const { tokenLifeMs, maxStaleMs, passMaxAgeMs } = settings
+    const { maxStaleMs, passMaxAgeMs } = settings
     const link = simulatedLink({
       events,
       loop,
@@ -57,6 +58,9 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       },
       onAnswer() {
         replica.heardAt = events.now
+      },
+      onNoteLost() {
+        replica.noteLostAt = events.now
       },
       onToken() {
         replica.tokenAt = events.now
@@ -75,6 +79,14 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
     })
     const overheard: SharedCache = {
       ...cache,
+      store: {
+        ...cache.store,
+        async setUnlessMarked(key, value, ttlMs, unless, note) {
+          const result = await cache.store.setUnlessMarked(key, value, ttlMs, unless, note)
+          if (result === 'marked') replica.met.set(key.id, unless.generation + 1)
+          return result
+        },
+      },
       async withdraw(withdrawal, expiresAt) {
         const visitor = world.visitors.find(({ id }) => id === withdrawal.id)
         if (visitor !== undefined) visitor.isSuperseding = true
@@ -93,7 +105,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       lifetimes: {
         maxAgeMs,
         idleTimeoutMs: undefined,
-        refreshGraceMs: Math.min(1_500, tokenLifeMs / 2),
+        refreshGraceMs: settings.refreshGraceMs,
         maxStaleMs,
         passMaxAgeMs,
         providerTimeoutMs: 2_000,

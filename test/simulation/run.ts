@@ -112,7 +112,7 @@ export async function runSeed({ seed, template, isTold = false }: RunOptions): P
 
 function pickSettings(seed: number): Settings {
   const chance = createChance(seed, streams.settings)
-  return {
+  const others: Omit<Settings, 'refreshGraceMs'> = {
     replicas: chance.pick([2, 3, 3, 3, 3, 4, 5]),
     mode: chance.hits(0.85) ? 'hybrid' : 'redis',
     tokenLifeMs: chance.pick([6_000, 15_000, 200_000]),
@@ -122,6 +122,10 @@ function pickSettings(seed: number): Settings {
     hasSpool: chance.hits(0.4),
     skewMs: chance.pick([0, 2_000]),
   }
+  const { tokenLifeMs } = others
+  // Shortly before the token's end, or long before: then an old state lives on beside a new one.
+  const refreshGraceMs = Math.max(chance.hits(0.3) ? tokenLifeMs - 5_000 : 0, Math.min(1_500, tokenLifeMs / 2))
+  return { ...others, refreshGraceMs }
 }
 
 const newReplica = (index: number, skewMs: number): Replica => ({
@@ -129,6 +133,7 @@ const newReplica = (index: number, skewMs: number): Replica => ({
   skewMs,
   roads: newRoads(),
   file: new Map(),
+  met: new Map(),
   loop: undefined,
   link: undefined,
   cache: undefined,
@@ -142,6 +147,7 @@ const newReplica = (index: number, skewMs: number): Replica => ({
   droppedAt: -10_000,
   reachSince: undefined,
   heardAt: -10_000,
+  noteLostAt: Number.NEGATIVE_INFINITY,
   tokenAt: -10_000,
   trustedAt: -10_000,
   contact: [],

@@ -15,6 +15,7 @@ export interface Settings {
   readonly replicas: number
   readonly mode: 'redis' | 'hybrid'
   readonly tokenLifeMs: number
+  readonly refreshGraceMs: number
   readonly maxStaleMs: number
   /** Undefined: no passes. */
   readonly passMaxAgeMs: number | undefined
@@ -35,6 +36,8 @@ export interface Replica extends PeerHost {
   readonly roads: Roads
   /** Its disk. */
   readonly file: Map<string, Spooled>
+  /** Marks that this process has met: what is below does not count, as it knows. */
+  readonly met: Map<string, number>
   loop: Loop | undefined
   link: SimulatedLink | undefined
   cache: Cache | undefined
@@ -51,6 +54,8 @@ export interface Replica extends PeerHost {
   reachSince: number | undefined
   /** When a server last answered it, whatever it was asked. */
   heardAt: number
+  /** When a note to it last vanished, with nothing else to tell of it. */
+  noteLostAt: number
   /** When one of its beats' tokens last came back. */
   tokenAt: number
   /** When its near copies could last answer alone. */
@@ -76,6 +81,8 @@ export interface Visitor {
   isDamaged: boolean
   /** When the primary first had it. */
   storedAt: number | undefined
+  /** When the primary first had each generation. */
+  readonly statesStored: Map<number, number>
   /** What the plan has in store for the moment after its next withdrawal. */
   onWithdrawn: (() => void) | undefined
   /** The rights of each generation that was seen. */

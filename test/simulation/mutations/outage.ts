@@ -52,7 +52,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: heartbeat,
-        find: 'for (const entry of reply.entries ?? []) floors.raise(entry, true)',
+        find: 'for (const entry of reply.entries ?? []) learn(entry, reply)',
         replace: '',
       },
     ],
@@ -83,7 +83,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: fallback,
-        find: "if (session.generation < floors.of(session.id)) return { kind: 'none' }",
+        find: "if (session.generation < floors.of(session.id)) return { kind: 'unproven', reason: 'superseded', session }",
         replace: '',
       },
       {
@@ -112,7 +112,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: sessionStore,
-        find: 'JSON.stringify(a.claims) === JSON.stringify(b.claims)',
+        find: 'inOrder(a.claims) === inOrder(b.claims)',
         replace: 'a.subject === b.subject',
       },
     ],

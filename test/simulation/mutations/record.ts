@@ -7,6 +7,32 @@ const withdrawals = 'cache/withdrawals.ts'
 const sessionStore = 'session/session-store.ts'
 
 export const recordMutations: readonly Mutation[] = [
+  // --- races of the history ---------------------------------------------------------------------------------------------
+  {
+    name: 'near copies answer alone as before once notes come again, whatever was missed meanwhile',
+    rule: 'notes missed: unconfirmed (the race of a3017b1)',
+    template: 'missedRefresh',
+    edits: [
+      {
+        file: heartbeat,
+        find: 'tokenAt = Number.NEGATIVE_INFINITY\n      parts.unconfirmAll()',
+        replace: 'tokenAt = Number.NEGATIVE_INFINITY',
+      },
+      { file: heartbeat, find: 'tokens.clear()\n      parts.unconfirmAll()\n', replace: 'tokens.clear()\n' },
+    ],
+  },
+  {
+    name: 'a mark that was met on writing is forgotten at once',
+    rule: 'a met mark is a floor (the race of f503c6f)',
+    template: 'markAlone',
+    edits: [
+      {
+        file: 'session/session-store.ts',
+        find: "if (result === 'marked') await learnMark(mark, session)",
+        replace: '',
+      },
+    ],
+  },
   // --- the history -----------------------------------------------------------------------------------------------------
   {
     name: 'an emptied or rolled-back log is told by its counter alone',
@@ -36,7 +62,7 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: heartbeat,
-        find: 'await readPages(0, head.n, (entry) => floors.raise(entry, true))',
+        find: 'await readPages(0, head.n, (entry) => learn(entry, reply))',
         replace: 'await readPages(0, head.n, () => undefined)',
       },
     ],

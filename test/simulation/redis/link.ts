@@ -45,6 +45,8 @@ export function simulatedLink(deps: {
   runtime: Pick<Runtime, 'timer' | 'stopwatch' | 'nextTurn' | 'random' | 'randomBytes' | 'logger'>
   onLost: () => void
   onAnswer: () => void
+  /** A message that Redis sent never comes, and nothing else is wrong. */
+  onNoteLost: () => void
   /** A token of a beat came back the way of the notes. */
   onToken: () => void
 }): SimulatedLink {

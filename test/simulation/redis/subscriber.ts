@@ -13,7 +13,13 @@ export interface Subscribers {
   readonly server: Server | undefined
 }
 
-export function createSubscribers(deps: { events: Events; loop: Loop; network: Network; roads: Roads }): Subscribers {
+export function createSubscribers(deps: {
+  events: Events
+  loop: Loop
+  network: Network
+  roads: Roads
+  onNoteLost: () => void
+}): Subscribers {
   const { events, loop, network, roads } = deps
   const { servers, chance } = network
   let current: { readonly server: Server; end(): void } | undefined
@@ -77,7 +83,10 @@ export function createSubscribers(deps: { events: Events; loop: Loop; network: N
               server: to,
               deliver(channel, text) {
                 if (loop.hasEnded) servers.subscribers.delete(this)
-                else if (channels.includes(channel) && !chance.hits(0.003)) hear(channel, text)
+                else if (!channels.includes(channel)) return
+                // Nothing tells of it but what a beat brings, and in the end the age of a copy.
+                else if (chance.hits(0.003)) deps.onNoteLost()
+                else hear(channel, text)
               },
             }
             servers.subscribers.add(subscriber)
