@@ -6,7 +6,7 @@ import { loadConfig } from '../src/config/load.ts'
 import { createRandomBytes } from '../src/random.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
-import { systemTimer } from '../src/time.ts'
+import { createStopwatch, systemTimer } from '../src/time.ts'
 
 const [kind = '', input = ''] = process.argv.slice(2)
 
@@ -26,7 +26,7 @@ async function listen(): Promise<number> {
   const { config } = loadConfig({ text: input, env: {}, readFile: () => '' })
   const app = createApp(config, {
     clock: Date.now,
-    stopwatch: () => performance.now(),
+    stopwatch: createStopwatch(() => performance.now(), Date.now, systemTimer),
     timer: systemTimer,
     nextTurn: (task) => void setImmediate(task),
     random: Math.random,
