@@ -796,7 +796,7 @@ describe('copies are written back', () => {
     assert.equal(one.heartbeat.isReseeding, false)
   })
 
-  test('not before those who were there have read the new history, and added what they know', async () => {
+  test('not before those who were there have read the new history, and added what they know (A6)', async () => {
     const { one, two, log, time } = await twoReplicas()
     // Only the other one knows of it: its own writing was lost with Redis' data.
     two.floors.raise(out('a'), false)

@@ -141,7 +141,7 @@ describe('a start', () => {
     assert.deepEqual(said(), ['store_recovered'])
   })
 
-  test('without Redis: blind until it comes', async () => {
+  test('without Redis: blind until it comes (A2)', async () => {
     const { cache, link, time } = aCache()
     void cache.start()
     link.lose('refused')
@@ -696,7 +696,7 @@ describe('health', () => {
   })
 })
 
-describe('an orderly end', () => {
+describe('an orderly end (A7)', () => {
   function aSpool() {
     const kept = new Map<string, Spooled>()
     let isClosed = false

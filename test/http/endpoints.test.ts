@@ -96,7 +96,7 @@ const wanted = 'https://app.example.com/wanted'
 
 // --- login ---------------------------------------------------------------------------------------------------------------
 
-test('who comes back from the provider with an ended session’s cookie while the store is away is logged in', async () => {
+test('who comes back from the provider with an ended session’s cookie while the store is away is logged in (A9)', async () => {
   const site = aSite()
   const browser = aBrowser()
   await browser.logIn(site)

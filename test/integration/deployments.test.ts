@@ -110,7 +110,7 @@ suite('on one Redis', { skip: missingProgram('redis-server') }, () => {
     return cookiesOf(client)
   }
 
-  test('a session of one deployment is nobody’s in the other, and is not harmed by being tried there', async () => {
+  test('a session of one deployment is nobody’s in the other, and is not harmed by being tried there (A4)', async () => {
     const cookie = await loggedIn()
     assert.equal(await asked(second, cookie), 200)
     assert.equal(await asked(stranger, cookie), 401)
@@ -119,7 +119,7 @@ suite('on one Redis', { skip: missingProgram('redis-server') }, () => {
     assert.deepEqual([await asked(first, cookie), await asked(second, cookie)], [200, 200])
   })
 
-  test('nor does its pass count there while Redis is away', async () => {
+  test('nor does its pass count there while Redis is away (A4)', async () => {
     const cookie = await loggedIn()
     await redis.kill()
     assert.equal(await asked(second, cookie), 200, 'by its pass')

@@ -65,7 +65,7 @@ test('a replica that has lost touch for longer than passMaxAge lets nobody in, a
   assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'pass')
 })
 
-test('a replica that started in the outage honours passes of those who logged in after that, and of nobody else', async () => {
+test('a replica that started in the outage honours passes of those who logged in after that, and of nobody else (A2)', async () => {
   const world = aWorld()
   const before = await world.sessions.begin(world.grant())
   world.cache.goAway()
@@ -93,7 +93,7 @@ test('a logout here beats the pass', async () => {
   assert.equal(await look(sessions, begun.ticket, begun.pass), 'revoked')
 })
 
-test('a group that a refresh elsewhere took away is gone in an outage, too: neither copy nor pass of before counts', async () => {
+test('a group that a refresh elsewhere took away is gone in an outage, too: neither copy nor pass of before counts (A3)', async () => {
   const world = aWorld()
   const { time, provider } = world
   const begun = await world.sessions.begin(
@@ -168,7 +168,7 @@ test('one slow answer of the store ends nobody’s session', async () => {
   assert.equal(await look(world.sessions, ticket), 'shared')
 })
 
-test('an answer that this process was too late for lets nothing stand in: that says nothing of the store', async () => {
+test('an answer that this process was too late for lets nothing stand in: that says nothing of the store (A1)', async () => {
   const world = aWorld({ mode: 'redis' })
   const begun = await world.sessions.begin(world.grant())
   world.cache.store.once('get', () => Promise.reject(failingWith('own_delay')()))

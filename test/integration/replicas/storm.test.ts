@@ -10,7 +10,7 @@ import { cookieHeader, machineToItself, startTestBed, type TestBed } from '../..
 const connections = 5_000
 const atOnce = 500
 
-describe('strangers against a replica whose Redis is well', { skip: redisMissing }, () => {
+describe('strangers against a replica whose Redis is well (A1)', { skip: redisMissing }, () => {
   let redis: RedisServer
   let bed: TestBed
   let release: (() => Promise<void>) | undefined
