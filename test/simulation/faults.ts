@@ -96,6 +96,8 @@ export function createFaults(world: World, judge: Judge, processes: Processes): 
   function killRedis(): void {
     if (!servers.primary.isUp) return
     story.say('Redis is killed')
+    // Nobody vouches for what a replica wrote, or could not write, to the server before.
+    if (replicas.some((replica) => judge.isOnOtherServer(replica))) world.wasDivided = true
     gone(servers.primary)
   }
 

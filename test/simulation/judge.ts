@@ -38,6 +38,8 @@ export interface Judge {
   ending(replica: Replica, cause: 'stop' | 'kill', stop?: OrderlyStop): () => void
   misled(replica: Replica): boolean
   isWellKnown(replica: Replica): boolean
+  /** It still speaks to a server that is the primary no more. */
+  isOnOtherServer(replica: Replica): boolean
   horizons(): void
   /** All has been well for long enough: what anybody knows is in the record. */
   unrecorded(): void
@@ -588,6 +590,7 @@ export function createJudge(world: World): Judge {
     ending,
     misled,
     isWellKnown,
+    isOnOtherServer,
     horizons,
     unrecorded,
   }

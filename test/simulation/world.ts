@@ -129,6 +129,8 @@ export interface World {
   /** When processes ended. */
   readonly endings: number[]
   isFlushed: boolean
+  /** Redis was lost while some replicas still spoke to the primary before. */
+  wasDivided: boolean
   /** Redis had no room for what was written in this run. */
   hasBeenFull: boolean
   /** When Redis last lost anything. */
