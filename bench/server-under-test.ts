@@ -26,7 +26,7 @@ async function listen(): Promise<number> {
   const { config } = loadConfig({ text: input, env: {}, readFile: () => '' })
   const app = createApp(config, {
     clock: Date.now,
-    stopwatch: createStopwatch(() => performance.now(), Date.now, systemTimer),
+    stopwatch: createStopwatch(() => performance.now(), Date.now),
     timer: systemTimer,
     nextTurn: (task) => void setImmediate(task),
     random: Math.random,

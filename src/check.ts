@@ -67,7 +67,7 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
     config: config.redis,
     origin: 'check',
     scope,
-    sessionMaxAgeMs: config.session.maxAgeMs,
+    withdrawalLifeMs: config.session.maxAgeMs,
     runtime,
   })
   try {

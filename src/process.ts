@@ -54,7 +54,7 @@ export async function run(): Promise<number | undefined> {
   const logger = createLogger({ level: config.server.logLevel })
   const runtime = {
     clock: Date.now,
-    stopwatch: createStopwatch(() => performance.now(), Date.now, systemTimer),
+    stopwatch: createStopwatch(() => performance.now(), Date.now),
     timer: systemTimer,
     nextTurn: (task: () => void) => void setImmediate(task),
     random: Math.random,

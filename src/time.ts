@@ -15,25 +15,21 @@ export const systemTimer: Timer = (task, delayMs) => {
   return () => clearTimeout(handle)
 }
 
-const lookEveryMs = 250
 const leapMs = 1_000
 
 /**
- * Milliseconds for durations, never back, and on through a suspend of the machine, which \`monotonic\` does not count: what was
- * known before it is as old as the world has become. A wall clock that gains more than a second on \`monotonic\` at once says so; one
- * that was merely set forward makes knowledge older than it is, which costs a look.
+ * Milliseconds for durations, never back, and on through a suspend of the machine, which `monotonic` does not count: what was
+ * known before it is as old as the world has become. A wall clock that gains more than a second on `monotonic` from one look to the
+ * next says so; one that was merely set forward makes knowledge older than it is, and shortens a wait.
  */
-export function createStopwatch(monotonic: () => number, clock: Clock, timer: Timer): () => number {
-  const gain = () => clock() - monotonic()
-  let known = gain()
+export function createStopwatch(monotonic: () => number, clock: Clock): () => number {
+  let gained = clock() - monotonic()
   let leaptMs = 0
-
-  function look(): void {
-    const now = gain()
-    if (now - known > leapMs) leaptMs += now - known
-    known = now
-    timer(look, lookEveryMs)
+  return () => {
+    const now = monotonic()
+    const gain = clock() - now
+    if (gain - gained > leapMs) leaptMs += gain - gained
+    gained = gain
+    return now + leaptMs
   }
-  timer(look, lookEveryMs)
-  return () => monotonic() + leaptMs
 }

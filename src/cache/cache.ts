@@ -3,7 +3,10 @@ import type { SharedCache } from './shared-cache.ts'
 
 /** The shared cache with its life: opened, watched, closed. */
 export interface Cache extends SharedCache {
-  /** Resolves once the store was reached for the first time, or at the latest after `outage.storeDeadline`. Never rejects. */
+  /**
+   * Resolves once the spool was read (5 s at most), and the store was reached for the first time, or at the latest after
+   * `outage.storeDeadline`. Never rejects.
+   */
   start(): Promise<void>
   /** Writes or hands over what can still be, then lets go. Never throws. */
   stop(): Promise<void>

@@ -5,7 +5,7 @@ import { openRedis } from '../store/redis/link.ts'
 import type { Cache } from './cache.ts'
 import { createMemoryCache } from './memory-cache.ts'
 import type { PeerTransport } from './peers.ts'
-import { createRedisCache } from './redis-cache.ts'
+import { clockMarginMs, createRedisCache } from './redis-cache.ts'
 import type { Spool } from './spool.ts'
 
 export interface CacheParts {
@@ -27,6 +27,7 @@ export function createCache({ config, scope, origin, peerTransport, spool, runti
   if (redis.mode === 'memory') {
     return createMemoryCache({ maxBytes: memory.maxBytes / 2, maxAgeMs: session.maxAgeMs, runtime })
   }
-  const link = openRedis({ config: redis, origin, scope, sessionMaxAgeMs: session.maxAgeMs, runtime })
+  const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
+  const link = openRedis({ config: redis, origin, scope, withdrawalLifeMs, runtime })
   return createRedisCache({ config, runtime, origin, scope, link, peerTransport, spool })
 }

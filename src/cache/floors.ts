@@ -26,7 +26,7 @@ export interface Floors {
   knownForMs(id: string): number
   /**
    * `logged`: it was read from the log. `expiresAt`: after it no such session lives (ms since the epoch; unknown: as long as one
-   * can that begins now). False: no news.
+   * can that begins now); of two ends the later one counts. False: no news.
    */
   raise(withdrawal: Withdrawal, logged: boolean, expiresAt?: number): boolean
   /** The log is not the one that was read before: nothing is known to be in it. */
@@ -48,10 +48,10 @@ export interface Floors {
 export function createFloors(deps: {
   clock: Clock
   stopwatch: () => number
-  /** No session lives longer: how long a floor of unknown end is kept. */
-  maxAgeMs: number
+  /** How long one is kept whose end is not known: no session lives longer, whosever clock it ends by. */
+  lifeMs: number
 }): Floors {
-  const { clock, stopwatch, maxAgeMs } = deps
+  const { clock, stopwatch, lifeMs } = deps
   const floors = createMarks<Floor>(clock)
   const open = new Set<string>()
   // Ids in the order of learning; what was learnt before `forgotten` has been swept.
@@ -82,11 +82,16 @@ export function createFloors(deps: {
       const known = floors.get(id)
       return known === undefined ? 0 : stopwatch() - known.since
     },
-    raise({ id, floor }, logged, expiresAt = clock() + maxAgeMs) {
+    raise({ id, floor }, logged, expiresAt = clock() + lifeMs) {
       if (expiresAt <= clock()) return false
       const known = floors.get(id)
       if (known !== undefined && known.floor >= floor) {
-        if (known.floor === floor && logged && !known.logged) setLogged(id, known)
+        if (known.floor > floor) return false
+        if (logged && !known.logged) setLogged(id, known)
+        if (expiresAt > known.expiresAt) {
+          known.expiresAt = expiresAt
+          floors.set(id, known, expiresAt)
+        }
         return false
       }
       const next: Floor = { floor, since: stopwatch(), logged, expiresAt: Math.max(expiresAt, known?.expiresAt ?? 0) }

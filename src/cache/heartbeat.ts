@@ -53,8 +53,8 @@ export interface HeartbeatParts {
   /** How long others are waited for before copies are written back. */
   readonly awaitMembersMs: number
   readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger'>
-  /** No session lives longer: nor is a withdrawal of use for longer than this after it was recorded. */
-  readonly maxAgeMs: number
+  /** For how long after it was recorded a withdrawal is of use: no session lives longer. */
+  readonly withdrawalLifeMs: number
   /** Since when the store is not in use (ms, monotonic); undefined while it is. */
   readonly awaySince: () => number | undefined
   readonly isConnected: () => boolean
@@ -236,7 +236,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     // Since its session began before it was withdrawn. By the clock that makes it younger: one that has leapt ahead must not make
     // us forget.
     const ageMs = Math.max(0, Math.min(serverTime, clock()) - n)
-    floors.raise({ id, floor }, true, clock() + parts.maxAgeMs - ageMs)
+    floors.raise({ id, floor }, true, clock() + parts.withdrawalLifeMs - ageMs)
   }
 
   /** The answer with all its entries: too many for one answer are read page by page. */

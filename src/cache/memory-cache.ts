@@ -7,7 +7,7 @@ import { createFloors } from './floors.ts'
 export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; runtime: Runtime }): Cache {
   const { clock, stopwatch } = deps.runtime
   const store = createMemoryStore({ clock, maxBytes: deps.maxBytes })
-  const floors = createFloors({ clock, stopwatch, maxAgeMs: deps.maxAgeMs })
+  const floors = createFloors({ clock, stopwatch, lifeMs: deps.maxAgeMs })
   return {
     mode: 'memory',
     store,
@@ -30,16 +30,11 @@ export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; ru
     withinBudget: (task) => task(),
     inBackground: (task) => task(),
     changed: () => '',
-    async withdraw(withdrawal, expiresAt) {
+    async withdraw(withdrawal) {
       // With its process the session itself is gone: nothing has to outlive it.
-      floors.raise(withdrawal, true, expiresAt)
+      floors.raise(withdrawal, true)
       const { id, floor } = withdrawal
-      await store.withdraw(
-        { kind: 'session', id },
-        { kind: 'revoked', id },
-        floor,
-        Math.max(1, Math.ceil(expiresAt - clock())),
-      )
+      await store.withdraw({ kind: 'session', id }, { kind: 'revoked', id }, floor, deps.maxAgeMs)
       return true
     },
     setNearCopies: () => undefined,

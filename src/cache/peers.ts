@@ -2,18 +2,12 @@
 // outlives the replica that took it. No quorum, no election: each sends what the other has not acknowledged, and a peer that is
 // gone is skipped. How messages travel, and that they are a peer's, is the transport's business.
 import type { Runtime } from '../runtime.ts'
-import type { Withdrawal } from '../store/withdrawal-log.ts'
-import type { Floors } from './floors.ts'
-
-/** A withdrawal as it is told, with what is left of its use (ms): clocks differ, and by being told nothing lives longer. */
-export interface Told extends Withdrawal {
-  readonly lifeMs: number
-}
+import type { Floors, Lasting } from './floors.ts'
 
 export interface PeerMessage {
   /** The sender's life. */
   readonly origin: string
-  readonly entries: readonly Told[]
+  readonly entries: readonly Lasting[]
   /** What the receiver has told the sender so far: its life, and how far in the order of its learning. */
   readonly after: { readonly origin: string; readonly seq: number } | undefined
   /** The sender ends in an orderly way and has told everything. */
@@ -22,7 +16,7 @@ export interface PeerMessage {
 
 export interface PeerReply {
   readonly origin: string
-  readonly entries: readonly Told[]
+  readonly entries: readonly Lasting[]
   readonly seq: number
   /** There is more after `seq`. */
   readonly more: boolean
@@ -61,7 +55,7 @@ export interface PeersParts {
   /** A peer knew every withdrawal up to this moment (ms, monotonic), and we know what it knew. */
   readonly learnt: (horizon: number) => void
   readonly onLeft: (replica: string) => void
-  readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'logger'>
+  readonly runtime: Pick<Runtime, 'stopwatch' | 'timer' | 'logger'>
 }
 
 /** One life of a peer: all that is counted ends with it. */
@@ -90,7 +84,7 @@ const maxStrangers = 2
 
 export function createPeers(parts: PeersParts): Peers {
   const { transport, replica, floors, runtime } = parts
-  const { clock, stopwatch, timer, logger } = runtime
+  const { stopwatch, timer, logger } = runtime
   const peers = new Map<string, Peer>()
   const ourselves = new Map<string, number>()
   const busy = new Set<string>()
@@ -103,14 +97,8 @@ export function createPeers(parts: PeersParts): Peers {
     return peer
   }
 
-  function apply(entries: readonly Told[]): void {
-    for (const { id, floor, lifeMs } of entries) floors.raise({ id, floor }, false, clock() + lifeMs)
-  }
-
-  function learntAfter(seq: number, limit: number) {
-    const learnt = floors.learntAfter(seq, limit)
-    const entries = learnt.entries.map(({ id, floor, expiresAt }) => ({ id, floor, lifeMs: expiresAt - clock() }))
-    return { entries, seq: learnt.seq }
+  function apply(entries: readonly Lasting[]): void {
+    for (const { id, floor, expiresAt } of entries) floors.raise({ id, floor }, false, expiresAt)
   }
 
   const isAll = (seq: number) => floors.learntAfter(seq, 1).seq === seq
@@ -123,7 +111,7 @@ export function createPeers(parts: PeersParts): Peers {
       for (;;) {
         const sentAt = stopwatch()
         const { life } = peer
-        const { entries, seq } = learntAfter(life?.acknowledged ?? 0, perMessage)
+        const { entries, seq } = floors.learntAfter(life?.acknowledged ?? 0, perMessage)
         const isLast = isAll(seq)
         // Said to a life that we have met, and with the last that it has to hear: others would believe it too early.
         const saysLeaving = leaving && isLast && life !== undefined
@@ -225,7 +213,7 @@ export function createPeers(parts: PeersParts): Peers {
     const isMeantForUs = after?.origin === replica
     // What it told somebody else may be what we have not heard.
     if (leaving && isMeantForUs) parts.onLeft(origin)
-    const told = learntAfter(isMeantForUs ? after.seq : 0, perMessage)
+    const told = floors.learntAfter(isMeantForUs ? after.seq : 0, perMessage)
     return {
       origin: replica,
       ...told,

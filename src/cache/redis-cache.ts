@@ -7,6 +7,7 @@ import { instrumented } from '../store/instrumented.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import type { RedisLink } from '../store/redis/link.ts'
 import { fault, isOwnDelay } from '../store/redis/faults.ts'
+import { minutes } from '../time.ts'
 import { afterEvent, neverReached, type Availability, type AvailabilityEvent } from './availability.ts'
 import type { Cache } from './cache.ts'
 import { createFloors } from './floors.ts'
@@ -34,6 +35,8 @@ export interface RedisCacheParts {
   readonly spool: Spool | undefined
 }
 
+/** Sessions end by each replica's own clock: a withdrawal is kept for so much longer than any of them. */
+export const clockMarginMs = minutes(5)
 const recoveryRetryMs = 250
 /** A single write that timed out while Redis is well is tried again after this. */
 const journalRetryMs = 1_000
@@ -41,7 +44,8 @@ const journalRetryMs = 1_000
 const impatientMs = 50
 const compareEveryMs = 1_000
 const compareAtOnce = 3
-/** A disk that hangs must not keep the process from its end. */
+/** A disk that hangs must keep the process neither from its start nor from its end. */
+const loadSpoolMs = 5_000
 const closeSpoolMs = 2_000
 
 const stuck = () => new Error('the spool cannot be closed')
@@ -68,7 +72,8 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   const ownDelays = metrics.ownDelays.with({})
   const historyChanges = metrics.historyChanges.with({})
   const lag = metrics.invalidationLag.with({})
-  const floors = createFloors({ clock, stopwatch, maxAgeMs: session.maxAgeMs })
+  const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
+  const floors = createFloors({ clock, stopwatch, lifeMs: withdrawalLifeMs })
   let copies = nobody
   let availability: Availability = neverReached
   let lastLossAt = 0
@@ -112,7 +117,9 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     rawStore,
     peers,
     spool,
+    lifeMs: withdrawalLifeMs,
     deadlineMs: () => (budget.isExhausted() ? impatientMs : outage.storeDeadlineMs),
+    spoolDeadlineMs: outage.storeDeadlineMs,
     note: ({ id, floor }) => notes.encode({ origin, sentAt: clock(), what: 'withdrawn', id, number: floor }),
     onRefusal: (error) => refusals.failed('withdraw', error),
     runtime,
@@ -122,7 +129,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     floors,
     replica: origin,
     awaitMembersMs: outage.maxStaleMs,
-    maxAgeMs: session.maxAgeMs,
+    withdrawalLifeMs,
     runtime,
     awaySince: () => (availability.at === 'well' ? undefined : availability.since),
     isConnected: () => link.status() === 'up',
@@ -302,8 +309,12 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   }
 
   async function learnSpooled(): Promise<void> {
+    if (spool === undefined) return
+    const late = () => new Error(`not read within ${loadSpoolMs} ms`)
     try {
-      for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
+      for (const left of await withTimeout(spool.load(), loadSpoolMs, runtime, late)) {
+        floors.raise(left, false, left.expiresAt)
+      }
     } catch (error) {
       logger.error({ event: 'spool_failed', reason: 'not_read', err: error }, 'the spool could not be read')
     }

@@ -24,7 +24,7 @@ export interface SharedCache {
    * True: it survives this process. False: nobody else has it yet; asked again, it tries again. Never throws, takes no longer than
    * `outage.storeDeadline`, and as long again for the spool.
    */
-  withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
+  withdraw(withdrawal: Withdrawal): Promise<boolean>
   /** Whoever holds near copies. One per cache. */
   setNearCopies(copies: NearCopies): void
 }

@@ -18,6 +18,7 @@ export interface OwnFile {
 interface Waiting {
   readonly spooled: Spooled
   isReleased: boolean
+  readonly isKept: Promise<void>
   readonly settle: (error?: unknown) => void
 }
 
@@ -38,6 +39,8 @@ export function createOwnFile(parts: {
   const held = new Map<string, Spooled>()
   let waiting: Waiting[] = []
   let beingWritten: Waiting[] = []
+  /** The last of each id among those. */
+  const queued = new Map<string, Waiting>()
   let file: FileHandle | undefined
   let isMade = false
   let lines = 0
@@ -172,14 +175,24 @@ export function createOwnFile(parts: {
     keep(spooled) {
       if (isClosed) return Promise.reject(new Error('the spool is closed'))
       if (floorHeld(spooled.id) >= spooled.floor) return Promise.resolve()
-      return new Promise((resolve, reject) => {
-        waiting.push({
-          spooled,
-          isReleased: false,
-          settle: (error) => (error === undefined ? resolve() : reject(error)),
-        })
-        work()
-      })
+      // Whoever asks again while the disk is slow shares the first one's fate: the queue holds each withdrawal once.
+      const same = queued.get(spooled.id)
+      if (same !== undefined && !same.isReleased && same.spooled.floor >= spooled.floor) return same.isKept
+      const { promise: isKept, resolve, reject } = Promise.withResolvers<void>()
+      const one: Waiting = {
+        spooled,
+        isReleased: false,
+        isKept,
+        settle(error) {
+          if (queued.get(spooled.id) === one) queued.delete(spooled.id)
+          if (error === undefined) resolve()
+          else reject(error)
+        },
+      }
+      queued.set(spooled.id, one)
+      waiting.push(one)
+      work()
+      return isKept
     },
     release(id) {
       for (const one of [...beingWritten, ...waiting]) if (one.spooled.id === id) one.isReleased = true

@@ -10,7 +10,7 @@ import type { Peers } from './peers.ts'
 import type { Spool, Spooled } from './spool.ts'
 
 export interface Withdrawals {
-  withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean>
+  withdraw(withdrawal: Withdrawal): Promise<boolean>
   /** Writes what the log is not known to have. Throws StoreUnavailable. */
   writeBack(): Promise<void>
   /**
@@ -35,8 +35,12 @@ export function createWithdrawals(deps: {
   rawStore: Store
   peers: Peers | undefined
   spool: Spool | undefined
+  /** How long a withdrawal is of use. */
+  lifeMs: number
   /** How long an answer may wait, now. */
   deadlineMs: () => number
+  /** A disk is no Redis: it has its whole time, whatever the request has waited. */
+  spoolDeadlineMs: number
   note: (withdrawal: Withdrawal) => string
   onRefusal: (error: unknown) => void
   runtime: Pick<Runtime, 'clock' | 'timer' | 'stopwatch' | 'nextTurn' | 'logger'>
@@ -87,7 +91,9 @@ export function createWithdrawals(deps: {
     }
   }
 
-  async function withdraw(withdrawal: Withdrawal, expiresAt: number): Promise<boolean> {
+  async function withdraw(withdrawal: Withdrawal): Promise<boolean> {
+    // Its session's own end may be nearer here than on other replicas: clocks differ, and so does maxAge while it is changed.
+    const expiresAt = clock() + deps.lifeMs
     floors.raise(withdrawal, false, expiresAt)
     if (floors.isLogged(withdrawal.id)) return true
     const limitMs = deps.deadlineMs()
@@ -102,7 +108,7 @@ export function createWithdrawals(deps: {
     let isKept = await firstOf([byRedis, byPeers], limitMs)
     // Also where a peer has it: both processes may end before Redis is back.
     if (!isInRedis) {
-      isKept = (await spooled({ ...withdrawal, expiresAt }, limitMs)) || isKept
+      isKept = (await spooled({ ...withdrawal, expiresAt }, deps.spoolDeadlineMs)) || isKept
       // The log may have got it meanwhile: nobody would let it go any more.
       if (floors.isLogged(withdrawal.id)) spool?.release(withdrawal.id)
     }

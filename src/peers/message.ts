@@ -2,7 +2,8 @@
 // none of ours has written. Whoever could make up messages could end anybody's session, and make a replica believe that it knows
 // every logout. An answer is bound to its question, or an old one could be passed off as today's.
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto'
-import type { PeerMessage, PeerReply, Told } from '../cache/peers.ts'
+import type { Lasting } from '../cache/floors.ts'
+import type { PeerMessage, PeerReply } from '../cache/peers.ts'
 import { everyGeneration } from '../store/withdrawal-log.ts'
 
 /** A message with what tells it from all others of its sender's life. */
@@ -100,20 +101,20 @@ const isOrigin = (value: unknown): value is string => typeof value === 'string' 
 const isId = (value: unknown): value is string => typeof value === 'string' && idShape.test(value)
 const isFloor = (value: unknown): value is number => isCount(value) && value >= 1 && value <= everyGeneration
 
-/** `[id, floor, life in ms]`. What no session of ours can be called is left out: the receiver would refuse the whole. */
-const triples = (entries: readonly Told[]) =>
+/** `[id, floor, end]`. What no session of ours can be called is left out: the receiver would refuse the whole. */
+const triples = (entries: readonly Lasting[]) =>
   entries
-    .filter(({ id, floor, lifeMs }) => isId(id) && isFloor(floor) && lifeMs > 0)
-    .map(({ id, floor, lifeMs }) => [id, floor, Math.ceil(lifeMs)])
+    .filter(({ id, floor, expiresAt }) => isId(id) && isFloor(floor) && expiresAt > 0)
+    .map(({ id, floor, expiresAt }) => [id, floor, Math.ceil(expiresAt)])
 
-function entriesFrom(value: unknown): Told[] | undefined {
+function entriesFrom(value: unknown): Lasting[] | undefined {
   if (!Array.isArray(value) || value.length > maxEntries) return undefined
-  const entries: Told[] = []
+  const entries: Lasting[] = []
   for (const triple of value as unknown[]) {
     if (!Array.isArray(triple)) return undefined
-    const [id, floor, lifeMs] = triple as unknown[]
-    if (!isId(id) || !isFloor(floor) || !isCount(lifeMs)) return undefined
-    entries.push({ id, floor, lifeMs })
+    const [id, floor, expiresAt] = triple as unknown[]
+    if (!isId(id) || !isFloor(floor) || !isCount(expiresAt)) return undefined
+    entries.push({ id, floor, expiresAt })
   }
   return entries
 }

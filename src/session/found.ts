@@ -15,8 +15,9 @@ export type Found =
    */
   | {
       readonly kind: 'unproven'
-      /** `superseded`: by a state that cannot be had now, of the same session. `unknown`: there is not even a pass. */
-      readonly reason: 'rights_too_old' | 'horizon_too_old' | 'blind' | 'superseded' | 'unknown'
+      /** `superseded`: by a state that cannot be had now, of the same session. `unsettled`: there is
+       * not even a pass. */
+      readonly reason: 'rights_too_old' | 'horizon_too_old' | 'blind' | 'superseded' | 'unsettled'
       /** Whose pass it is: good for ending it, and for nothing else. */
       readonly session: Session | undefined
     }

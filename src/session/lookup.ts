@@ -49,6 +49,12 @@ class Late extends Error {
   }
 }
 
+/** What the store has is below its session's floor. */
+interface BelowFloor {
+  readonly kind: 'below-floor'
+  readonly session: Session
+}
+
 /** For so long the state that a floor announced may be on its way into the store. */
 const newerStateWithinMs = 5_000
 
@@ -103,18 +109,20 @@ export function createLookup(deps: LookupDeps): Lookup {
   }
 
   async function askTwice(ticket: Ticket, pass: string | undefined): Promise<Found> {
+    let below: Session | undefined
     // Word of a change may have overtaken the answer that was on its way, or the write that it is about.
     for (let look = 0; look < 3; look++) {
       const answer = await ask(ticket, pass)
-      if (answer !== 'below-floor') return answer
+      if (answer.kind !== 'below-floor') return answer
+      below = answer.session
       const entry = near.get(ticket.id)
       if (entry !== undefined && entry.session.generation >= floors.of(ticket.id)) break
       if (look === 1 && floors.knownForMs(ticket.id) < justNowMs) await deps.changed(ticket.id, newerStateSoonMs)
     }
-    return belowFloor(ticket)
+    return belowFloor(ticket, pass, below)
   }
 
-  async function ask(ticket: Ticket, pass: string | undefined): Promise<Found | 'below-floor'> {
+  async function ask(ticket: Ticket, pass: string | undefined): Promise<Found | BelowFloor> {
     // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
     const head = cache.mode === 'redis' && near.get(ticket.id)?.isConfirmed === true ? identityReadBytes : undefined
     let entry
@@ -142,28 +150,33 @@ export function createLookup(deps: LookupDeps): Lookup {
     }
     // It may have been ended while the answer was on its way.
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
-    if (entry.session.generation < floors.of(ticket.id)) return 'below-floor'
+    const { session } = entry
+    if (session.generation < floors.of(ticket.id)) return { kind: 'below-floor', session }
     sharedHits.value++
-    return answerFrom(entry, ticket)
+    return answerFrom(entry, ticket, pass)
   }
 
   /** The state that counts is on its way into the store, or was lost: not at once a reason to send anybody away. */
-  function belowFloor(ticket: Ticket): Found | Promise<Found> {
+  function belowFloor(ticket: Ticket, pass: string | undefined, below: Session | undefined): Found | Promise<Found> {
     const entry = near.get(ticket.id)
     if (
       entry !== undefined &&
       presentsSecret(entry, ticket.secret) &&
       entry.session.generation >= floors.of(ticket.id)
     ) {
-      return answerFrom(entry, ticket)
+      return answerFrom(entry, ticket, pass)
     }
-    if (floors.knownForMs(ticket.id) >= newerStateWithinMs && !outage.missProvesNothing()) {
-      return { kind: 'absent', reason: 'ended' }
+    if (outage.missProvesNothing()) {
+      const known = fallback.standIn(ticket, pass, 'missing')
+      if (known.kind !== 'none') return known
+      // The ticket has opened what is stored: theirs, with rights that only the newer state says.
+      return { kind: 'unproven', reason: 'superseded', session: below }
     }
+    if (floors.knownForMs(ticket.id) >= newerStateWithinMs) return { kind: 'absent', reason: 'ended' }
     throw new StoreUnavailable('a newer state of the session is on its way into the store')
   }
 
-  async function answerFrom(entry: NearSession, ticket: Ticket): Promise<Found> {
+  async function answerFrom(entry: NearSession, ticket: Ticket, pass: string | undefined): Promise<Found> {
     const now = clock()
     const { session } = entry
     if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
@@ -184,7 +197,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     switch (outcome.kind) {
       case 'refreshed': {
         const next = outcome.full.session
-        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket)
+        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket, pass, next)
         if (clock() < next.tokenExpiresAt) return { kind: 'found', session: next, from: 'shared' }
         if (clock() < lifetimes.rightsEnd(next)) return stale(next)
         throw new ProviderUnavailable('the provider gives tokens that have ended')
@@ -193,8 +206,8 @@ export function createLookup(deps: LookupDeps): Lookup {
         return { kind: 'absent', reason: 'ended' }
       case 'failed':
         if (clock() < graceEnd && session.generation >= floors.of(ticket.id)) return stale(session)
-        if (outcome.fault === 'store')
-          throw new StoreUnavailable('the session cannot be refreshed: the store is at fault')
+        // The provider is there: it can say who they are, and a login is written where a refresh is not.
+        if (outcome.fault === 'store') return { kind: 'unproven', reason: 'rights_too_old', session }
         throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
     }
   }
@@ -213,7 +226,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     ) {
       const known = fallback.standIn(ticket, pass, 'missing')
       if (known.kind !== 'none') return known
-      if (outage.missProvesNothing()) return { kind: 'unproven', reason: 'unknown', session: undefined }
+      if (outage.missProvesNothing()) return { kind: 'unproven', reason: 'unsettled', session: undefined }
       return { kind: 'absent', reason: 'unknown' }
     }
     near.delete(ticket.id)

@@ -20,6 +20,8 @@ export interface NearSession {
   readonly isConfirmed: boolean
   /** The newest generation that was heard of: an older copy is no state to write back. */
   readonly heardOf: number
+  /** When (ms, monotonic). */
+  readonly heardAt: number
   /** Before this moment there is nothing to do for the entry but to answer (ms since the epoch, as all times that follow). */
   readonly attentionAt: number
   /** When this process refreshes the access token: jittered, and put off after a failure. */
@@ -47,8 +49,10 @@ export interface NearCache {
    * `touchedAt`: when the stored value was last given its whole idle time, as far as this process knows.
    */
   adopt(ticket: Ticket, session: Session, value: Buffer, details?: AdoptDetails): NearSession
-  /** The store holds exactly this. */
+  /** The store holds exactly this. It answers alone again, unless a newer state was heard of lately: that one may only be lost. */
   confirm(entry: NearSession): void
+  /** The newest generation of it that was heard of, and may still come; 0: none but the copy's own. */
+  heardOf(id: string): number
   /** Word of a state of at least this generation: an older copy has to be confirmed. */
   changed(id: string, generation: number): void
   unconfirmAll(): void
@@ -84,6 +88,8 @@ export interface NearLimits {
 /** What an entry weighs besides its sealed bytes: the decoded claims, the ready headers, the map's own nodes. Measured. */
 const entryOverheadBytes = 1_000
 const maxJitterMs = seconds(1)
+/** Who wrote a state that a failover lost offers it again once its own connection is back. */
+const newerComesWithinMs = seconds(10)
 const firstBackoffMs = seconds(1)
 const maxBackoffMs = seconds(60)
 
@@ -136,6 +142,11 @@ export function createNearCache(deps: {
     entry.attentionAt = at
   }
 
+  /** A newer state was heard of, and not so long ago that it must be lost. */
+  function isBehind({ session, heardOf, heardAt }: Entry): boolean {
+    return heardOf > session.generation && stopwatch() - heardAt < newerComesWithinMs
+  }
+
   function mayAnswer(entry: Entry, now: number): boolean {
     const { session } = entry
     if (now >= session.expiresAt || now >= session.tokenExpiresAt) return false
@@ -172,8 +183,9 @@ export function createNearCache(deps: {
         value: unpooled(value),
         // A write that the store has not confirmed is no news of whether the session stands.
         confirmedAt: pending !== undefined && previous !== undefined ? previous.confirmedAt : stopwatch(),
-        isConfirmed: true,
-        heardOf: session.generation,
+        isConfirmed: session.generation >= (previous?.heardOf ?? 0),
+        heardOf: Math.max(session.generation, previous?.heardOf ?? 0),
+        heardAt: previous?.heardAt ?? 0,
         attentionAt: 0,
         refreshAt: session.refreshAt + random() * maxJitterMs,
         refreshFailures: 0,
@@ -195,16 +207,24 @@ export function createNearCache(deps: {
     },
     confirm(known) {
       const entry = own(known)
+      if (isBehind(entry)) return
       entry.confirmedAt = stopwatch()
       entry.isConfirmed = true
       entry.pending = undefined
       entry.storedGeneration = entry.session.generation
       schedule(entry)
     },
+    heardOf(id) {
+      const entry = get(id)
+      return entry !== undefined && isBehind(entry) ? entry.heardOf : 0
+    },
     changed(id, generation) {
       const entry = get(id)
       if (entry === undefined || entry.session.generation >= generation) return
-      entry.heardOf = Math.max(entry.heardOf, generation)
+      if (generation > entry.heardOf) {
+        entry.heardOf = generation
+        entry.heardAt = stopwatch()
+      }
       unconfirm(entry)
     },
     unconfirmAll() {

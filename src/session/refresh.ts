@@ -24,7 +24,7 @@ export interface Refresher {
 
 export interface RefresherDeps {
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
-  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'replace' | 'end' | 'keepForLater'>
+  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'isNewerAwaited' | 'replace' | 'end' | 'keepForLater'>
   /** The session after `before` with what the refresh brought. */
   readonly renewed: (before: FullSession, grant: RefreshGrant) => FullSession
   /** Resolves when another replica changed the session, at the latest after `maxMs`. */
@@ -37,6 +37,8 @@ export interface RefresherDeps {
   /** How long to wait, in all, for another replica's result. */
   readonly patienceMs: number
 }
+
+const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
 
 /** Word of a change normally wakes a waiter at once; this is for the message that got lost. */
 const pollMs = 100
@@ -82,8 +84,9 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     // Read under the lease: its last owner may have finished between our look and our turn.
     const before = await sessionStore.readLatest(ticket)
     if (before === 'ended') return { kind: 'ended', reason: 'revoked' }
-    if (before === 'awaited') return { kind: 'failed', fault: 'store' }
+    if (before === 'awaited') return storeFailed()
     if (isNews(before.session, known)) return takenOver(before)
+    if (sessionStore.isNewerAwaited(ticket.id, before.session.generation)) return storeFailed()
     let grant
     try {
       grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
@@ -122,9 +125,10 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     // The token may have been refused because another replica used it: then its result is there, and is what counts.
     const stored = await sessionStore.readLatest(ticket)
     if (typeof stored === 'object' && stored.session.generation > before.generation) return takenOver(stored)
+    if (stored === 'awaited' || sessionStore.isNewerAwaited(ticket.id, before.generation)) return storeFailed()
     count('rejected')
     logger.warn({ event: 'session_ended', reason: error.reason }, `the provider ended a session: ${error.message}`)
-    await sessionStore.end(before.id, before.expiresAt)
+    await sessionStore.end(before.id)
     return { kind: 'ended', reason: error.reason }
   }
 

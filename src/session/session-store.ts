@@ -25,6 +25,11 @@ export interface SessionStore {
    * replaced. 'awaited': the state that counts is still on its way into the store.
    */
   readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'>
+  /**
+   * Whether a newer state than this may still be on its way into the store: others have not written yet what only they know, or
+   * this process has heard of one that it cannot find. Its refresh token may have been used: nobody may use it again.
+   */
+  isNewerAwaited(id: string, generation: number): boolean
   /** A whole stored value, opened; undefined for anything that is not this ticket's. */
   open(value: Buffer, ticket: Ticket): FullSession | undefined
   /**
@@ -43,7 +48,7 @@ export interface SessionStore {
   /** The store lost what this state follows: kept here and in the journal. */
   keepForLater(ticket: Ticket, next: FullSession): void
   /** Ends it here at once, and everywhere. False: nobody but this process knows it yet. */
-  end(id: string, expiresAt: number): Promise<boolean>
+  end(id: string): Promise<boolean>
   /** Gives it its whole idle time again. Never rejects. */
   touch(entry: NearSession, now: number): void
   /**
@@ -162,6 +167,10 @@ export function createSessionStore(deps: {
     return 'awaited'
   }
 
+  function isNewerAwaited(id: string, generation: number): boolean {
+    return cache.outage.missProvesNothing() || near.heardOf(id) > generation
+  }
+
   function open(value: Buffer, ticket: Ticket): FullSession | undefined {
     const session = codec.decode(value, ticket)
     const tokens = codec.decodeTokens(value, ticket)
@@ -259,8 +268,8 @@ export function createSessionStore(deps: {
     return true
   }
 
-  async function supersede({ id, generation, expiresAt }: Session): Promise<void> {
-    await cache.withdraw({ id, floor: generation }, expiresAt)
+  async function supersede({ id, generation }: Session): Promise<void> {
+    await cache.withdraw({ id, floor: generation })
   }
 
   function keepForLater(ticket: Ticket, next: FullSession, stored?: number): void {
@@ -323,11 +332,11 @@ export function createSessionStore(deps: {
   }
 
   /** Withdrawn at another replica, and unheard here: this state at least does not count; how far it goes, the mark says, or the log. */
-  async function learnMark(mark: Key, { id, generation, expiresAt }: Session): Promise<void> {
-    floors.raise({ id, floor: generation + 1 }, false, expiresAt)
+  async function learnMark(mark: Key, { id, generation }: Session): Promise<void> {
+    floors.raise({ id, floor: generation + 1 }, false)
     try {
       const floor = floorOfMark(await store.get(mark))
-      if (floor > generation) floors.raise({ id, floor }, false, expiresAt)
+      if (floor > generation) floors.raise({ id, floor }, false)
     } catch (error) {
       if (!(error instanceof StoreUnavailable || error instanceof StoreValueRejected)) throw error
     }
@@ -404,26 +413,30 @@ export function createSessionStore(deps: {
     overtakeReads,
     readWhole,
     readLatest,
+    isNewerAwaited,
     open,
     confirm,
     create,
     replace,
     keepForLater,
-    end: (id, expiresAt) => cache.withdraw({ id, floor: everyGeneration }, expiresAt),
+    end: (id) => cache.withdraw({ id, floor: everyGeneration }),
     touch,
     offerAgain,
     reseed,
   }
 }
 
-/** Whether nothing that decisions or headers are made of has changed. In which order a provider names it means nothing. */
+/** Whether nothing that decisions are made of has changed: names and lists of words (groups) have no order. */
 function sameIdentity(a: Session, b: Session): boolean {
   return a.claims === b.claims || inOrder(a.claims) === inOrder(b.claims)
 }
 
-/** JSON with one order for names and for lists. */
+/** JSON with one order for names and for lists of words. */
 function inOrder(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(inOrder).sort().join()}]`
+  if (Array.isArray(value)) {
+    const items = value.map(inOrder)
+    return `[${(value.every((item) => typeof item === 'string') ? items.sort() : items).join()}]`
+  }
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const fields = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${inOrder(inner)}`)
   return `{${fields.sort().join()}}`

@@ -196,7 +196,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (ticket === undefined) return undefined
       const known = found ?? (pass === undefined ? undefined : passes?.open(pass, ticket))
       if (floors.isEnded(ticket.id)) {
-        return { full: undefined, isKept: await sessionStore.end(ticket.id, clock() + maxAgeMs) }
+        return { full: undefined, isKept: await sessionStore.end(ticket.id) }
       }
       let full: FullSession | undefined
       const entry = near.get(ticket.id)
@@ -219,8 +219,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         if (!isProven) throw error
       }
       if (full === undefined && isOurs) full = sessionStore.open(entry.value, ticket)
-      const expiresAt = (full?.session ?? known)?.expiresAt ?? clock() + maxAgeMs
-      const isKept = await sessionStore.end(ticket.id, expiresAt)
+      const isKept = await sessionStore.end(ticket.id)
       count('logged_out').value++
       return { full, isKept }
     },
@@ -238,7 +237,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     passFor(session, text) {
       const ticket = parseTicket(text)
       const entry = ticket && near.get(ticket.id)
-      if (ticket === undefined || entry?.session !== session) return undefined
+      if (ticket === undefined || entry?.session !== session || !presentsSecret(entry, ticket.secret)) return undefined
       return passes?.issue(session, ticket, entry.pending !== undefined)
     },
 

@@ -5,9 +5,9 @@ import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { Withdrawal } from '../../src/store/withdrawal-log.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 
-function someFloors(maxAgeMs = 10_000) {
+function someFloors(lifeMs = 10_000) {
   const time = fakeTime()
-  const floors = createFloors({ ...time, maxAgeMs })
+  const floors = createFloors({ ...time, lifeMs })
   const raised: Withdrawal[] = []
   const logged: string[] = []
   floors.onRaise((withdrawal) => raised.push(withdrawal))
@@ -136,6 +136,21 @@ describe('a floor that the log has', () => {
     assert.deepEqual(floors.unlogged(10), [])
     assert.equal(floors.unloggedCount, 0)
   })
+})
+
+test('of two ends of one floor the later one counts, in either order', () => {
+  for (const ends of [
+    [1_000, 5_000],
+    [5_000, 1_000],
+  ]) {
+    const { time, floors } = someFloors()
+    for (const end of ends) floors.raise({ id: 'a', floor: 5 }, false, time.clock() + end)
+    assert.deepEqual(
+      floors.all().map(({ expiresAt }) => expiresAt),
+      [time.clock() + 5_000],
+    )
+    assert.equal(floors.of('a'), 5)
+  }
 })
 
 test('a floor whose time is over is no news', () => {

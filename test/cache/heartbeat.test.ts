@@ -27,7 +27,7 @@ function aWorld() {
 function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatParts> = {}) {
   const { time, log, onToken } = world
   const logger = recordedLog()
-  const floors = createFloors({ ...time, maxAgeMs: 86_400_000 })
+  const floors = createFloors({ ...time, lifeMs: 86_400_000 })
   /** What was done or told, in order. */
   const story: string[] = []
   const state = { awaySince: undefined as number | undefined, isConnected: true, heard: 0 }
@@ -40,7 +40,7 @@ function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatPa
     floors,
     replica: name,
     awaitMembersMs: minutes(10),
-    maxAgeMs: 86_400_000,
+    withdrawalLifeMs: 86_400_000,
     runtime: { ...time, logger },
     awaySince: () => state.awaySince,
     isConnected: () => state.isConnected,

@@ -16,7 +16,7 @@ interface Question {
 
 function aReplica(origin = 'life-a') {
   const time = { now: 5_000 }
-  const floors = createFloors({ clock: () => time.now, stopwatch: () => time.now, maxAgeMs: 3_600_000 })
+  const floors = createFloors({ clock: () => time.now, stopwatch: () => time.now, lifeMs: 3_600_000 })
   const addresses = ['b:1']
   const questions: Question[] = []
   const learnt: number[] = []
@@ -54,7 +54,7 @@ function aReplica(origin = 'life-a') {
     horizonAgeMs: () => 0,
     learnt: (horizon) => void learnt.push(horizon),
     onLeft: (replica) => void left.push(replica),
-    runtime: { clock: () => time.now, stopwatch: () => time.now, timer: turns.timer, logger },
+    runtime: { stopwatch: () => time.now, timer: turns.timer, logger },
   })
   const next = (): Question => questions.shift() ?? assert.fail('no question')
   return { peers, floors, time, addresses, questions, learnt, left, turns, next, hears: (m: PeerMessage) => respond(m) }
@@ -237,7 +237,7 @@ test('a leave that was meant for another life, or for nobody, is not believed', 
   for (const after of [undefined, { origin: 'life-b', seq: 0 }]) {
     const { peers, hears, left, floors } = aReplica()
     void peers.start()
-    hears({ origin: 'life-c', entries: [{ id: 'x', floor: 2, lifeMs: 1_000 }], after, leaving: true })
+    hears({ origin: 'life-c', entries: [{ id: 'x', floor: 2, expiresAt: 99_000 }], after, leaving: true })
     assert.deepEqual(left, [])
     assert.equal(floors.of('x'), 2)
   }
@@ -277,14 +277,14 @@ test('after the stop nothing is asked any more', async () => {
   assert.deepEqual([questions.length, turns.delays()], [0, []])
 })
 
-test('by being told a withdrawal lives no longer: with it goes what is left of its use', async () => {
+test('by being told a withdrawal lives no longer: with it goes its end', async () => {
   const { peers, floors, time, hears, next } = aReplica()
   await peers.start()
   next()
-  hears({ origin: 'life-b', entries: [{ id: 'x', floor: 2, lifeMs: 1_000 }], after: undefined, leaving: false })
+  hears({ origin: 'life-b', entries: [{ id: 'x', floor: 2, expiresAt: 6_000 }], after: undefined, leaving: false })
   time.now += 400
   void peers.push()
-  assert.deepEqual(next().message.entries, [{ id: 'x', floor: 2, lifeMs: 600 }])
+  assert.deepEqual(next().message.entries, [{ id: 'x', floor: 2, expiresAt: 6_000 }])
   time.now += 600
   assert.equal(floors.of('x'), 0)
 })

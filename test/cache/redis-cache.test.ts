@@ -77,7 +77,7 @@ function aCache(options = 'cacheMode: hybrid', parts: Partial<RedisCacheParts> =
     cache,
     said,
     notes,
-    logOut: (id = 'a') => cache.withdraw({ id, floor: everyGeneration }, expiresAt),
+    logOut: (id = 'a') => cache.withdraw({ id, floor: everyGeneration }),
     /** A write that the store missed. */
     journaled(name: string, write: () => Promise<unknown>) {
       cache.journal.add({ name, expiresAt, write: async () => void (await write()) })
@@ -762,5 +762,55 @@ describe('an orderly end (A7)', () => {
     await time.pass(60_000)
     assert.deepEqual(calls, [])
     assert.equal(link.status(), 'closed')
+  })
+})
+
+describe('a disk that hangs', () => {
+  const never = () => new Promise<never>(() => {})
+  const spool = (parts: Partial<Spool>): Spool => ({
+    load: () => Promise.resolve([]),
+    keep: () => Promise.resolve(),
+    release: () => undefined,
+    close: () => Promise.resolve(),
+    ...parts,
+  })
+
+  test('keeps the start waiting for 5 s, and is told', async () => {
+    const { cache, link, time, said } = aCache('cacheMode: hybrid', { spool: spool({ load: never }) })
+    link.up()
+    let isStarted = false
+    void cache.start().then(() => (isStarted = true))
+    await time.pass(4_999)
+    assert.equal(isStarted, false)
+    await time.pass(1_000)
+    assert.equal(isStarted, true)
+    assert.ok(said().includes('spool_failed not_read'))
+  })
+
+  test('keeps the end waiting for 2 s', async () => {
+    const { cache, time } = await aConnectedCache('cacheMode: hybrid', { spool: spool({ close: never }) })
+    let isStopped = false
+    void cache.stop().then(() => (isStopped = true))
+    await time.pass(1_999)
+    assert.equal(isStopped, false)
+    for (let turn = 0; turn < 20; turn++) await time.pass(100)
+    assert.equal(isStopped, true)
+  })
+
+  test('has the whole deadline, also in a request that has waited for Redis', async () => {
+    const disk = { pass: () => {} }
+    const keep = () => new Promise<void>((resolve) => (disk.pass = resolve))
+    const { cache, link, time, logOut } = await aConnectedCache('cacheMode: hybrid', { spool: spool({ keep }) })
+    link.store.mode = 'hold'
+    link.log.mode = 'hold'
+    let isKept: boolean | undefined
+    void cache.withinBudget(async () => {
+      await cache.store.get(session).catch(() => undefined)
+      isKept = await logOut()
+    })
+    await time.pass(250 + 50 + 200)
+    disk.pass()
+    await time.pass(1)
+    assert.equal(isKept, true)
   })
 })

@@ -25,13 +25,13 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
   const time = fakeTime()
   const log = createFakeLog({ clock: time.clock })
   const store = createFakeStore({ clock: time.clock })
-  const floors = createFloors({ ...time, maxAgeMs: 86_400_000 })
+  const floors = createFloors({ ...time, lifeMs: 60_000 })
   const logger = recordedLog()
   const notes: string[] = []
   store.onNote((note) => notes.push(note))
   const refused: string[] = []
   const spooled = new Map<string, Spooled>()
-  const world = { peering, spooling, pushes: 0, left: 0 }
+  const world = { peering, spooling, pushes: 0, left: 0, deadlineMs }
   const tell = async (isEnough?: () => void) => {
     world.pushes++
     if (world.peering === 'are silent') return new Promise<number>((resolve) => time.timer(() => resolve(0), 1_000))
@@ -67,7 +67,9 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
             release: (id) => void spooled.delete(id),
             close: () => Promise.resolve(),
           },
-    deadlineMs: () => deadlineMs,
+    lifeMs: 60_000,
+    deadlineMs: () => world.deadlineMs,
+    spoolDeadlineMs: deadlineMs,
     note: ({ id, floor }) => `withdrawn ${id} ${floor}`,
     onRefusal: (error) => refused.push(redisFault(error).kind),
     runtime: { ...time, logger },
@@ -77,7 +79,7 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
   async function answerTo(withdrawal: Withdrawal) {
     const sentAt = time.stopwatch()
     let answered: readonly [isKept: boolean, tookMs: number] | undefined
-    void withdrawals.withdraw(withdrawal, expiresAt).then((isKept) => (answered = [isKept, time.stopwatch() - sentAt]))
+    void withdrawals.withdraw(withdrawal).then((isKept) => (answered = [isKept, time.stopwatch() - sentAt]))
     const isOver = () => answered !== undefined
     for (let passed = 0; !isOver() && passed < 5_000; passed += 10) await time.pass(10)
     return answered
@@ -106,9 +108,9 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
 
 describe('a withdrawal', () => {
   test('holds here before anybody was asked', () => {
-    const { withdrawals, floors, redisIs, expiresAt } = aWorld()
+    const { withdrawals, floors, redisIs } = aWorld()
     redisIs('hold')
-    void withdrawals.withdraw(out, expiresAt)
+    void withdrawals.withdraw(out)
     assert.equal(floors.isEnded('a'), true)
   })
 
@@ -228,9 +230,9 @@ describe('a withdrawal is answered as done', () => {
   })
 
   test('though this process stood still, if Redis answered meanwhile', async () => {
-    const { withdrawals, expiresAt, redisIs, store, log, time } = aWorld()
+    const { withdrawals, redisIs, store, log, time } = aWorld()
     redisIs('hold')
-    const answer = withdrawals.withdraw(out, expiresAt)
+    const answer = withdrawals.withdraw(out)
     await time.stall(3_000, () => {
       store.held[0]?.pass()
       log.held[0]?.()

@@ -213,11 +213,11 @@ test('what answered is counted: the session, or whatever stood in for it', async
 
 // --- theirs, but not to be believed now ------------------------------------------------------------------------------
 
-const reasons = ['rights_too_old', 'horizon_too_old', 'blind', 'superseded', 'unknown'] as const
+const reasons = ['rights_too_old', 'horizon_too_old', 'blind', 'superseded', 'unsettled'] as const
 const unproven = (reason: (typeof reasons)[number]): Found => ({
   kind: 'unproven',
   reason,
-  session: reason === 'unknown' ? undefined : session,
+  session: reason === 'unsettled' ? undefined : session,
 })
 const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 const script = { accept: '*/*', 'sec-fetch-mode': 'cors' }

@@ -35,7 +35,7 @@ function aTurn() {
 async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTransportParts> = {}) {
   const time = { now: 5_000 }
   const stopwatch = () => time.now
-  const floors = createFloors({ clock: stopwatch, stopwatch, maxAgeMs: 3_600_000 })
+  const floors = createFloors({ clock: stopwatch, stopwatch, lifeMs: 3_600_000 })
   const { whereabouts, current: addresses } = aPlace()
   const { transport } = aTransport(t, { whereabouts, ...parts })
   const { logger, lines } = aLog()
@@ -62,7 +62,7 @@ async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTrans
     horizonAgeMs: () => self.horizonAgeMs(),
     learnt: (horizon) => void learnt.push({ horizon, known: floors.size }),
     onLeft: (replica) => void left.push({ replica, known: floors.size }),
-    runtime: { clock: stopwatch, stopwatch, timer: turns.timer, logger },
+    runtime: { stopwatch, timer: turns.timer, logger },
   })
   await peers.start()
   t.after(() => peers.stop())

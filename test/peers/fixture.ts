@@ -44,7 +44,7 @@ export function aTimer() {
 
 export const aMessage = (parts: Partial<PeerMessage> = {}): PeerMessage => ({
   origin: 'sender-1',
-  entries: [{ id: 'session-1', floor: 4_294_967_295, lifeMs: 3_600_000 }],
+  entries: [{ id: 'session-1', floor: 4_294_967_295, expiresAt: 3_600_000 }],
   after: undefined,
   leaving: false,
   ...parts,

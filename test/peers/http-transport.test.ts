@@ -20,7 +20,7 @@ function recorded(clock: { now: number }, parts: Partial<Stamped> = {}, signedBy
 
 test('a message reaches its peer as it was, and so does the answer', async (t) => {
   const receiver = aTransport(t)
-  const reply = aReply({ entries: [{ id: 'b', floor: 3, lifeMs: 60_000 }], seq: 9, more: true })
+  const reply = aReply({ entries: [{ id: 'b', floor: 3, expiresAt: 60_000 }], seq: 9, more: true })
   const address = await receiver.start(() => reply)
   const sender = aTransport(t)
   const message = aMessage({ after: { origin: 'receiver-1', seq: 4 }, leaving: true })

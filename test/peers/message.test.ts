@@ -18,7 +18,7 @@ test('a question is understood as it was meant', () => {
 test('an answer is understood as it was meant', () => {
   for (const reply of [
     aReply(),
-    aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2, lifeMs: 5 }] }),
+    aReply({ horizonAgeMs: undefined, more: true, entries: [{ id: 'a', floor: 2, expiresAt: 5 }] }),
   ]) {
     assert.deepEqual(messages.readAnswer(messages.answer(reply, question.mac), question.mac), reply)
   }
@@ -118,14 +118,14 @@ test('what is no JSON is malformed', () => {
 test('what a newer version adds is no fault', () => {
   const newer = { ...goodAsk, entries: [['id', 1, 9, 'more']], also: { this: 1 } }
   const read = messages.readAsk(signedAsk(JSON.stringify(newer)))
-  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'id', floor: 1, lifeMs: 9 }])
+  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'id', floor: 1, expiresAt: 9 }])
 })
 
 test('the longest message fits', () => {
   const entries = Array.from({ length: 1_000 }, (_, index) => ({
     id: String(index).padStart(128, 'x'),
     floor: 4_294_967_295,
-    lifeMs: 999_999_999_999,
+    expiresAt: 9_999_999_999_999,
   }))
   const longest = { ...stamped, message: aMessage({ entries }) }
   const { body } = messages.ask(longest)
@@ -135,11 +135,11 @@ test('the longest message fits', () => {
 
 test('an entry that no receiver would take does not keep the others from it', () => {
   const entries = [
-    { id: 'not an id', floor: 1, lifeMs: 1 },
-    { id: 'good', floor: 2, lifeMs: 1 },
+    { id: 'not an id', floor: 1, expiresAt: 1 },
+    { id: 'good', floor: 2, expiresAt: 1 },
   ]
   const read = messages.readAsk(messages.ask({ ...stamped, message: aMessage({ entries }) }))
-  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'good', floor: 2, lifeMs: 1 }])
+  assert.deepEqual(typeof read === 'string' ? read : read.message.entries, [{ id: 'good', floor: 2, expiresAt: 1 }])
 })
 
 test('no reader ever throws, and believes nothing, whatever comes', () => {

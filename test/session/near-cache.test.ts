@@ -215,8 +215,8 @@ test('a confirmation gives it another 60 s, and says that it is written', async 
   assert.equal(answers('a'), 'no')
 })
 
-test('word of a newer state stops an older copy from answering until it is confirmed, and no other', () => {
-  const { near, adopt, answers, ticketOf } = aNearCache()
+test('word of a newer state stops an older copy from answering until that state must be lost, and no other', async () => {
+  const { near, adopt, answers, ticketOf, time } = aNearCache()
   const copy = adopt('a', { generation: 2 })
   adopt('b', { generation: 1 })
   near.changed(ticketOf('a').id, 2)
@@ -224,7 +224,11 @@ test('word of a newer state stops an older copy from answering until it is confi
   near.changed(ticketOf('a').id, 3)
   assert.deepEqual([answers('a'), answers('b')], ['no', 1])
   near.confirm(copy)
-  assert.equal(answers('a'), 2)
+  assert.deepEqual([answers('a'), near.heardOf(ticketOf('a').id)], ['no', 3])
+  assert.equal(adopt('a', { generation: 2 }).isConfirmed, false, 'read once more')
+  await time.pass(10_000)
+  near.confirm(near.get(ticketOf('a').id) ?? copy)
+  assert.deepEqual([answers('a'), near.heardOf(ticketOf('a').id)], [2, 0])
   near.changed('nobody', 3)
 })
 

@@ -233,3 +233,16 @@ test('a guess at a known session’s secret finds nothing, drops no copy and fil
   assert.equal(await look(world.sessions, guess), 'STORE_UNAVAILABLE')
   assert.equal(await look(world.sessions, ticket), 'near_stale', 'the copy is still there')
 })
+
+test('a pass is renewed for its ticket only, and by a copy only: never by itself, nor for a secret that somebody made up', async () => {
+  const world = aWorld()
+  const begun = await world.sessions.begin(world.grant())
+  const found = sessionIn(await world.sessions.find(begun.ticket, undefined))
+  const planted = idOf(begun.ticket) + newTicket(randomBytes).secret
+  assert.equal(world.sessions.passFor(found, planted), undefined)
+  assert.notEqual(world.sessions.passFor(found, begun.ticket), undefined)
+  const other = world.replica()
+  other.cache.goAway()
+  const byPass = sessionIn(await other.sessions.find(begun.ticket, begun.pass))
+  assert.equal(other.sessions.passFor(byPass, begun.ticket), undefined)
+})

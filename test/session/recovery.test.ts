@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { StoreUnavailable } from '../../src/errors.ts'
+import { RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
 import { newTicket, parseTicket, ticketValue } from '../../src/session/ticket.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'
 import { aWorld, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn, type World } from './world.ts'
@@ -304,13 +304,14 @@ test('a state below a floor that is known is not let in: for 5 s its newer state
   assert.equal(await look(other.sessions, ticket), 'ended')
 })
 
-test('while a miss proves nothing, nor does a state below its floor: still “later”', async () => {
+test('while a miss proves nothing, nor does a state below its floor: theirs, with rights that nobody here knows', async () => {
   const world = aWorld()
   const ticket = await world.login({ expiresAt: world.time.clock() + hour })
   world.cache.hear({ what: 'withdrawn', id: idOf(ticket), number: 2 })
   world.time.advance(5_000)
   world.cache.missCountsFrom = world.runtime.stopwatch() + 1_000
-  assert.equal(await look(world.sessions, ticket), 'STORE_UNAVAILABLE')
+  const found = await world.sessions.find(ticket, undefined)
+  assert.deepEqual([found.kind, found.kind === 'unproven' && found.session?.id], ['unproven', idOf(ticket)])
   world.time.advance(1_000)
   assert.equal(await look(world.sessions, ticket), 'ended')
 })
@@ -380,4 +381,99 @@ test('where a refresh that took a group could not be written, this replica goes 
     await cache.journal.replay()
     assert.deepEqual(sessionIn(await unwritten.sessions.find(ticket, undefined)).claims['groups'], [])
   }
+})
+
+/** Its provider ends a session whose refresh token it sees twice. */
+function rotating({ provider, time }: World): void {
+  const used = new Set<string>()
+  provider.onRefresh = async ({ refreshToken = '' }) => {
+    if (used.has(refreshToken)) throw new RefreshRejected('invalid_grant', 'reused')
+    used.add(refreshToken)
+    return refreshGrant(time.clock() + 5 * minute, used.size)
+  }
+}
+
+test('while others are waited for no refresh token is used: the one who is gone may have used it', async () => {
+  const gone = aWorld()
+  rotating(gone)
+  const { time, cache, sessions, provider } = gone
+  const begun = await sessions.begin(gone.grant())
+  const left = gone.replica()
+  const old = await cache.store.memory.get(keyOf(begun.ticket))
+  time.advance(4 * minute)
+  await look(sessions, begun.ticket)
+  await quiet()
+  time.advance(30 * minute)
+  left.cache.goAway()
+  // Back with a snapshot of before.
+  await cache.store.memory.set(keyOf(begun.ticket), old ?? Buffer.alloc(0), 20 * hour)
+  await left.cache.comeBack({ restarted: true, awaitsOthers: true })
+  assert.equal(await look(left.sessions, begun.ticket, begun.pass), 'rights_too_old')
+  assert.deepEqual([provider.refreshes.length, left.cache.floors.isEnded(idOf(begun.ticket))], [1, false])
+})
+
+test('a failover lost a refresh: who heard of it does not use the token before, and its owner offers it again', async () => {
+  for (const settleMs of [4_000, 0]) {
+    const owner = aWorld()
+    rotating(owner)
+    const { time, cache, sessions } = owner
+    const begun = await sessions.begin(owner.grant())
+    const other = owner.replica()
+    await look(other.sessions, begun.ticket)
+    const old = await cache.store.memory.get(keyOf(begun.ticket))
+    time.advance(4 * minute)
+    await look(sessions, begun.ticket)
+    await quiet()
+    other.cache.goAway()
+    cache.goAway()
+    await cache.store.memory.set(keyOf(begun.ticket), old ?? Buffer.alloc(0), 20 * hour)
+    time.advance(2_000)
+    await other.cache.comeBack({ settleMs })
+    await look(other.sessions, begun.ticket, begun.pass)
+    await quiet()
+    await cache.comeBack({ settleMs })
+    assert.equal(other.cache.floors.isEnded(idOf(begun.ticket)), false)
+    assert.equal(sessionIn(await sessions.find(begun.ticket, begun.pass)).generation, 2)
+  }
+})
+
+test('below the floor of a lost right while others are waited for: to the provider, however long that takes', async () => {
+  const world = aWorld()
+  const { time, provider, cache } = world
+  const claims = { iss: 'https://id.example.com', sub: 'alice' }
+  const begun = await world.sessions.begin(world.grant({ claims: { ...claims, groups: ['staff', 'admins'] } }))
+  const old = await cache.store.memory.get(keyOf(begun.ticket))
+  const left = world.replica()
+  provider.onRefresh = async () => ({ ...refreshGrant(time.clock() + hour), claims: { ...claims, groups: ['staff'] } })
+  time.advance(4 * minute)
+  await look(world.sessions, begun.ticket)
+  await quiet()
+  left.cache.goAway()
+  await cache.store.memory.set(keyOf(begun.ticket), old ?? Buffer.alloc(0), 20 * hour)
+  await left.cache.comeBack({ restarted: true, awaitsOthers: true })
+  for (let waited = 0; waited < 9; waited++) {
+    time.advance(minute)
+    assert.equal(await look(left.sessions, begun.ticket, begun.pass), 'superseded')
+    assert.equal(await look(left.sessions, begun.ticket), 'superseded', 'by the ticket alone')
+  }
+})
+
+test('a Redis that takes no writes: who comes back after their rights’ end goes to the provider, as when it is away', async () => {
+  for (const kind of ['readonly', 'no_permission', 'write_refused'] as const) {
+    const { sessions, cache, time, grant } = aWorld()
+    const begun = await sessions.begin(grant())
+    time.advance(16 * minute)
+    cache.store.once('add', () => Promise.reject(failingWith(kind)()))
+    assert.equal(await look(sessions, begun.ticket, begun.pass), 'rights_too_old', kind)
+  }
+})
+
+test('a miss that proves nothing says so: neither out, nor in', async () => {
+  const { sessions, cache, login } = aWorld()
+  const ticket = await login()
+  cache.goAway()
+  await cache.store.memory.delete(keyOf(ticket))
+  await cache.comeBack({ settleMs: 4_000 })
+  const stranger = ticketValue(newTicket(randomBytes))
+  assert.equal(await look(sessions, stranger), 'unsettled')
 })

@@ -42,6 +42,7 @@ function aRefresher(leases?: Leases) {
   const metrics = createMetrics({ processMetrics: false })
   const log = recordedLog()
   const port: Port = {
+    isNewerAwaited: () => false,
     readLatest: async () => store.holds,
     async replace(_ticket, before, next) {
       if (generationIn(store.holds) !== before.generation) return false

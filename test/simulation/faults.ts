@@ -96,8 +96,9 @@ export function createFaults(world: World, judge: Judge, processes: Processes): 
   function killRedis(): void {
     if (!servers.primary.isUp) return
     story.say('Redis is killed')
-    // Nobody vouches for what a replica wrote, or could not write, to the server before.
-    if (replicas.some((replica) => judge.isOnOtherServer(replica))) world.wasDivided = true
+    // Nobody can vouch for copies: beats were refused, or went to the server before.
+    const isDivided = servers.primary.role !== 'primary' || replicas.some((replica) => judge.isOnOtherServer(replica))
+    if (isDivided) world.wasDivided = true
     gone(servers.primary)
   }
 

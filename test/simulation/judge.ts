@@ -511,6 +511,8 @@ export function createJudge(world: World): Judge {
     if (withdrawals.length > 0 || isLeaving || isSuperseding || isDamaged || account.hasEnded) return
     if (misled(replica)) return
     const words = `s${visitor.number} at r${replica.index}: ${why}`
+    // While others are waited for no token is refreshed: they may have used it.
+    if (why === 'rights_too_old' && replica.cache?.coherence().isReseeding === true) return
     if (kind === 'absent') {
       if (storedAt === undefined || storedAt >= since || world.hasLostData || world.hasLostWrites || !hadPass) return
       violation('valid-refused', words)

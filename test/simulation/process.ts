@@ -87,10 +87,10 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
           return result
         },
       },
-      async withdraw(withdrawal, expiresAt) {
+      async withdraw(withdrawal) {
         const visitor = world.visitors.find(({ id }) => id === withdrawal.id)
         if (visitor !== undefined) visitor.isSuperseding = true
-        const isKept = await cache.withdraw(withdrawal, expiresAt)
+        const isKept = await cache.withdraw(withdrawal)
         judge.withdrawn(replica, withdrawal.id, withdrawal.floor, isKept)
         return isKept
       },

@@ -47,12 +47,12 @@ export interface RedisLinkParts {
   readonly origin: string
   /** Names this deployment among those that share a Redis: characters as above. */
   readonly scope: string
-  readonly sessionMaxAgeMs: number
+  readonly withdrawalLifeMs: number
   readonly runtime: Pick<Runtime, 'timer' | 'stopwatch' | 'nextTurn' | 'random' | 'randomBytes' | 'logger'>
 }
 
 /** Throws ConfigInvalid when there is nothing to connect to. */
-export function openRedis({ config, origin, scope, sessionMaxAgeMs, runtime }: RedisLinkParts): RedisLink {
+export function openRedis({ config, origin, scope, withdrawalLifeMs, runtime }: RedisLinkParts): RedisLink {
   const { timer, random, randomBytes, logger } = runtime
   const client = openDataClient({ config, random, logger })
   const cluster = isCluster(client) ? client : undefined
@@ -145,7 +145,7 @@ export function openRedis({ config, origin, scope, sessionMaxAgeMs, runtime }: R
 
   return {
     store: redisStore({ client, calls, keyPrefix, hashTags: cluster !== undefined }),
-    log: redisLog({ client, calls, keyPrefix, scope, tokenChannel, maxAgeMs: sessionMaxAgeMs, randomBytes }),
+    log: redisLog({ client, calls, keyPrefix, scope, tokenChannel, withdrawalLifeMs, randomBytes }),
     subscribe(listener) {
       if (subscription !== undefined) throw new TypeError('this link has its subscription already')
       subscription = openSubscription({

@@ -14,7 +14,7 @@ export interface RedisLogParts {
   /** Tokens of beats arrive here. */
   readonly tokenChannel: string
   /** No session lives longer: what is older is of no use to anybody. */
-  readonly maxAgeMs: number
+  readonly withdrawalLifeMs: number
   readonly randomBytes: (size: number) => Buffer
 }
 
@@ -24,12 +24,12 @@ const memberRememberedMs = 60_000
 export const maxEntriesPerBeat = 500
 
 export function redisLog(parts: RedisLogParts): WithdrawalLog {
-  const { client, calls, keyPrefix, scope, maxAgeMs, randomBytes } = parts
+  const { client, calls, keyPrefix, scope, withdrawalLifeMs, randomBytes } = parts
   // The braces choose the slot in a Cluster and mean nothing elsewhere.
   const [log, head, members] = ['revoked-log', 'revoked-head', 'members'].map(
     (kind) => `${keyPrefix}${kind}:{${scope}}`,
   ) as [string, string, string]
-  const ttlMs = maxAgeMs + day
+  const ttlMs = withdrawalLifeMs + day
   const newChain = () => randomBytes(20).toString('hex')
 
   return {
@@ -73,7 +73,7 @@ export function redisLog(parts: RedisLogParts): WithdrawalLog {
     },
     async append(withdrawals) {
       const entries = withdrawals.map(({ id, floor }) => `${id}:${floor}`)
-      await calls.write(() => client.fgAppend(log, head, members, newChain(), ttlMs, maxAgeMs, ...entries))
+      await calls.write(() => client.fgAppend(log, head, members, newChain(), ttlMs, withdrawalLifeMs, ...entries))
     },
     async leave(replica) {
       await calls.write(() => client.hdel(members, replica))

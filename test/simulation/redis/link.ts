@@ -93,7 +93,7 @@ export function simulatedLink(deps: {
       keyPrefix,
       scope,
       tokenChannel,
-      maxAgeMs: deps.maxAgeMs,
+      withdrawalLifeMs: deps.maxAgeMs,
       randomBytes: runtime.randomBytes,
     }),
     subscribe(listener) {

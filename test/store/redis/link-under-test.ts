@@ -32,10 +32,10 @@ export interface LinkUnderTest {
 
 let links = 0
 
-/** `sessionMaxAgeMs`, `scope`: of the log of withdrawals. */
+/** `withdrawalLifeMs`, `scope`: of the log of withdrawals. */
 export function linkTo(
   config: RedisConfig,
-  { sessionMaxAgeMs = hours(24), scope = 'test' }: { sessionMaxAgeMs?: number; scope?: string } = {},
+  { withdrawalLifeMs = hours(24), scope = 'test' }: { withdrawalLifeMs?: number; scope?: string } = {},
 ): LinkUnderTest {
   const notes: string[] = []
   const tokens: number[] = []
@@ -46,7 +46,7 @@ export function linkTo(
     config,
     origin,
     scope,
-    sessionMaxAgeMs,
+    withdrawalLifeMs,
     runtime: {
       timer: systemTimer,
       stopwatch: () => performance.now(),

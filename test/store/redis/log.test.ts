@@ -50,7 +50,7 @@ describe('the record of withdrawals', { skip: redisMissing }, () => {
   let it: LinkUnderTest
   before(async () => {
     server = await startRedis()
-    it = await liveLinkTo(redisConfig({ address: server.address }), { sessionMaxAgeMs: hours(1) })
+    it = await liveLinkTo(redisConfig({ address: server.address }), { withdrawalLifeMs: hours(1) })
   })
   after(async () => {
     it?.link.close()
