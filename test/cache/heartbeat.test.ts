@@ -326,6 +326,17 @@ describe('what is withdrawn', () => {
     assert.equal(floors.isEnded('a'), true)
   })
 
+  test('is not forgotten for a clock of ours that leaps ahead', async () => {
+    const world = aWorld()
+    const startedAt = world.time.clock()
+    const behind = createFakeLog({ clock: () => startedAt, onToken: () => undefined })
+    const { heartbeat, floors } = aReplica(world, 'one', { log: behind })
+    await behind.append([{ id: 'a', floor: everyGeneration }])
+    await world.time.pass(10 * 86_400_000)
+    await heartbeat.pull()
+    assert.equal(floors.isEnded('a'), true)
+  })
+
   test('by a peer moves the horizon forward, never back', async () => {
     const { heartbeat } = aReplica()
     heartbeat.learnt(4_000)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { registerCacheGauges } from '../../src/cache/gauges.ts'
 import { createInvalidations } from '../../src/cache/invalidation.ts'
 import { createRedisCache, type RedisCacheParts } from '../../src/cache/redis-cache.ts'
 import type { NearCopies } from '../../src/cache/shared-cache.ts'
@@ -682,6 +683,22 @@ describe('health', () => {
     await failReads(it)
     const { redis, circuit_breaker: breaker } = it.cache.health()
     assert.deepEqual([redis.connected, redis.reason, breaker], [false, 'timeout', { state: 'open', failures: 5 }])
+  })
+
+  test('says so while copies wait to be written back', async () => {
+    const it = await aConnectedCache()
+    const { cache, link, time } = it
+    const other = { replica: 'other', token: 1, position: undefined, clean: true }
+    await link.log.beat(other)
+    await time.pass(500)
+    link.lose('reset')
+    link.log.empty()
+    link.up()
+    await time.pass(100)
+    assert.deepEqual([cache.health().revocations?.reseeding, cache.coherence().isReseeding], [true, true])
+    const metrics = createMetrics({ processMetrics: false })
+    registerCacheGauges(metrics, cache)
+    assert.match(await metrics.render(), /^foregate_reseeding 1$/m)
   })
 
   test('counts connections, and what is known', async () => {
