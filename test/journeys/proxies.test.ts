@@ -1,17 +1,9 @@
 // The proxy files in deploy/, by real proxies: what reaches the application, and what reaches the client.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { caddyMissing, startCaddy } from '../fixtures/caddy.ts'
-import { haproxyMissing, startHaproxy } from '../fixtures/haproxy.ts'
 import { choosePerson, createHttpClient, type HttpClient, type Reply } from '../fixtures/http-client.ts'
-import { nginxMissing, startNginx } from '../fixtures/nginx.ts'
+import { proxies } from '../fixtures/proxies.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
-
-const proxies = [
-  { name: 'nginx', startProxy: startNginx, skip: nginxMissing },
-  { name: 'HAProxy', startProxy: startHaproxy, skip: haproxyMissing },
-  { name: 'Caddy', startProxy: startCaddy, skip: caddyMissing },
-]
 
 /** Every way of pretending to be somebody, or to be asking for something else. */
 const spoofed = {
