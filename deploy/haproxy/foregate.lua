@@ -1,6 +1,7 @@
 -- Asks Foregate whether a request may pass (HAProxy >= 2.6).
 -- Used as `http-request lua.foregate ADDRESS HEADER,HEADER,...`: where Foregate listens, and the headers that the application
--- is to get from it. A 200 lets the request on with those headers set or removed; any other answer goes to the client whole.
+-- is to get from it. A 200 lets the request on with those headers set, and with the client's own copy of every header that
+-- Foregate sent removed; any other answer goes to the client whole.
 
 -- What Foregate decides on, and nothing more: no body, no Upgrade, no header that the client could smuggle in.
 local asked = {
@@ -44,9 +45,15 @@ core.register_action("foregate", { "http-req" }, function(txn, address, identity
   end
 
   if response.status == 200 then
+    local sent = response.headers or {}
+    -- First of all what the client sent, also by a name that is missing in the list: the application may read it.
+    for name in pairs(sent) do
+      if not hop[name] then
+        txn.http:req_del_header(name)
+      end
+    end
     for name in identity:gmatch("[^,]+") do
-      local values = response.headers and response.headers[name]
-      -- Deleted first: what the client sent must not survive beside ours.
+      local values = sent[name]
       txn.http:req_del_header(name)
       if values and values[0] and values[0] ~= "" then
         txn.http:req_set_header(name, values[0])
