@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { parse } from 'yaml'
 import { missingProgram, programPath } from '../fixtures/programs.ts'
 
 const deploy = fileURLToPath(new URL('../../deploy/', import.meta.url))
@@ -86,7 +85,7 @@ for (const file of ['nginx/foregate.conf', 'haproxy/haproxy.cfg', 'caddy/Caddyfi
 test('nginx asks about the original URL, and passes on no other account of it', async () => {
   const text = await readFile(`${deploy}nginx/foregate.conf`, 'utf8')
   const question = /location = \/_foregate\/auth \{([^}]*)\}/.exec(text)?.[1] ?? ''
-  assert.match(question, /proxy_set_header X-Original-URL \$scheme:\/\/\$http_host\$request_uri;/)
+  assert.match(question, /proxy_set_header X-Original-URL \$scheme:\/\/\$foregate_host\$request_uri;/)
   assert.match(question, /proxy_set_header X-Original-Method \$request_method;/)
   assert.match(question, /proxy_pass_request_body off;/)
   assert.match(question, /internal;/)
@@ -101,16 +100,4 @@ test('nginx asks about the original URL, and passes on no other account of it', 
   for (const name of [...blanked, 'Forwarded', 'Content-Length']) {
     assert.match(question, new RegExp(`proxy_set_header ${name} "";`), `${name} is blanked`)
   }
-})
-
-test("Traefik's middleware does not believe a client, and the pages have a route of their own", async () => {
-  const { http } = parse(await readFile(`${deploy}traefik/foregate.yaml`, 'utf8'))
-  const { forwardAuth } = http.middlewares.foregate
-  assert.equal(forwardAuth.trustForwardHeader, false)
-  assert.equal(new URL(forwardAuth.address).pathname, '/auth/traefik')
-  assert.deepEqual(forwardAuth.authResponseHeaders, identityHeaders)
-  assert.equal(http.routers.foregate.rule, 'PathPrefix(`/oauth2/`)')
-  assert.equal(http.routers.foregate.middlewares, undefined)
-  const entry = parse(await readFile(`${deploy}traefik/traefik.yaml`, 'utf8')).entryPoints.web
-  assert.deepEqual(entry.forwardedHeaders.trustedIPs, [])
 })
