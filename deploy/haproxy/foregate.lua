@@ -15,6 +15,11 @@ local hop = {
   connection = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["content-length"] = true, date = true,
 }
 
+-- CGI, WSGI, PHP and others read `X_User`, `X.User` and `x-user` as one name.
+local function plain(name)
+  return (name:lower():gsub("[^a-z0-9]", "-"))
+end
+
 local function refuse(txn)
   local reply = txn:reply({ status = 503, reason = "Service Unavailable" })
   reply:add_header("content-type", "text/plain; charset=utf-8")
@@ -46,15 +51,21 @@ core.register_action("foregate", { "http-req" }, function(txn, address, identity
 
   if response.status == 200 then
     local sent = response.headers or {}
-    -- First of all what the client sent, also by a name that is missing in the list: the application may read it.
+    -- First of all what the client sent, in every spelling, also by a name that is missing in the list: the application may read it.
+    local ours = {}
     for name in pairs(sent) do
-      if not hop[name] then
+      ours[plain(name)] = not hop[name]
+    end
+    for name in identity:gmatch("[^,]+") do
+      ours[plain(name)] = true
+    end
+    for name in pairs(received) do
+      if ours[plain(name)] then
         txn.http:req_del_header(name)
       end
     end
     for name in identity:gmatch("[^,]+") do
       local values = sent[name]
-      txn.http:req_del_header(name)
       if values and values[0] and values[0] ~= "" then
         txn.http:req_set_header(name, values[0])
       end

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { startCredulousApplication, type CredulousApplication } from '../fixtures/credulous-application.ts'
 import { choosePerson, createHttpClient, type HttpClient } from '../fixtures/http-client.ts'
 import { proxies } from '../fixtures/proxies.ts'
+import { sendRaw } from '../fixtures/raw-http.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
 
 const standard = [
@@ -64,6 +65,22 @@ const cased = (name: string, at: number) => [name, name.toUpperCase(), name.toLo
 /** What lighttpd's CGI reads as a hyphen, too. */
 const oddMarks = ['!', '#', '$', '%', '&', "'", '*', '+', '^', '`', '|', '~']
 
+/** Framed so that two readers may see two things. */
+const oddLines = [
+  'X-Auth-Request-User : mallory',
+  'X-Auth-Request-User\t: mallory',
+  ' X-Auth-Request-User: mallory',
+  'Accept: a\r\n X-Auth-Request-User: mallory',
+  'Accept: a\nX-Auth-Request-User: mallory',
+  'Accept: a\rX-Auth-Request-User: mallory',
+  'X-Auth-Request-User\0: mallory',
+  'X-Auth-Request-User\u00a0: mallory',
+  ': a\r\nX-Auth-Request-User: mallory',
+  'X-Auth-Request-User: \r\n mallory',
+  'Connection: X-Auth-Request-User\r\nX-Auth-Request-User: mallory',
+  'Transfer-Encoding: chunked\r\nTrailer: X-Auth-Request-User\r\n\r\n0\r\nX-Auth-Request-User: mallory',
+]
+
 const families: readonly (readonly [what: string, names: readonly string[]])[] = [
   ...standard.map((name) => [name, spellings(name)] as const),
   [configured, spellings(configured)],
@@ -97,6 +114,7 @@ for (const { name, startProxy, skip } of proxies) {
           headers: [
             { name: configured, template: '{{.AccessToken}}' },
             { name: forgotten, template: '{{.Claims.sub}}' },
+            { name: 'X_Team', template: '{{.Claims.sub}}' },
           ],
         },
       })
@@ -139,8 +157,21 @@ for (const { name, startProxy, skip } of proxies) {
     if (name === 'HAProxy') {
       test('a header that Foregate sends and the list lacks does not come from the client instead (B14)', async () => {
         for (const client of [alice, createHttpClient()]) {
-          const headers = await readBy(client, '/public', [forgotten])
+          const headers = await readBy(client, '/public', [forgotten, 'X-Team', 'X_Team'])
           assert.equal(headers['x-department'], undefined)
+          assert.equal(headers['x-team'], undefined)
+        }
+      })
+    }
+
+    for (const line of oddLines) {
+      test(`the line ${JSON.stringify(line)} names nobody (B14)`, async () => {
+        const before = application.understood.length
+        const head = ['GET /public HTTP/1.1', `Host: localhost:${site.port}`, line, 'Connection: close', '', '']
+        const reply = await sendRaw(site.port, head.join('\r\n'))
+        reply.socket.destroy()
+        for (const { headers } of application.understood.slice(before)) {
+          assert.equal((headers['x-auth-request-user'] ?? []).join(''), '')
         }
       })
     }

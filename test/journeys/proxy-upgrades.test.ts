@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect as connectHTTP2 } from 'node:http2'
 import { after, before, describe, test } from 'node:test'
 import { startCredulousApplication, type CredulousApplication } from '../fixtures/credulous-application.ts'
+import { choosePerson, createHttpClient } from '../fixtures/http-client.ts'
 import { proxies } from '../fixtures/proxies.ts'
 import { sendRaw } from '../fixtures/raw-http.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
@@ -105,15 +106,31 @@ for (const { name, startProxy, skip } of proxies) {
       })
     }
 
+    test('is opened for a person who is logged in, and the application learns who it is', async () => {
+      const client = createHttpClient()
+      await choosePerson(client, await client.navigate(`${site.url}/`), 'alice')
+      const cookie = `Cookie: ${client.cookies.header(new URL(site.url)) ?? ''}`
+      const claimed = 'X-Auth-Request-User: mallory'
+      const reply = await ask(
+        ['Connection: Upgrade', 'Upgrade: websocket', ...handshake, cookie, claimed],
+        'GET /private HTTP/1.1',
+      )
+      reply.socket.destroy()
+      assert.equal(reply.status, 101)
+      const last = application.understood.at(-1)
+      assert.equal(last?.url, '/private')
+      assert.deepEqual(last.headers['x-auth-request-user'], ['alice@demo.test'])
+    })
+
     test('is not opened for a person who is not logged in, where a login is needed', async () => {
       const reply = await ask(
         ['Connection: Upgrade', 'Upgrade: websocket', ...handshake, 'Accept: application/json'],
-        'GET /private HTTP/1.1',
+        'GET /closed HTTP/1.1',
       )
       assert.equal(reply.status, 401)
       reply.socket.destroy()
       assert.equal(
-        application.understood.some(({ url }) => url === '/private'),
+        application.understood.some(({ url }) => url === '/closed'),
         false,
       )
     })
