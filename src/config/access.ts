@@ -9,6 +9,7 @@ import { isToken } from './values.ts'
 export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks
   checkExclusions(checks)
+  checkPublicPorts(checks)
   return {
     excludedURLs: settings.excludedURLs,
     allowedUsers: settings.allowedUsers,
@@ -34,6 +35,18 @@ function checkExclusions({ settings, refuse }: Checks): void {
     refuse(
       [['excludedURLs', index], ['callbackURL'], ['logoutURL']],
       `would make our own path ${hit} public; name narrower paths (everything public on a host is a rule with policy: public)`,
+    )
+  }
+}
+
+/** A proxy chooses by the port that it listens on, and hands on the one that the browser names. */
+function checkPublicPorts({ settings, warn }: Checks): void {
+  if (settings.upstreams.length > 0) return
+  for (const [index, { host, policy }] of settings.rules.entries()) {
+    if (policy !== 'public' || host === undefined || !/:\d+$/.test(host)) continue
+    warn(
+      ['rules', index, 'host'],
+      'has a port, which a browser may name at any other port of the same host; give the public application a name of its own',
     )
   }
 }

@@ -302,6 +302,14 @@ test('a provider on plain http is fine on loopback, and elsewhere only on reques
   assert.match(warnings[0] ?? '', /^c\.yaml:1: providerURL: is plain http/)
 })
 
+test('a public rule for a host with a port is warned of: behind a proxy the port is the word of the browser (B2)', () => {
+  const rule = (policy: string) => `rules: [{ host: app.example.com:8443, policy: ${policy} }]`
+  assert.match(load({ text: rule('public') }).warnings[0] ?? '', /^c\.yaml:1: rules\[0\]\.host: has a port/)
+  assert.deepEqual(load({ text: rule('deny') }).warnings, [])
+  assert.deepEqual(load({ text: 'rules: [{ host: app.example.com, policy: public }]' }).warnings, [])
+  assert.deepEqual(load({ text: `${rule('public')}\nupstreams: [{ url: http://127.0.0.1:1 }]` }).warnings, [])
+})
+
 test('the issuer is kept exactly as written', () => {
   assert.equal(
     load({ text: 'providerURL: https://ID.example.com/realms/a/' }).config.provider.providerURL,
