@@ -53,6 +53,10 @@ const attacks: readonly (readonly [target: string, ...lines: string[]])[] = [
   [`http://${secret}@${open}/secret`, `Host: ${secret}`],
   [`http://${open}:80@${secret}/secret`, `Host: ${open}`],
   [`http:///secret`, `Host: ${secret}`],
+  [`http://${secret}/secret`],
+  [`http://${secret}/secret`, 'Host:'],
+  ['/secret', 'Host:'],
+  ['/secret', `X-Forwarded-Host: ${open}`],
   [`http:${secret}/secret`, `Host: ${open}`],
   [`//${secret}/secret`, `Host: ${open}`],
   [`//${open}/secret`, `Host: ${secret}`],
@@ -125,7 +129,7 @@ for (const { name, startProxy, skip } of proxies) {
     })
 
     for (const [target, ...lines] of attacks) {
-      test(`GET ${target} with ${lines.join(' | ')} reaches the public one or none (B2)`, async () => {
+      test(`GET ${target} with ${lines.join(' | ') || 'no Host'} reaches the public one or none (B2)`, async () => {
         const before = secretApplication.understood.length
         await ask(target, lines)
         await ask(target, lines, '1.0')
