@@ -1,5 +1,6 @@
 // What the service runs on: every option checked, converted (durations in milliseconds, sizes in bytes) and frozen.
 // The file speaks the operator's words and units; `schema.ts` translates. A room is handed its own slice, never the whole.
+import type { ForwardAuthContract } from './contracts.ts'
 
 export interface Config {
   readonly server: ServerConfig
@@ -130,10 +131,8 @@ export interface TokensConfig {
   readonly disableReplayDetection: boolean
 }
 
-export type Contract = 'traefik' | 'caddy' | 'nginx' | 'haproxy' | 'envoy' | 'oauth2-proxy'
-
 export interface ForwardAuthConfig {
-  readonly contract: Exclude<Contract, 'oauth2-proxy'>
+  readonly contract: ForwardAuthContract
   readonly allowStatus: number
   /** The proxy passes our Set-Cookie on with a 200 (Traefik: addAuthCookiesToResponse), so the pass may be renewed there. */
   readonly renewPass: boolean

@@ -2,6 +2,7 @@
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
 // slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts.
 import { z } from 'zod'
+import { forwardAuthContractNames } from './contracts.ts'
 import { ignoredOptions } from './ignored.ts'
 import {
   address,
@@ -174,7 +175,7 @@ const tokenOptions = {
 
 const serviceOptions = {
   forwardAuth: group({
-    contract: withDefault('traefik', leaf(choice(['traefik', 'caddy', 'nginx', 'haproxy', 'envoy']))),
+    contract: withDefault('traefik', leaf(choice(forwardAuthContractNames))),
     allowStatus: withDefault(200, leaf(integer(200, 299))),
     renewPass: off(),
   }),

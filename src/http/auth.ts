@@ -2,14 +2,14 @@
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
 import type { AccessRules, OriginalRequest, Verdict } from '../access/access.ts'
 import type { IdentityHeaders } from '../access/identity-headers.ts'
-import type { Contract } from '../config/config.ts'
+import { contracts, type Contract } from '../config/contracts.ts'
 import type { Found, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
-import { contracts } from './contracts.ts'
+import { readers } from './contracts.ts'
 import { createDenials, type DenialsDeps } from './denials.ts'
 import type { Extra } from './oauth2-proxy-query.ts'
-import { allowing, type Allowed, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import { allowing, labels, type Allowed, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 
 export interface Auth {
   /** A forward-auth subrequest. Never throws, never rejects: whatever goes wrong denies. */
@@ -42,7 +42,6 @@ export function createAuth(deps: AuthDeps): Auth {
   const { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
   const readyFor = new WeakMap<Session, Ready>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
-  const labels: readonly Label[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy', 'proxy']
   const hot = new Map(
     labels.map((contract) => [
       contract,
@@ -77,15 +76,14 @@ export function createAuth(deps: AuthDeps): Auth {
     request: AuthRequest,
     extra: Extra | undefined,
   ): Outcome | Promise<Outcome> {
-    const reader = contracts[contract]
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
-      const original = reader.read(request)
+      const original = readers[contracts[contract].describedBy](request)
       if (addresses.isOwnPath(original.path)) return ownPath(contract, request, original)
       const policy = deps.rules.policyFor(original)
       return decide({ label: contract, request, original, policy, rules: deps.rules, extra })
     } catch (error) {
-      return failed(contract, request, error, reader.badRequestStatus)
+      return failed(contract, request, error, contracts[contract].badRequestStatus)
     }
   }
 

@@ -2,7 +2,7 @@
 // for whoever asked, a person or a program.
 import type { IncomingHttpHeaders } from 'node:http'
 import type { DenialReason, OriginalRequest } from '../access/access.ts'
-import type { Contract } from '../config/config.ts'
+import { contracts, type Contract, type ContractFacts } from '../config/contracts.ts'
 import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -13,7 +13,6 @@ import type { Addresses } from './addresses.ts'
 import { json, page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { TrustedPeers } from './client.ts'
-import { contracts } from './contracts.ts'
 import type { Endpoints, Person } from './endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import { refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
@@ -83,14 +82,14 @@ export function createDenials(deps: DenialsDeps): Denials {
     const { original, request, label } = about
     count(label, 'login', reason)
     const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
-    const reader = label === 'proxy' ? undefined : contracts[label]
+    const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     const navigation = isNavigation(original.method, request.headers)
-    if (reader?.loginBy === 'refuse') {
+    if (contract?.loginBy === 'refuse') {
       const start = addresses.startURL(original, returnTo)
       return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
     if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
-    if (reader?.loginBy === 'start') {
+    if (contract?.loginBy === 'start') {
       const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303
       return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
     }

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadRequest } from '../../src/errors.ts'
-import type { Contract } from '../../src/config/config.ts'
-import { contracts } from '../../src/http/contracts.ts'
+import { contracts, type Contract } from '../../src/config/contracts.ts'
+import { readers } from '../../src/http/contracts.ts'
 
 type Headers = Record<string, string>
 const forwarded: Headers = {
@@ -14,7 +14,13 @@ const forwarded: Headers = {
   'x-forwarded-uri': '/a/b?c=d,e',
 }
 const read = (contract: Contract, headers: Headers, url = '/auth', method = 'GET') => {
-  const { method: asked, scheme, host, path, rawQuery } = contracts[contract].read({ method, headers, url })
+  const {
+    method: asked,
+    scheme,
+    host,
+    path,
+    rawQuery,
+  } = readers[contracts[contract].describedBy]({ method, headers, url })
   return `${asked} ${scheme}://${host}${path}${rawQuery}`
 }
 const same = 'POST https://app.example.com/a/b?c=d,e'
@@ -77,10 +83,7 @@ for (const [name, contract, headers] of bad) {
 
 test('a subrequest at /oauth2/auth that states no path is ambiguous, not a request for /', () => {
   const subrequest = { method: 'GET', headers: { host: 'app.example.com' }, url: '/oauth2/auth' }
-  const request = contracts['oauth2-proxy'].read(subrequest)
+  const request = readers.dialect(subrequest)
   assert.equal(request.ambiguity, 'path_not_stated')
-  assert.equal(
-    contracts['oauth2-proxy'].read({ ...subrequest, headers: { host: 'inner', ...forwarded } }).ambiguity,
-    undefined,
-  )
+  assert.equal(readers.dialect({ ...subrequest, headers: { host: 'inner', ...forwarded } }).ambiguity, undefined)
 })

@@ -1,15 +1,9 @@
 // SPEC 4: what each kind of proxy gets, for each kind of person.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient, type Reply } from '../../fixtures/http-client.ts'
-import {
-  appHost,
-  appOrigin,
-  browserHeaders,
-  scriptHeaders,
-  startTestApp,
-  type Contract,
-} from '../../fixtures/in-process-app.ts'
+import { appHost, appOrigin, browserHeaders, scriptHeaders, startTestApp } from '../../fixtures/in-process-app.ts'
 
 const app = await startTestApp(
   { after },
@@ -27,7 +21,6 @@ const app = await startTestApp(
 app.provider.person = { sub: 'alice', email: 'alice@example.com', name: 'Alice', groups: ['staff'] }
 const cookie = await app.login()
 
-const contracts: readonly Contract[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy']
 const identityHeaders = [
   'x-auth-request-user',
   'x-auth-request-email',
@@ -39,7 +32,7 @@ const identityHeaders = [
 const identityOf = (reply: Reply) => Object.fromEntries(identityHeaders.map((name) => [name, reply.headers[name]]))
 const startURL = (uri: string) => `${appOrigin}/oauth2/start?${new URLSearchParams({ rd: appOrigin + uri }).toString()}`
 
-for (const contract of contracts) {
+for (const contract of contractNames) {
   const allowed = contract === 'oauth2-proxy' ? 202 : 200
 
   test(`${contract}: who is logged in passes, with every identity header, no body and no cookie`, async () => {

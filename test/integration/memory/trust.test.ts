@@ -1,17 +1,10 @@
 // SPEC 4.1: whom a forwarded header may come from, and what is made of one that is missing, repeated or odd.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { contractNames, type Contract } from '../../../src/config/contracts.ts'
 import { createHttpClient } from '../../fixtures/http-client.ts'
-import {
-  appHost,
-  browserHeaders,
-  sendRaw,
-  startTestApp,
-  subrequest,
-  type Contract,
-} from '../../fixtures/in-process-app.ts'
+import { appHost, browserHeaders, sendRaw, startTestApp, subrequest } from '../../fixtures/in-process-app.ts'
 
-const contracts: readonly Contract[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy']
 const app = await startTestApp({ after }, { config: { excludedURLs: ['/public'] } })
 const cookie = await app.login()
 
@@ -34,7 +27,7 @@ function rawRequest(contract: Contract, change: (lines: string[]) => string[], u
 }
 const is = (name: string) => (line: string) => line.toLowerCase().startsWith(`${name.toLowerCase()}:`)
 
-for (const contract of contracts) {
+for (const contract of contractNames) {
   test(`${contract}: the request of these tests is let through as it is`, async () => {
     const { status } = await sendRaw(
       app.port,
@@ -95,7 +88,7 @@ test('each contract reads its own headers and no others', async () => {
     'x-forwarded-prefix': '/public',
     'x-envoy-original-path': '/public',
   }
-  for (const contract of contracts) {
+  for (const contract of contractNames) {
     const headers = contract === 'nginx' ? { ...others, 'x-original-method': 'GET' } : others
     const { status } = await app.ask(contract, { uri: '/private', headers })
     assert.equal(status, 401, contract)
@@ -196,7 +189,7 @@ describe('a peer that is not in trustedProxies', async () => {
   )
   const session = await strict.login()
 
-  for (const contract of contracts) {
+  for (const contract of contractNames) {
     test(`${contract}: is refused on public pages too, with a session or without`, async () => {
       for (const given of [undefined, session]) {
         for (const uri of ['/public', '/', '/oauth2/start']) {
