@@ -20,6 +20,7 @@ export function accessConfig(checks: Checks): AccessConfig {
     requireVerifiedEmail: settings.requireVerifiedEmail,
     rules: settings.rules.map((rule, index) => ruleConfig(checks, ['rules', index], rule)),
     headers: headers(checks),
+    ignoredExtensions: settings.ignoredExtensions,
     allowedRedirectHosts: settings.allowedRedirectHosts,
     loginsPerMinute: settings.rateLimit.enabled ? settings.rateLimit.loginsPerMinute : Infinity,
   }

@@ -122,6 +122,8 @@ export interface AccessConfig {
   readonly requireVerifiedEmail: boolean
   readonly rules: readonly RuleConfig[]
   readonly headers: readonly HeaderConfig[]
+  /** Lower case, without a dot; `*`: all. What the applications' routers drop at the end of a path. */
+  readonly ignoredExtensions: readonly string[]
   readonly allowedRedirectHosts: readonly string[]
   /** Logins started per minute and client address. */
   readonly loginsPerMinute: number

@@ -18,7 +18,7 @@ import {
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
-import { pathPattern, plainPath } from './url-path.ts'
+import { pathExtension, pathPattern, plainPath } from './url-path.ts'
 import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
@@ -149,6 +149,7 @@ const accessOptions = {
   requireVerifiedEmail: off(),
   rules: withDefault([], rules()),
   headers: withDefault([], structured(z.array(header))),
+  ignoredExtensions: withDefault([], listOf(leaf(pathExtension))),
   allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
   rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
 }

@@ -31,6 +31,15 @@ export const pathPattern: Reader<string> = (value) => {
   return written.length > 1 ? written.replace(/\/$/, '') : written
 }
 
+/** `json` or `.json`; `*` for all. Without its dot and in lower case. */
+export const pathExtension: Reader<string> = (value) => {
+  const written = text(value)
+  const extension = written instanceof Wrong ? '' : written.toLowerCase().replace(/^\./, '')
+  return /^(?:\*|[a-z0-9_-]+)$/.test(extension)
+    ? extension
+    : new Wrong('must be an extension, such as json (or * for all of them)')
+}
+
 /** Whether a `pathPattern` covers `path`. For the few paths checked at the start; requests are matched in access/. */
 export function covers(pattern: string, path: string): boolean {
   const wanted = decoded(pattern)

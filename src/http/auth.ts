@@ -182,8 +182,10 @@ export function createAuth(deps: AuthDeps): Auth {
   function allowOrDeny(about: Case, session: Session, ready: Ready, allowed: Count | undefined): Outcome {
     const { policy, rules, extra, label } = about
     if (policy.kind === 'login') {
-      const verdict = (ready.verdicts[policy.requirement] ??= rules.meets(policy.requirement, session))
-      if (!verdict.ok) return denied(about, verdict.reason, session)
+      for (const requirement of policy.requirements) {
+        const verdict = (ready.verdicts[requirement] ??= rules.meets(requirement, session))
+        if (!verdict.ok) return denied(about, verdict.reason, session)
+      }
       if (extra !== undefined && !extra(session)) return denied(about, 'group_not_allowed', session)
     }
     if (allowed !== undefined) allowed.value++

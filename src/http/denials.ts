@@ -1,7 +1,7 @@
 // The decision was no, or "not like this": sent to log in, refused, or told to come again. Counted with its reason, and worded
 // for whoever asked, a person or a program.
 import type { IncomingHttpHeaders } from 'node:http'
-import type { DenialReason, OriginalRequest } from '../access/access.ts'
+import type { DenialReason, OriginalRequest, PolicyDenial } from '../access/access.ts'
 import { contracts, type Contract, type ContractFacts } from '../config/contracts.ts'
 import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
@@ -38,7 +38,7 @@ export interface Denials {
   notLoggedIn(about: Case, reason?: string): Outcome | Promise<Outcome>
   /** Theirs, but not to be believed while the store is away: a person goes to the provider and back, a program comes later. */
   unproven(about: Case, reason: string): Outcome | Promise<Outcome>
-  denied(about: Case, reason: DenialReason | 'denied_by_rule' | 'ambiguous_path', session: Session | undefined): Outcome
+  denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome
   /** One of our own paths through a middleware: performed or refused, never allowed. */
   ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome>
   untrustedPeer(contract: Contract, request: AuthRequest): Outcome
@@ -139,7 +139,7 @@ export function createDenials(deps: DenialsDeps): Denials {
 
   function denied(
     about: Case,
-    reason: DenialReason | 'denied_by_rule' | 'ambiguous_path',
+    reason: DenialReason | PolicyDenial,
     session: Session | undefined,
   ): Outcome {
     const { original, label, request } = about

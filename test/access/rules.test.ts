@@ -11,7 +11,7 @@ const rulesOf = (...rules: Partial<RuleConfig>[]) => compileRules({ access: anAc
 /** One word per policy, so that tables read well. */
 function decided(rules: ReturnType<typeof compileRules>, request: string): string {
   const policy = rules.policyFor(aRequestFor(request))
-  return policy.kind === 'login' ? `login ${policy.requirement}` : policy.reason
+  return policy.kind === 'login' ? `login ${policy.requirements.join('+')}` : policy.reason
 }
 
 test('without any rule every request needs a login that meets the global requirement', () => {
@@ -191,7 +191,7 @@ test('the rules of an upstream come first for its requests and concern no others
   // One numbering for all: what is remembered for one upstream cannot be taken for another's.
   assert.deepEqual(decide(0, '/g'), rules.policyFor(aRequestFor('/g')))
   const role = decide(0, '/r')
-  assert.ok(role.kind === 'login' && role.requirement === 2)
+  assert.ok(role.kind === 'login' && role.requirements[0] === 2)
   assert.deepEqual(rules.meets(2, anIdentity({ roles: ['r'] })), { ok: true })
   assert.deepEqual(rules.meets(2, anIdentity({ groups: ['g'] })), { ok: false, reason: 'role_not_allowed' })
 })

@@ -135,7 +135,7 @@ const inside: [name: string, overrides: Partial<AuthDeps>, sessions: Partial<Ses
   ['the rules', { rules: { policyFor: thrown(new TypeError('oops')), meets: notHere } }, {}],
   [
     'the requirements',
-    { rules: { policyFor: () => ({ kind: 'login', requirement: 0 }), meets: thrown(new TypeError('oops')) } },
+    { rules: { policyFor: () => ({ kind: 'login', requirements: [0] }), meets: thrown(new TypeError('oops')) } },
     { near: () => session },
   ],
   ['the near copies', {}, { near: thrown(new TypeError('oops')) }],
