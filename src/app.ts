@@ -15,6 +15,7 @@ import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
+import { createReaders } from './http/contracts.ts'
 import { createEndpoints, type Person } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
@@ -65,6 +66,18 @@ export function createApp(config: Config, runtime: Runtime): App {
       )
     },
   })
+
+  const hasRules = access.rules.length + access.excludedURLs.length > 0
+  let dialectTold = !hasRules
+  const tellOfUnnamedDialect = () => {
+    if (dialectTold) return
+    dialectTold = true
+    logger.warn(
+      { event: 'dialect_not_named', reason: 'no_oauth2_proxy_dialect' },
+      'asked at /oauth2/auth without knowing which of its headers the proxy sets, so rules cannot be followed there: set ' +
+        'forwardAuth.oauth2ProxyDialect, or let the proxy ask at /auth/…',
+    )
+  }
 
   // Cache
   const origin = randomBytes(9).toString('base64url')
@@ -183,6 +196,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
   const requestId = (headers: Parameters<typeof requestIdOf>[0]) => requestIdOf(headers, randomId)
   const auth = createAuth({
+    readers: createReaders(config.forwardAuth.oauth2ProxyDialect, tellOfUnnamedDialect),
     rules,
     identityHeaders,
     sessions,

@@ -36,6 +36,11 @@ export async function startNginx(options: ProxyOptions): Promise<RunningProxy> {
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     'listen 8000': `listen 127.0.0.1:${port}`,
   })
+  return startNginxOn(port, site)
+}
+
+/** `site`: what would lie in conf.d; it listens on `port`. */
+export function startNginxOn(port: number, site: string): Promise<RunningProxy> {
   return inDirectory('nginx', port, async (directory) => {
     await writeFile(join(directory, 'site.conf'), site)
     await writeFile(join(directory, 'nginx.conf'), nginxAround(directory))

@@ -1,6 +1,6 @@
 // What the service runs on: every option checked, converted (durations in milliseconds, sizes in bytes) and frozen.
 // The file speaks the operator's words and units; `schema.ts` translates. A room is handed its own slice, never the whole.
-import type { ForwardAuthContract } from './contracts.ts'
+import type { ForwardAuthContract, OAuth2ProxyDialect } from './contracts.ts'
 
 export interface Config {
   readonly server: ServerConfig
@@ -136,6 +136,8 @@ export interface TokensConfig {
 export interface ForwardAuthConfig {
   readonly contract: ForwardAuthContract
   readonly allowStatus: number
+  /** Whose recipe sends the subrequests at `/oauth2/auth`: what it sets is believed. `none`: nothing is. */
+  readonly oauth2ProxyDialect: OAuth2ProxyDialect
   /** The proxy passes our Set-Cookie on with a 200 (Traefik: addAuthCookiesToResponse), so the pass may be renewed there. */
   readonly renewPass: boolean
 }

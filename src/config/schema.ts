@@ -2,7 +2,7 @@
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
 // slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts.
 import { z } from 'zod'
-import { forwardAuthContractNames } from './contracts.ts'
+import { forwardAuthContractNames, oauth2ProxyDialectNames } from './contracts.ts'
 import { ignoredOptions } from './ignored.ts'
 import {
   address,
@@ -177,6 +177,7 @@ const tokenOptions = {
 const serviceOptions = {
   forwardAuth: group({
     contract: withDefault('traefik', leaf(choice(forwardAuthContractNames))),
+    oauth2ProxyDialect: withDefault('none', leaf(choice(oauth2ProxyDialectNames))),
     allowStatus: withDefault(200, leaf(integer(200, 299))),
     renewPass: off(),
   }),

@@ -6,7 +6,7 @@ import { contracts, type Contract } from '../config/contracts.ts'
 import type { Found, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
-import { readers } from './contracts.ts'
+import type { createReaders } from './contracts.ts'
 import { createDenials, type DenialsDeps } from './denials.ts'
 import type { Extra } from './oauth2-proxy-query.ts'
 import { allowing, labels, type Allowed, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
@@ -19,6 +19,7 @@ export interface Auth {
 }
 
 export interface AuthDeps extends DenialsDeps {
+  readonly readers: ReturnType<typeof createReaders>
   readonly rules: AccessRules
   readonly identityHeaders: IdentityHeaders
   /** See SharedCache: bounds how long one request waits for the store in all. */
@@ -78,7 +79,7 @@ export function createAuth(deps: AuthDeps): Auth {
   ): Outcome | Promise<Outcome> {
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
-      const original = readers[contracts[contract].describedBy](request)
+      const original = deps.readers[contract](request)
       if (addresses.isOwnPath(original.path)) return ownPath(contract, request, original)
       const policy = deps.rules.policyFor(original)
       return decide({ label: contract, request, original, policy, rules: deps.rules, extra })

@@ -3,7 +3,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { originalRequest } from '../access/canonical.ts'
 import type { OriginalRequest } from '../access/access.ts'
-import { decisionPath, type ContractFacts } from '../config/contracts.ts'
+import {
+  contractNames,
+  contracts,
+  decisionPath,
+  oauth2ProxyDialects,
+  type Contract,
+  type ContractFacts,
+  type Description,
+  type OAuth2ProxyDialect,
+} from '../config/contracts.ts'
 import { BadRequest } from '../errors.ts'
 
 export interface Subrequest {
@@ -18,7 +27,7 @@ type Reader = (subrequest: Subrequest) => OriginalRequest
 
 export const envoyPrefix = decisionPath('envoy')
 
-export const readers: Readonly<Record<ContractFacts['describedBy'], Reader>> = {
+const readerOf: Readonly<Record<Description, Reader>> = {
   'x-forwarded': ({ headers }) =>
     originalRequest({
       method: one(headers, 'x-forwarded-method'),
@@ -26,33 +35,60 @@ export const readers: Readonly<Record<ContractFacts['describedBy'], Reader>> = {
       host: one(headers, 'x-forwarded-host'),
       target: target(headers, 'x-forwarded-uri'),
     }),
+
   'x-original': ({ headers }) => fromURL(one(headers, 'x-original-url'), one(headers, 'x-original-method')),
-  'request-line': ({ method, headers, url }) =>
-    originalRequest({
+
+  'request-line'({ method, headers, url }) {
+    // At the bare `/auth` the path is not there.
+    const isStated = url.startsWith(envoyPrefix)
+    const request = originalRequest({
       method,
       // Envoy sends it only where `allowed_headers` lists it; `forceHTTPS` decides for all the others.
       scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
       host: one(headers, 'host'),
-      target: url.slice(envoyPrefix.length) || '/',
-    }),
-  // Its nginx users send X-Original-URL or X-Forwarded-Uri, its Traefik and Caddy users X-Forwarded-*: whichever is there,
-  // as long as it is one of them.
-  dialect({ method, headers }) {
-    const original = headers['x-original-url']
-    if (original !== undefined) {
-      if (headers['x-forwarded-uri'] !== undefined) throw new BadRequest('both X-Original-URL and X-Forwarded-Uri')
-      return fromURL(one(headers, 'x-original-url'), oneOr(headers, 'x-original-method', method))
-    }
-    const isStated = headers['x-forwarded-uri'] !== undefined
-    const request = originalRequest({
-      method: oneOr(headers, 'x-forwarded-method', method),
-      scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
-      host: oneOr(headers, 'x-forwarded-host', one(headers, 'host')),
-      target: isStated ? target(headers, 'x-forwarded-uri') : '/',
+      target: (isStated ? url.slice(envoyPrefix.length) : '') || '/',
     })
-    // oauth2-proxy itself needs no path. Taken for `/`, every request would pass by the rules of all other paths.
-    return isStated ? request : { ...request, ambiguity: 'path_not_stated' }
+    return isStated ? request : { ...request, unstated: 'request' }
   },
+
+  // nginx asks with GET, whatever it was asked with.
+  'host-and-uri': ({ method, headers }) => ({
+    ...originalRequest({
+      method,
+      scheme: 'http',
+      host: one(headers, 'host'),
+      target: target(headers, 'x-forwarded-uri'),
+    }),
+    unstated: 'method',
+  }),
+
+  // The host is for the addresses in our answer: no rule goes by it.
+  nowhere: ({ method, headers }) => ({
+    ...originalRequest({ method, scheme: 'http', host: one(headers, 'host'), target: '/' }),
+    unstated: 'request',
+  }),
+}
+
+/**
+ * The reader of each contract. `dialect`: what the operator says of the subrequests at `/oauth2/auth`. `onUnnamed`: one has come,
+ * and nobody has said.
+ */
+export function createReaders(
+  dialect: OAuth2ProxyDialect,
+  onUnnamed: () => void = () => {},
+): Readonly<Record<Contract, Reader>> {
+  const named = readerOf[oauth2ProxyDialects[dialect]]
+  const unnamed: Reader = (subrequest) => {
+    onUnnamed()
+    return named(subrequest)
+  }
+  const readers = contractNames.map((name) => {
+    const { describedBy }: ContractFacts = contracts[name]
+    if (describedBy !== 'dialect') return [name, readerOf[describedBy]] as const
+    return [name, dialect === 'none' ? unnamed : named] as const
+  })
+  // From entries: one for each contract.
+  return Object.fromEntries(readers) as Record<Contract, Reader>
 }
 
 const absoluteURL = /^([a-z]{2,5}):\/\/([^/?#]*)(.*)$/i

@@ -233,6 +233,37 @@ for (const [what, restriction] of [
   })
 }
 
+// --- What nobody said ----------------------------------------------------------------------------------------------------
+
+const unstated: [what: 'method' | 'request', rules: Partial<RuleConfig>[], expected: string][] = [
+  ['method', [{ path: '/x', policy: 'public' }], 'public_rule'],
+  ['method', [{ path: '/x', methods: ['GET'], policy: 'public' }], 'login 0'],
+  ['method', [{ path: '/x', methods: ['POST'], policy: 'deny' }], 'denied_by_rule'],
+  ['method', [{ path: '/y', methods: ['POST'], policy: 'deny' }], 'login 0'],
+  ['method', [{ path: '/x', methods: ['POST'] }, { policy: 'public' }], 'login 0'],
+  ['method', [{ policy: 'public' }, { path: '/x', methods: ['POST'], policy: 'deny' }], 'public_rule'],
+  ['method', [{ path: '/x', methods: ['POST'], require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  ['method', [{ path: '/X', methods: ['POST'], require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  ['request', [{ policy: 'public' }], 'login 0'],
+  [
+    'request',
+    [
+      { host: 'app.example.com', policy: 'public' },
+      { methods: ['GET'], policy: 'public' },
+    ],
+    'login 0',
+  ],
+  ['request', [{ policy: 'login' }], 'login 0'],
+  ['request', [{ host: 'other.example', path: '/y', policy: 'deny' }], 'request_not_stated'],
+  ['request', [{ policy: 'public' }, { require: aRequirement({ groups: ['g'] }) }], 'request_not_stated'],
+]
+for (const [what, given, expected] of unstated) {
+  test(`the ${what} is not stated, and the rules are ${JSON.stringify(given)}: ${expected} (B3)`, () => {
+    const policy = rulesOf(...given).policyFor({ ...aRequestFor('/x'), unstated: what })
+    assert.equal(policy.kind === 'login' ? `login ${policy.requirements.join('+')}` : policy.reason, expected)
+  })
+}
+
 const advisories: [name: string, excluded: string, request: string][] = [
   ['oauth2-proxy CVE-2025-54576: the query never matches', '/public', '/private?x=/public'],
   ['oauth2-proxy CVE-2025-54576: nor does a query that looks like a path', '/public', '/?/public'],

@@ -202,7 +202,8 @@ const spelt = (path: string) =>
       ),
     )
     .map(([isCaseOnly, choices]) =>
-      [...path]
+      path
+        .split('')
         .map((letter, at) => {
           const [way, dropped] = choices[at] ?? [7, '']
           if (way === 0) return letter.toUpperCase()

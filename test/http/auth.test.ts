@@ -12,6 +12,7 @@ import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
 import type { AuthRequest, Outcome } from '../../src/http/outcome.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createTrustedPeers } from '../../src/http/client.ts'
+import { createReaders } from '../../src/http/contracts.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
 import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
@@ -49,6 +50,7 @@ function anAuth(sessions: Partial<Sessions>, overrides: Partial<AuthDeps> = {}) 
   const log = recordedLog()
   const metrics = createMetrics({ processMetrics: false })
   const auth = createAuth({
+    readers: createReaders('traefik'),
     rules: compileRules({ access: config.access }),
     identityHeaders: compileIdentityHeaders({ access: { ...config.access, headers: [] } }),
     sessions: {

@@ -4,7 +4,15 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient } from '../../fixtures/http-client.ts'
-import { browserHeaders, scriptHeaders, sendRaw, sessionCookie, startTestApp } from '../../fixtures/in-process-app.ts'
+import {
+  appHost,
+  browserHeaders,
+  scriptHeaders,
+  sendRaw,
+  sessionCookie,
+  startTestApp,
+  subrequest,
+} from '../../fixtures/in-process-app.ts'
 
 const app = await startTestApp(
   { after },
@@ -72,8 +80,9 @@ test('oauth2-proxy CVE-2021-21411: an option that limits access limits it (group
   for (const contract of contractNames) {
     assert.equal((await limited.ask(contract, { cookie: session, headers: scriptHeaders })).status, 403, contract)
   }
+  const { headers } = subrequest('oauth2-proxy', { method: 'GET', uri: '/', host: appHost, scheme: 'http' })
   const groups = await createHttpClient().send(`${app.url}/oauth2/auth?allowed_groups=admins`, {
-    headers: { cookie, 'x-forwarded-uri': '/' },
+    headers: { ...headers, cookie },
   })
   assert.equal(groups.status, 403)
 })

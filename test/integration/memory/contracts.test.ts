@@ -3,7 +3,14 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient, type Reply } from '../../fixtures/http-client.ts'
-import { appHost, appOrigin, browserHeaders, scriptHeaders, startTestApp } from '../../fixtures/in-process-app.ts'
+import {
+  appHost,
+  appOrigin,
+  browserHeaders,
+  scriptHeaders,
+  startTestApp,
+  subrequest,
+} from '../../fixtures/in-process-app.ts'
 
 const app = await startTestApp(
   { after },
@@ -247,8 +254,8 @@ const oauth2ProxyQueries: [query: string, status: number][] = [
 for (const [query, status] of oauth2ProxyQueries) {
   test(`/oauth2/auth?${query} is ${status} for alice of staff`, async () => {
     const path = `/oauth2/auth?${query}`
-    const headers = { cookie, 'x-forwarded-uri': '/page', 'x-forwarded-host': appHost }
-    assert.equal((await createHttpClient().send(`${app.url}${path}`, { headers })).status, status)
+    const { headers } = subrequest('oauth2-proxy', { method: 'GET', uri: '/page', host: appHost, scheme: 'http' })
+    assert.equal((await createHttpClient().send(app.url + path, { headers: { ...headers, cookie } })).status, status)
   })
 }
 
