@@ -20,8 +20,11 @@ export interface IdentityHeaders {
   readonly claimPaths: readonly string[]
   /** Lower-case names, header-safe values. Without an identity (a public route) all are empty. */
   headersFor(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
-  /** The same as oauth2-proxy means it: `X-Auth-Request-User` is `sub`. */
-  headersForOAuth2Proxy(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
+  /**
+   * The same as oauth2-proxy means it: `X-Auth-Request-User` is `sub`. Never with a token: its recipes route pages of ours and
+   * `/oauth2/auth` alike, so that any script on the site can ask there and read the answer.
+   */
+  headersForOAuth2Proxy(identity: Identity | undefined): HeaderRecord
 }
 
 /** Characters of the groups header: proxies' buffers for a whole answer are 4 or 8 KB. */
@@ -62,10 +65,10 @@ export function compileIdentityHeaders({
     const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
     return record(identity, tokens, identifier, identifier)
   }
-  const headersForOAuth2Proxy: IdentityHeaders['headersFor'] = (identity, tokens) => {
+  const headersForOAuth2Proxy: IdentityHeaders['headersForOAuth2Proxy'] = (identity) => {
     if (identity === undefined) return nobody
     const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
-    return record(identity, tokens, identity.subject, identifier)
+    return record(identity, undefined, identity.subject, identifier)
   }
   const needsTokens = [...templates.values()].some((template) => template.needsTokens)
   return { names, needsTokens, claimPaths: claimPathsOf(), headersFor, headersForOAuth2Proxy }

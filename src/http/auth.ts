@@ -1,9 +1,9 @@
 // The decision endpoints: what every request through every proxy waits for. On a near session the way through here is
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
-import type { AccessRules, OriginalRequest, Verdict } from '../access/access.ts'
+import type { AccessRules, DenialReason, OriginalRequest, Verdict } from '../access/access.ts'
 import type { IdentityHeaders } from '../access/identity-headers.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
-import type { Found, Sessions } from '../session/sessions.ts'
+import type { Found } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { createReaders } from './contracts.ts'
@@ -31,17 +31,21 @@ export interface AuthDeps extends DenialsDeps {
   readonly stopwatch: () => number
 }
 
-/** What a session's requests have in common, made once and kept as long as the session object lives. */
-interface Ready {
-  readonly outcome: Outcome & { readonly allow: Allowed }
-  readonly outcomeForOAuth2Proxy: Outcome & { readonly allow: Allowed }
+type Admission = Outcome & { readonly allow: Allowed }
+
+/** What a session's requests have in common, each made once and kept as long as the session object lives. */
+interface Remembered {
   readonly verdicts: (Verdict | undefined)[]
+  admission: Admission | undefined
+  admissionForOAuth2Proxy: Admission | undefined
 }
+
+const globally = [0] as const
 
 export function createAuth(deps: AuthDeps): Auth {
   const { identityHeaders, sessions, cookies, peers, addresses, metrics, stopwatch } = deps
   const { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
-  const readyFor = new WeakMap<Session, Ready>()
+  const rememberedOf = new WeakMap<Session, Remembered>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
   const hot = new Map(
     labels.map((contract) => [
@@ -106,9 +110,7 @@ export function createAuth(deps: AuthDeps): Auth {
     for (const ticket of tickets) {
       const session = sessions.near(ticket)
       if (session === undefined) continue
-      const ready = readyFor.get(session)
-      if (ready === undefined) return admit(about, session, ticket)
-      return allowOrDeny(about, session, ready, hot.get(label)?.allowed)
+      return allowOrDeny(about, session, ticket, hot.get(label)?.allowed)
     }
     if (tickets.length === 0) return policy.kind === 'public' ? publicly(about) : notLoggedIn(about)
     return deps.withinBudget(() => search(about, tickets))
@@ -129,7 +131,7 @@ export function createAuth(deps: AuthDeps): Auth {
           unanswered ??= error
           continue
         }
-        if (found.kind === 'found') return await admit(about, found.session, ticket, found.from)
+        if (found.kind === 'found') return await allowOrDeny(about, found.session, ticket, countFor(about, found.from))
         if (found.kind === 'unproven') {
           unprovenBy ??= found.reason
           continue
@@ -145,21 +147,6 @@ export function createAuth(deps: AuthDeps): Auth {
     }
   }
 
-  /** A session whose headers are not made yet, or may come with a cookie. */
-  function admit(about: Case, session: Session, ticket: string, from: string = 'session'): Outcome | Promise<Outcome> {
-    if (identityHeaders.needsTokens) return withTokens(about, session, ticket, from)
-    return allowOrDeny(about, session, prepare(session, undefined), countFor(about, from))
-  }
-
-  async function withTokens(about: Case, session: Session, ticket: string, from: string): Promise<Outcome> {
-    try {
-      const tokens = await sessions.tokens(ticket)
-      return allowOrDeny(about, session, prepare(session, tokens), countFor(about, from))
-    } catch (error) {
-      return failed(about.label, about.request, error, 400)
-    }
-  }
-
   const countFor = (about: Case, from: string): Count =>
     metrics.decisions.with({
       contract: about.label,
@@ -167,31 +154,67 @@ export function createAuth(deps: AuthDeps): Auth {
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })
 
-  function prepare(session: Session, tokens: Awaited<ReturnType<Sessions['tokens']>>): Ready {
-    const known = readyFor.get(session)
-    if (known !== undefined) return known
-    const ready: Ready = {
-      outcome: allowing(identityHeaders.headersFor(session, tokens)),
-      outcomeForOAuth2Proxy: allowing(identityHeaders.headersForOAuth2Proxy(session, tokens)),
-      verdicts: [],
+  /** A public page is for everybody; it names a person only who would get in without its being public. */
+  function allowOrDeny(
+    about: Case,
+    session: Session,
+    ticket: string,
+    allowed: Count | undefined,
+  ): Outcome | Promise<Outcome> {
+    const remembered = remember(session)
+    const refusal = refusalFor(about, session, remembered)
+    if (refusal !== undefined) return about.policy.kind === 'public' ? publicly(about) : denied(about, refusal, session)
+    if (about.label === 'oauth2-proxy') {
+      const headers = () => identityHeaders.headersForOAuth2Proxy(session)
+      return allow(about, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers())), allowed)
     }
-    // Without its tokens a header would stay empty for as long as the session is near.
-    if (!identityHeaders.needsTokens || tokens !== undefined) readyFor.set(session, ready)
-    return ready
+    const { admission } = remembered
+    if (admission !== undefined) return allow(about, session, admission, allowed)
+    if (identityHeaders.needsTokens) return allowWithTokens(about, session, ticket, allowed)
+    return allow(about, session, (remembered.admission = allowing(identityHeaders.headersFor(session))), allowed)
   }
 
-  function allowOrDeny(about: Case, session: Session, ready: Ready, allowed: Count | undefined): Outcome {
-    const { policy, rules, extra, label } = about
-    if (policy.kind === 'login') {
-      for (const requirement of policy.requirements) {
-        const verdict = (ready.verdicts[requirement] ??= rules.meets(requirement, session))
-        if (!verdict.ok) return denied(about, verdict.reason, session)
-      }
-      if (extra !== undefined && !extra(session)) return denied(about, 'group_not_allowed', session)
+  function remember(session: Session): Remembered {
+    let remembered = rememberedOf.get(session)
+    if (remembered === undefined) {
+      remembered = { verdicts: [], admission: undefined, admissionForOAuth2Proxy: undefined }
+      rememberedOf.set(session, remembered)
     }
+    return remembered
+  }
+
+  function refusalFor(
+    { policy, rules, extra }: Case,
+    session: Session,
+    { verdicts }: Remembered,
+  ): DenialReason | undefined {
+    for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
+      const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
+      if (!verdict.ok) return verdict.reason
+    }
+    return extra === undefined || extra(session) ? undefined : 'group_not_allowed'
+  }
+
+  async function allowWithTokens(
+    about: Case,
+    session: Session,
+    ticket: string,
+    allowed: Count | undefined,
+  ): Promise<Outcome> {
+    try {
+      const tokens = await sessions.tokens(ticket)
+      const admission = allowing(identityHeaders.headersFor(session, tokens))
+      // Without its tokens a header would stay empty for as long as the session is near.
+      if (tokens !== undefined) remember(session).admission = admission
+      return allow(about, session, admission, allowed)
+    } catch (error) {
+      return about.policy.kind === 'public' ? publicly(about) : failed(about.label, about.request, error, 400)
+    }
+  }
+
+  function allow(about: Case, session: Session, admission: Admission, allowed: Count | undefined): Outcome {
     if (allowed !== undefined) allowed.value++
-    const outcome = label === 'oauth2-proxy' ? ready.outcomeForOAuth2Proxy : ready.outcome
-    return deps.renewPass ? { ...outcome, cookies: renewedPass(about, session) } : outcome
+    return deps.renewPass ? { ...admission, cookies: renewedPass(about, session) } : admission
   }
 
   function publicly(about: Case): Outcome {

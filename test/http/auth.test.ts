@@ -205,6 +205,15 @@ test('where a token is wanted in a header and the store is away: 503, never a 20
   assert.equal(await statusOf(auth.forward('traefik', request())), 503)
 })
 
+test('where a token is wanted in a header, a public page needs no store all the same', async () => {
+  const { auth } = anAuth(
+    { near: () => session, tokens: () => Promise.reject(new StoreUnavailable('away')) },
+    { identityHeaders: compileIdentityHeaders({ access: config.access }) },
+  )
+  const outcome = await auth.forward('traefik', request('/public'))
+  assert.equal(outcome.allow?.headers['x-auth-request-user'], '')
+})
+
 test('what answered is counted: the session, or whatever stood in for it', async () => {
   for (const from of ['near', 'shared', 'near_stale', 'stale', 'pass'] as const) {
     const { auth, metrics } = anAuth({ find: async () => ({ ...found, from }) })
