@@ -1,5 +1,6 @@
 // Hosts, addresses, ranges and URLs as the operator writes them.
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
 import type { Address } from './config.ts'
 import { Wrong } from './option.ts'
 import type { Reader } from './option.ts'
@@ -47,25 +48,35 @@ export const listenAddress: Reader<Address> = (value) => {
   return isIP(found.host) !== 0 || isHostName(found.host) ? found : wrong
 }
 
+type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number]
+
+/** An address or a CIDR range; undefined when it is neither. What is IPv4 in IPv6's clothes (`::ffff:10.0.0.0/104`) is IPv4 again. */
+export function parseNetwork(written: string): Network | undefined {
+  const [host = '', length, ...rest] = written.split('/')
+  // ipaddr.js also takes `10.1` and `0x7f.1` for addresses.
+  if (isIP(host) === 0 || host.includes('%') || rest.length > 0 || !/^\d{1,3}$/.test(length ?? '0')) return undefined
+  const address = ipaddr.parse(host)
+  const most = address.kind() === 'ipv4' ? 32 : 128
+  const bits = length === undefined ? most : Number(length)
+  if (bits > most) return undefined
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
+    ? [address.toIPv4Address(), bits - 96]
+    : [address, bits]
+}
+
 /** An address or CIDR range whose forwarded headers count. Never so wide that strangers are in it. */
 export const proxyRange: Reader<string> = (value) => {
   const written = text(value)
-  const wrong = new Wrong('must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8')
-  if (written instanceof Wrong) return wrong
-  const [host = '', bits, ...rest] = written.split('/')
-  const family = isIP(host)
-  if (family === 0 || host.includes('%') || rest.length > 0) return wrong
-  if (bits === undefined) return written
-  const length = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity
-  if (length > (family === 4 ? 32 : 128)) return wrong
-  // `::ffff:0:0/96` is all of IPv4 in IPv6's clothes.
-  const isMapped = family === 6 && /^(0*:)*:?ffff:/i.test(host)
-  if (length < (family === 4 ? 8 : isMapped ? 104 : 7)) {
-    return new Wrong(
-      'is so wide that strangers are in it, who could then say which host, path and address they are; name the proxies',
-    )
+  const network = written instanceof Wrong ? undefined : parseNetwork(written)
+  if (network === undefined || written instanceof Wrong) {
+    return new Wrong('must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8')
   }
-  return written
+  const [address, bits] = network
+  return bits >= (address.kind() === 'ipv4' ? 8 : 7)
+    ? written
+    : new Wrong(
+        'is so wide that strangers are in it, who could then say which host, path and address they are; name the proxies',
+      )
 }
 
 /** A host of ours or a friend's: `app.example.com`, `app.example.com:8443`, `*.example.com` or `.example.com`. */
