@@ -10,7 +10,11 @@ export interface ProxyOptions {
   readonly applicationPort: number
   /** Where to serve. Default: any free port. */
   readonly port?: number
+  /** What an operator changes besides: gets the file with its addresses replaced. */
+  readonly edit?: (file: string) => string
 }
+
+const unchanged = (file: string): string => file
 
 export interface RunningProxy {
   readonly url: string
@@ -36,13 +40,8 @@ export async function startNginx(options: ProxyOptions): Promise<RunningProxy> {
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     'listen 8000': `listen 127.0.0.1:${port}`,
   })
-  return startNginxOn(port, site)
-}
-
-/** `site`: what would lie in conf.d; it listens on `port`. */
-export function startNginxOn(port: number, site: string): Promise<RunningProxy> {
   return inDirectory('nginx', port, async (directory) => {
-    await writeFile(join(directory, 'site.conf'), site)
+    await writeFile(join(directory, 'site.conf'), (options.edit ?? unchanged)(site))
     await writeFile(join(directory, 'nginx.conf'), nginxAround(directory))
     return startChild('nginx', ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', 'stderr'])
   })
@@ -75,7 +74,7 @@ export async function startHaproxy(options: ProxyOptions): Promise<RunningProxy>
   })
   const lua = await deployedFile('haproxy/foregate.lua', {})
   return inDirectory('haproxy', port, async (directory) => {
-    await writeFile(join(directory, 'haproxy.cfg'), config)
+    await writeFile(join(directory, 'haproxy.cfg'), (options.edit ?? unchanged)(config))
     await writeFile(join(directory, 'foregate.lua'), lua)
     return startChild('haproxy', ['-db', '-f', 'haproxy.cfg'], { cwd: directory })
   })
@@ -89,7 +88,7 @@ export async function startCaddy(options: ProxyOptions): Promise<RunningProxy> {
     ':8000': `:${port}`,
   })
   return inDirectory('caddy', port, async (directory) => {
-    await writeFile(join(directory, 'Caddyfile'), config)
+    await writeFile(join(directory, 'Caddyfile'), (options.edit ?? unchanged)(config))
     const env = { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory }
     return startChild('caddy', ['run', '--config', join(directory, 'Caddyfile'), '--adapter', 'caddyfile'], { env })
   })

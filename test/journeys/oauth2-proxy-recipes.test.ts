@@ -3,12 +3,11 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { freePort } from '../../deploy/demo/listen.ts'
-import { startNginxOn } from '../../deploy/demo/proxies.ts'
 import { startDemoUpstream } from '../../deploy/demo/upstream.ts'
 import type { OAuth2ProxyDialect } from '../../src/config/contracts.ts'
 import { createHttpClient } from '../fixtures/http-client.ts'
 import { scriptHeaders, startTestApp } from '../fixtures/in-process-app.ts'
-import { nginxMissing } from '../fixtures/nginx.ts'
+import { nginxMissing, startNginx } from '../fixtures/nginx.ts'
 
 /** `uri`: the line that the older recipe lacks. */
 const recipe = (port: number, foregate: number, application: number, uri: string) => `
@@ -74,7 +73,12 @@ describe('nginx by oauth2-proxy’s recipes', { skip: nginxMissing }, async () =
   async function behind(dialect: OAuth2ProxyDialect, uri: string, config: Record<string, unknown> = { rules }) {
     const app = await startTestApp({ after }, { config: { ...config, forwardAuth: { oauth2ProxyDialect: dialect } } })
     const port = await freePort()
-    const nginx = await startNginxOn(port, recipe(port, app.port, application.port, uri))
+    const nginx = await startNginx({
+      port,
+      foregatePort: app.port,
+      applicationPort: application.port,
+      edit: () => recipe(port, app.port, application.port, uri),
+    })
     after(() => nginx.stop())
     const ask = async (path: string, headers: Record<string, string> = {}, method = 'GET') => {
       const reply = await createHttpClient().send(nginx.url + path, {

@@ -62,7 +62,7 @@ for (const { name, startProxy, skip } of [
     before(async () => {
       site = await startSite({
         startProxy,
-        startApplication: startExpress,
+        application: await startExpress(),
         config: {
           rules: [
             { path: '/admin/login', policy: 'public' },
