@@ -16,10 +16,13 @@ import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createReaders } from './http/contracts.ts'
+import { createDenials } from './http/denials.ts'
 import { createEndpoints, type Person } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
+import { createPassRenewal } from './http/pass-renewal.ts'
 import { createRefusals } from './http/refusals.ts'
+import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
@@ -195,6 +198,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     logger,
   })
   const requestId = (headers: Parameters<typeof requestIdOf>[0]) => requestIdOf(headers, randomId)
+  const passRenewal = createPassRenewal(sessions, browserCookies)
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, tellOfUnnamedDialect),
     rules,
@@ -202,18 +206,26 @@ export function createApp(config: Config, runtime: Runtime): App {
     sessions,
     cookies: browserCookies,
     peers,
-    untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
-    endpoints,
-    refusals,
-    pages,
-    describe,
-    requestIdOf: requestId,
+    relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
+    denials: createDenials({
+      passRenewal,
+      peers,
+      untrusted: createUntrustedPeerNotices(logger, clock),
+      addresses,
+      endpoints,
+      refusals,
+      pages,
+      describe,
+      requestIdOf: requestId,
+      metrics,
+      logger,
+    }),
+    passRenewal,
     withinBudget: cache.withinBudget,
     renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,
-    logger,
   })
   const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase: () => phase })
   const { listen, metricsListen } = config.server

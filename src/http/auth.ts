@@ -3,12 +3,17 @@
 import type { AccessRules, DenialReason, OriginalRequest, Verdict } from '../access/access.ts'
 import type { IdentityHeaders } from '../access/identity-headers.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
-import type { Found } from '../session/sessions.ts'
+import type { Found, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
+import type { Addresses } from './addresses.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { TrustedPeers } from './client.ts'
 import type { createReaders } from './contracts.ts'
-import { createDenials, type DenialsDeps } from './denials.ts'
+import type { Denials } from './denials.ts'
 import type { Extra } from './oauth2-proxy-query.ts'
+import type { PassRenewal } from './pass-renewal.ts'
+import type { RelayedPaths } from './relayed-paths.ts'
 import { allowing, labels, type Allowed, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 
 export interface Auth {
@@ -18,10 +23,17 @@ export interface Auth {
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): Outcome | Promise<Outcome>
 }
 
-export interface AuthDeps extends DenialsDeps {
+export interface AuthDeps {
   readonly readers: ReturnType<typeof createReaders>
   readonly rules: AccessRules
   readonly identityHeaders: IdentityHeaders
+  readonly sessions: Pick<Sessions, 'near' | 'find' | 'tokens'>
+  readonly cookies: BrowserCookies
+  readonly peers: TrustedPeers
+  readonly addresses: Pick<Addresses, 'isOwnPath'>
+  readonly relayedPaths: RelayedPaths
+  readonly denials: Denials
+  readonly passRenewal: PassRenewal
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   /** Renew the pass on a 200: the proxy passes our cookies on. */
@@ -44,7 +56,7 @@ const globally = [0] as const
 
 export function createAuth(deps: AuthDeps): Auth {
   const { identityHeaders, sessions, cookies, peers, addresses, metrics, stopwatch } = deps
-  const { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
+  const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const rememberedOf = new WeakMap<Session, Remembered>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
   const hot = new Map(
@@ -84,7 +96,7 @@ export function createAuth(deps: AuthDeps): Auth {
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
       const original = deps.readers[contract](request)
-      if (addresses.isOwnPath(original.path)) return ownPath(contract, request, original)
+      if (addresses.isOwnPath(original.path)) return deps.relayedPaths(contract, request, original)
       const policy = deps.rules.policyFor(original)
       return decide({ label: contract, request, original, policy, rules: deps.rules, extra })
     } catch (error) {
@@ -214,7 +226,7 @@ export function createAuth(deps: AuthDeps): Auth {
 
   function allow(about: Case, session: Session, admission: Admission, allowed: Count | undefined): Outcome {
     if (allowed !== undefined) allowed.value++
-    return deps.renewPass ? { ...admission, cookies: renewedPass(about, session) } : admission
+    return deps.renewPass ? { ...admission, cookies: deps.passRenewal(about.request.headers, session) } : admission
   }
 
   function publicly(about: Case): Outcome {

@@ -13,7 +13,11 @@ import type { AuthRequest, Outcome } from '../../src/http/outcome.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createTrustedPeers } from '../../src/http/client.ts'
 import { createReaders } from '../../src/http/contracts.ts'
+import { createDenials } from '../../src/http/denials.ts'
+import type { Endpoints } from '../../src/http/endpoints.ts'
+import { createPassRenewal } from '../../src/http/pass-renewal.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
+import { createRelayedPaths } from '../../src/http/relayed-paths.ts'
 import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
 import type { Found, Sessions } from '../../src/session/sessions.ts'
@@ -46,48 +50,62 @@ const notHere = () => {
   throw new Error('not part of this test')
 }
 
-function anAuth(sessions: Partial<Sessions>, overrides: Partial<AuthDeps> = {}) {
-  const log = recordedLog()
+/** What a test says is otherwise; `endpoints` is for all who use them. */
+type Overrides = Partial<AuthDeps> & { readonly endpoints?: Endpoints }
+
+function anAuth(sessions: Partial<Sessions>, { endpoints, ...overrides }: Overrides = {}) {
+  const logger = recordedLog()
   const metrics = createMetrics({ processMetrics: false })
+  const allSessions: Sessions = {
+    near: () => undefined,
+    find: notHere,
+    begin: notHere,
+    end: notHere,
+    tokens: notHere,
+    passFor: notHere,
+    nearSize: 0,
+    nearBytes: 0,
+    ...sessions,
+  }
+  const addresses = createAddresses({
+    callbackPath: '/oauth2/callback',
+    logoutPath: '/oauth2/logout',
+    publicURL: undefined,
+    forceHTTPS: true,
+    cookieDomain: undefined,
+    allowedRedirectHosts: [],
+  })
+  const passRenewal = createPassRenewal(allSessions, cookies)
+  const shared = {
+    addresses,
+    peers: createTrustedPeers(['127.0.0.1']),
+    endpoints: endpoints ?? { answer: notHere, sendToProvider: notHere },
+    refusals: createRefusals(pages),
+    requestIdOf: () => 'r-1',
+    metrics,
+    passRenewal,
+  }
   const auth = createAuth({
+    ...shared,
     readers: createReaders('traefik'),
     rules: compileRules({ access: config.access }),
     identityHeaders: compileIdentityHeaders({ access: { ...config.access, headers: [] } }),
-    sessions: {
-      near: () => undefined,
-      find: notHere,
-      begin: notHere,
-      end: notHere,
-      tokens: notHere,
-      passFor: notHere,
-      nearSize: 0,
-      nearBytes: 0,
-      ...sessions,
-    },
+    sessions: allSessions,
     cookies,
-    peers: createTrustedPeers(['127.0.0.1']),
-    untrusted: createUntrustedPeerNotices(log, () => 0),
-    addresses: createAddresses({
-      callbackPath: '/oauth2/callback',
-      logoutPath: '/oauth2/logout',
-      publicURL: undefined,
-      forceHTTPS: true,
-      cookieDomain: undefined,
-      allowedRedirectHosts: [],
+    relayedPaths: createRelayedPaths(shared),
+    denials: createDenials({
+      ...shared,
+      untrusted: createUntrustedPeerNotices(logger, () => 0),
+      pages,
+      describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
+      logger,
     }),
-    endpoints: { answer: notHere, sendToProvider: notHere },
-    refusals: createRefusals(pages),
-    pages,
-    describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
-    requestIdOf: () => 'r-1',
     withinBudget: (task) => task(),
     renewPass: false,
-    metrics,
     stopwatch: () => 0,
-    logger: log,
     ...overrides,
   })
-  return { auth, log, metrics }
+  return { auth, log: logger, metrics }
 }
 
 const request = (uri = '/', tickets = [ticket]): AuthRequest => ({
@@ -133,7 +151,7 @@ for (const [name, error, status] of failures) {
   })
 }
 
-const inside: [name: string, overrides: Partial<AuthDeps>, sessions: Partial<Sessions>][] = [
+const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][] = [
   ['the rules', { rules: { policyFor: thrown(new TypeError('oops')), meets: notHere } }, {}],
   [
     'the requirements',
