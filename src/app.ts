@@ -11,6 +11,7 @@ import { createMemoryStore } from './store/memory-store.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
 import type { Config } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
+import { createAdmissions } from './http/admissions.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
@@ -199,31 +200,36 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
   const requestId = (headers: Parameters<typeof requestIdOf>[0]) => requestIdOf(headers, randomId)
   const passRenewal = createPassRenewal(sessions, browserCookies)
+  const denials = createDenials({
+    passRenewal,
+    peers,
+    untrusted: createUntrustedPeerNotices(logger, clock),
+    addresses,
+    endpoints,
+    refusals,
+    pages,
+    describe,
+    requestIdOf: requestId,
+    metrics,
+    logger,
+  })
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, tellOfUnnamedDialect),
     rules,
-    identityHeaders,
     sessions,
     cookies: browserCookies,
     peers,
     addresses,
     relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
-    denials: createDenials({
-      passRenewal,
-      peers,
-      untrusted: createUntrustedPeerNotices(logger, clock),
-      addresses,
-      endpoints,
-      refusals,
-      pages,
-      describe,
-      requestIdOf: requestId,
+    admissions: createAdmissions({
+      identityHeaders,
+      sessions,
+      denials,
+      passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
       metrics,
-      logger,
     }),
-    passRenewal,
+    denials,
     withinBudget: cache.withinBudget,
-    renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,
   })

@@ -6,6 +6,7 @@ import { compileIdentityHeaders } from '../../src/access/identity-headers.ts'
 import { compileRules } from '../../src/access/rules.ts'
 import { contractNames, type Contract } from '../../src/config/contracts.ts'
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
+import { createAdmissions, type AdmissionsDeps } from '../../src/http/admissions.ts'
 import { createAddresses } from '../../src/http/addresses.ts'
 import type { Answer } from '../../src/http/answer.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
@@ -51,9 +52,12 @@ const notHere = () => {
 }
 
 /** What a test says is otherwise; `endpoints` is for all who use them. */
-type Overrides = Partial<AuthDeps> & { readonly endpoints?: Endpoints }
+type Overrides = Partial<AuthDeps & Pick<AdmissionsDeps, 'identityHeaders'>> & {
+  readonly endpoints?: Endpoints
+  readonly renewPass?: true
+}
 
-function anAuth(sessions: Partial<Sessions>, { endpoints, ...overrides }: Overrides = {}) {
+function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...overrides }: Overrides = {}) {
   const logger = recordedLog()
   const metrics = createMetrics({ processMetrics: false })
   const allSessions: Sessions = {
@@ -85,23 +89,30 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, ...overrides }: Overri
     metrics,
     passRenewal,
   }
+  const denials = createDenials({
+    ...shared,
+    untrusted: createUntrustedPeerNotices(logger, () => 0),
+    pages,
+    describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
+    logger,
+  })
   const auth = createAuth({
     ...shared,
     readers: createReaders('traefik'),
     rules: compileRules({ access: config.access }),
-    identityHeaders: compileIdentityHeaders({ access: { ...config.access, headers: [] } }),
     sessions: allSessions,
     cookies,
     relayedPaths: createRelayedPaths(shared),
-    denials: createDenials({
-      ...shared,
-      untrusted: createUntrustedPeerNotices(logger, () => 0),
-      pages,
-      describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
-      logger,
+    admissions: createAdmissions({
+      identityHeaders: compileIdentityHeaders({ access: { ...config.access, headers: [] } }),
+      denials,
+      metrics,
+      ...overrides,
+      sessions: allSessions,
+      passRenewal: renewPass && passRenewal,
     }),
+    denials,
     withinBudget: (task) => task(),
-    renewPass: false,
     stopwatch: () => 0,
     ...overrides,
   })
@@ -341,7 +352,7 @@ for (const [name, answers, headers, status] of several) {
 }
 
 test('renewPass: a 200 brings a new pass to a browser that has none, and only then', async () => {
-  const deps = { renewPass: true }
+  const deps = { renewPass: true } as const
   const sessions = { near: () => session, passFor: () => 'pass-value' }
   const fresh = await anAuth(sessions, deps).auth.forward('traefik', request())
   assert.ok(fresh.allow !== undefined && fresh.cookies?.[0]?.startsWith(`${config.cookies.passName}=pass-value;`))
