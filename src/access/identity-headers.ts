@@ -1,6 +1,7 @@
 // Who somebody is, in the headers that the application reads. Every header is present on every answer, empty when there is
 // nothing to say: one that is missing would let the client's own copy through (Caddy CVE-2026-30851).
 import type { AccessConfig, UpstreamConfig } from '../config/config.ts'
+import { isReservedHeader, plainHeaderName } from '../config/header-names.ts'
 import { ConfigInvalid } from '../errors.ts'
 import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
@@ -37,14 +38,6 @@ const standardNames = [
   'x-auth-request-preferred-username',
   'x-forwarded-user',
 ]
-
-// They belong to HTTP or to our own answers; as identity headers they would damage both.
-const reservedNames = new Set(
-  (
-    'cache-control connection content-length content-type cookie date host keep-alive location proxy-authenticate retry-after ' +
-    'set-cookie te trailer transfer-encoding upgrade vary www-authenticate'
-  ).split(' '),
-)
 
 /** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid. */
 export function compileIdentityHeaders({
@@ -132,10 +125,9 @@ function compileTemplates(headers: AccessConfig['headers']): ReadonlyMap<string,
   for (const [index, { name, template }] of headers.entries()) {
     const key = `headers[${index}]`
     const lowerCase = name.toLowerCase()
-    // PHP, WSGI and CGI cannot tell `X_User` and `X.User` from `X-User` (oauth2-proxy CVE-2025-64484).
-    const alias = lowerCase.replace(/[_.]/g, '-')
+    const alias = plainHeaderName(name)
     if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase)) problems.push(`${key}.name: is not a header name`)
-    else if (reservedNames.has(alias)) problems.push(`${key}.name: ${name} cannot carry an identity`)
+    else if (isReservedHeader(name)) problems.push(`${key}.name: ${name} cannot carry an identity`)
     else if (taken.has(alias)) problems.push(`${key}.name: ${name} is there twice (case, \`_\` and \`.\` do not count)`)
     taken.add(alias)
     try {

@@ -1,6 +1,7 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
 import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
+import { isReservedHeader, plainHeaderName } from './header-names.ts'
 import type { Path } from './problems.ts'
 import type { RuleSettings } from './schema.ts'
 import { covers, OWN_OAUTH2_PATHS } from './url-path.ts'
@@ -61,53 +62,14 @@ function requirement(require: RuleSettings['require']): Requirement | undefined 
   return { users, domains, groups, roles, claims }
 }
 
-/** Headers that carry the connection or the answer itself: as an identity header they would break or hijack it. */
-const RESERVED_HEADERS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'trailers',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'host',
-  'cookie',
-  'set-cookie',
-  'location',
-  'www-authenticate',
-  'retry-after',
-  'cache-control',
-  'date',
-  'vary',
-  'x-request-id',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-uri',
-  'x-forwarded-method',
-  'x-forwarded-port',
-  'x-forwarded-server',
-  'x-real-ip',
-  'forwarded',
-  'x-original-url',
-  'x-original-method',
-])
-
 function headers({ settings, refuse }: Checks): HeaderConfig[] {
   const seen = new Set<string>()
   return settings.headers.map(({ name, template, value }, index) => {
     const at = ['headers', index]
-    // Applications read `-` and `_` alike (CGI, WSGI): the two spellings are one header.
-    const canonical = name.toLowerCase().replaceAll('_', '-')
+    const canonical = plainHeaderName(name)
     if (!isToken(name))
       refuse([...at, 'name'], 'has characters that a header name must not have; use letters, digits and -')
-    else if (RESERVED_HEADERS.has(canonical))
+    else if (isReservedHeader(name))
       refuse([...at, 'name'], 'is a header of the connection or the answer itself; choose another name')
     else if (seen.has(canonical)) refuse([...at, 'name'], 'is set by an earlier entry already; remove one of them')
     seen.add(canonical)

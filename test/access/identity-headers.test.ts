@@ -125,6 +125,7 @@ test('every header that could not work is named at start', () => {
     ['X-Y\r\nZ', '', /is not a header name/],
     ['Set-Cookie', '', /cannot carry an identity/],
     ['Content_Length', '', /cannot carry an identity/],
+    ['X-Forwarded.Uri', '', /cannot carry an identity/],
     ['X-Y', '{{.RefreshToken}}', /headers\[0\]\.template \(X-Y\): column 3: a refresh token/],
   ]
   for (const [name, template, message] of wrong)

@@ -100,6 +100,8 @@ const refusals: [text: string, problem: RegExp][] = [
     /headers\[0\]\.name: is a header of the connection or the answer itself/,
   ],
   ['headers: [{ name: x_forwarded_for, value: a }]', /headers\[0\]\.name: is a header of the connection/],
+  ['headers: [{ name: X-A, value: a }, { name: x.a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
+  ['headers: [{ name: X.Rewrite_URL, value: a }]', /headers\[0\]\.name: is a header of the connection/],
   ['headers: [{ name: X-A, value: a }, { name: x_a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
   ['headers: [{ name: X-A }]', /headers\[0\]: has no template/],
   ['headers: [{ name: X-A, value: a, template: b }]', /headers\[0\]: has both template and value/],
