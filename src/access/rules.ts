@@ -1,17 +1,13 @@
 // May this request pass, and who may make it? Order: `rules[]` (first match wins), then `excludedURLs` (public), then
-// login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path.
-// A rule that makes something public matches exactly; one that does not also matches every other spelling of its path that some
-// application takes for it (lenient-path.ts). Where such a rule comes before the one that matches exactly, both must be met.
-// An ambiguous request is never public, and where any rule for its host denies or requires something it is denied,
-// because nobody can tell which rule was meant.
+// login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path (rule-table.ts).
 import type { AccessConfig, RuleConfig, UpstreamConfig } from '../config/config.ts'
 import { ConfigInvalid } from '../errors.ts'
 import type { AccessRules, OriginalRequest, Policy } from './access.ts'
-import { createHostMap, type HostMap } from './host-map.ts'
-import { lenientForm, type LenientForm } from './lenient-path.ts'
-import { createPathTrie, type Entry, type PathTrie } from './path-trie.ts'
+import { lenientForm } from './lenient-path.ts'
+import type { Entry } from './path-trie.ts'
 import { type HostPattern, parseHostPattern, parsePathPattern } from './patterns.ts'
 import { all, type Check, globalRequirement, ruleRequirement } from './requirement.ts'
+import { createRuleTable, loginWithGlobalRequirement } from './rule-table.ts'
 
 export interface CompiledRules extends AccessRules {
   /**
@@ -21,29 +17,15 @@ export interface CompiledRules extends AccessRules {
   forUpstream(position: number): AccessRules
 }
 
-interface HostRules {
-  readonly paths: PathTrie<Policy>
-  /** Those of them that are not public, by their paths' lenient forms. */
-  readonly closed: PathTrie<Policy>
-  /** There are some, and one of their paths is not in its lenient form. */
-  hasOddClosed: boolean
-  hasClosed: boolean
-  /** A rule here denies or requires something. */
-  isRestrictive: boolean
-}
-
 /** A rule with the name under which the operator knows it. */
 interface NamedRule {
   readonly key: string
   readonly rule: RuleConfig
 }
 
-const loginWithGlobalRequirement: Policy = { kind: 'login', requirements: [0] }
 const publicByRule: Policy = { kind: 'public', reason: 'public_rule' }
 const publicByExclusion: Policy = { kind: 'public', reason: 'excluded_url' }
 const deniedByRule: Policy = { kind: 'deny', reason: 'denied_by_rule' }
-const deniedAsAmbiguous: Policy = { kind: 'deny', reason: 'ambiguous_path' }
-const deniedAsUnstated: Policy = { kind: 'deny', reason: 'request_not_stated' }
 
 /**
  * A rule's path is a prefix that ends at a segment boundary, `*` one segment and `**` any number; with wildcards it is a
@@ -60,7 +42,7 @@ export function compileRules({
   const problems: string[] = []
   const globally = globalRequirement(access)
   const checks: Check[] = [globally]
-  const policyFor = new Map<string, Policy>()
+  const policyByRequire = new Map<string, Policy>()
   const lenient = lenientForm(access.ignoredExtensions)
 
   const ownRules = access.rules.map((rule, index) => ({ key: `rules[${index}]`, rule }))
@@ -87,13 +69,7 @@ export function compileRules({
   }
 
   function compileList(rules: readonly NamedRule[]): (request: OriginalRequest) => Policy {
-    const hosts = createHostMap<HostRules>(() => ({
-      paths: createPathTrie<Policy>(),
-      closed: createPathTrie<Policy>(),
-      hasOddClosed: false,
-      hasClosed: false,
-      isRestrictive: false,
-    }))
+    const table = createRuleTable(lenient)
     let order = 0
     for (const { key, rule } of rules) {
       const methods = methodsOf(key, rule)
@@ -103,18 +79,10 @@ export function compileRules({
     for (const [index, path] of access.excludedURLs.entries()) {
       add(`excludedURLs[${index}]`, path, undefined, { order: order++, methods: undefined, value: publicByExclusion })
     }
-    return order === 0 ? () => loginWithGlobalRequirement : (request) => decide(hosts, lenient, request)
+    return order === 0 ? () => loginWithGlobalRequirement : table.policyFor
 
     function add(key: string, path: string, host: HostPattern, entry: Entry<Policy>): void {
-      const target = hosts.at(host)
-      const segments = parsed(key, parsePathPattern(path)) ?? []
-      target.paths.add(segments, entry)
-      if (entry.value.kind === 'public') return
-      const lenientSegments = segments.map((segment) => lenientSegment(lenient, segment))
-      target.closed.add(lenientSegments, entry)
-      target.hasOddClosed ||= lenientSegments.some((segment, index) => segment !== segments[index])
-      target.hasClosed = true
-      target.isRestrictive ||= isRestrictive(entry.value)
+      table.add(host, parsed(key, parsePathPattern(path)) ?? [], entry)
     }
   }
 
@@ -142,59 +110,11 @@ export function compileRules({
     if (policy === 'deny') return deniedByRule
     if (require === undefined || !demands) return loginWithGlobalRequirement
     const same = JSON.stringify(require)
-    const known = policyFor.get(same)
+    const known = policyByRequire.get(same)
     if (known !== undefined) return known
     const number = checks.push(all([globally, ruleRequirement(access, require)])) - 1
     const made: Policy = { kind: 'login', requirements: [number] }
-    policyFor.set(same, made)
+    policyByRequire.set(same, made)
     return made
   }
-}
-
-function decide(hosts: HostMap<HostRules>, lenient: LenientForm, request: OriginalRequest): Policy {
-  if (request.unstated === 'request') {
-    return hosts.all().some((rules) => rules.isRestrictive) ? deniedAsUnstated : loginWithGlobalRequirement
-  }
-  if (request.ambiguity !== undefined) {
-    const concerned = request.ambiguity === 'host' ? hosts.all() : hosts.matching(request.host)
-    return concerned.some((rules) => rules.isRestrictive) ? deniedAsAmbiguous : loginWithGlobalRequirement
-  }
-  const method = request.unstated === 'method' ? undefined : request.method
-  const concerned = hosts.matching(request.host)
-  let first: Entry<Policy> | undefined
-  for (const { paths } of concerned) {
-    const found = paths.find(request.path, method)
-    if (found !== undefined && (first === undefined || found.order < first.order)) first = found
-  }
-  const exact = first?.value ?? loginWithGlobalRequirement
-  if (first?.order === 0 || !concerned.some((rules) => rules.hasClosed)) return exact
-
-  const path = lenient(request.path)
-  const before = concerned.flatMap(({ closed, hasClosed, hasOddClosed }) => {
-    // In the form that both are in already, and for a known method, the lenient match is the exact one, and that was the first.
-    if (!hasClosed || (path === request.path && !hasOddClosed && method !== undefined)) return []
-    return closed.allBefore(first?.order ?? Infinity, path, method)
-  })
-  return before.length === 0 ? exact : strictest([...before.map(({ value }) => value), exact])
-}
-
-/** All of them at once: nobody if one says nobody, else who meets every requirement. */
-function strictest(policies: readonly Policy[]): Policy {
-  const denial = policies.find(({ kind }) => kind === 'deny')
-  if (denial !== undefined) return denial
-  const numbers = new Set(policies.flatMap((policy) => (policy.kind === 'login' ? policy.requirements : [])))
-  // Every other one contains the global one.
-  if (numbers.size > 1) numbers.delete(0)
-  return { kind: 'login', requirements: [...numbers].toSorted((one, other) => one - other) }
-}
-
-/** The segment itself where its lenient form would be nothing (`...`): a rule for everything was not meant. */
-function lenientSegment(lenient: LenientForm, segment: string): string {
-  if (segment === '*' || segment === '**') return segment
-  const form = lenient(`/${segment}`).slice(1)
-  return form === '' ? segment : form
-}
-
-function isRestrictive(policy: Policy): boolean {
-  return policy.kind === 'deny' || (policy.kind === 'login' && policy.requirements[0] !== 0)
 }

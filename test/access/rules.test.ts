@@ -255,7 +255,15 @@ const unstated: [what: 'method' | 'request', rules: Partial<RuleConfig>[], expec
   ],
   ['request', [{ policy: 'login' }], 'login 0'],
   ['request', [{ host: 'other.example', path: '/y', policy: 'deny' }], 'request_not_stated'],
-  ['request', [{ policy: 'public' }, { require: aRequirement({ groups: ['g'] }) }], 'request_not_stated'],
+  ['request', [{ policy: 'public' }, { require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  [
+    'request',
+    [
+      { host: 'other.example', require: aRequirement({ groups: ['g'] }) },
+      { path: '/y', methods: ['POST'], require: aRequirement({ groups: ['h'] }) },
+    ],
+    'login 1+2',
+  ],
 ]
 for (const [what, given, expected] of unstated) {
   test(`the ${what} is not stated, and the rules are ${JSON.stringify(given)}: ${expected} (B3)`, () => {

@@ -129,6 +129,8 @@ describe('nginx by oauth2-proxy’s recipes', { skip: nginxMissing }, async () =
     for (const path of ['/admin', '/page']) {
       assert.equal(await older.ask(path, { cookie: older.cookie, 'x-forwarded-uri': '/page' }), 403, path)
     }
+    older.app.provider.person = { ...older.app.provider.person, groups: ['admins'] }
+    assert.equal(await older.ask('/page', { cookie: await older.app.login() }), 'reached', 'who meets every rule')
   })
   test('where a rule requires more for one method and none is stated, it is required for all (B3)', async () => {
     const { ask, cookie } = await behind('nginx', current, groups)
