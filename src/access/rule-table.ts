@@ -56,7 +56,7 @@ export function createRuleTable(lenient: LenientForm): RuleTable {
     policyFor(request) {
       if (request.unstated === 'request') return whichever
       if (request.ambiguity !== undefined) {
-        const concerned = request.ambiguity === 'host' ? hosts.all() : hosts.matching(request.host)
+        const concerned = request.ambiguity.startsWith('host') ? hosts.all() : hosts.matching(request.host)
         return concerned.some((rules) => rules.isRestrictive) ? deniedAsAmbiguous : loginWithGlobalRequirement
       }
       return policyOf(request)

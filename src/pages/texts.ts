@@ -222,7 +222,8 @@ export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> 
   email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',
   denied_by_rule: 'This page is closed to everybody.',
   ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
-  request_not_stated: 'The server in front of this page did not say which page was asked for, so it was refused to be safe.',
+  request_not_stated:
+    'The server in front of this page did not say which page was asked for, so it was refused to be safe.',
 }
 
 /** Text for a public code; for one that is unknown, general words that fit the status. */
