@@ -220,7 +220,7 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
   [
     'an odd value: not either (B8)',
     { allowedUserDomains: ['example.com'] },
-    { email: 'a@example.com', email_verified: ['true'] },
+    { email: 'a@example.com', email_verified: ['false'] },
     'email_not_verified',
   ],
   [
