@@ -1,6 +1,7 @@
 // Who somebody is, in the headers that the application reads. Every header is present on every answer, empty when there is
 // nothing to say: one that is missing would let the client's own copy through (Caddy CVE-2026-30851).
 import type { AccessConfig, UpstreamConfig } from '../config/config.ts'
+import { type Finding, refuseFindings } from '../config/problems.ts'
 import { ConfigInvalid } from '../errors.ts'
 import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
@@ -35,15 +36,17 @@ const standardNames = [
   'x-forwarded-user',
 ]
 
-// They belong to HTTP or to our own answers; as identity headers they would damage both.
+// They carry the connection, the request's description or the answer itself: as identity headers they would break or hijack it.
 const reservedNames = new Set(
   (
-    'cache-control connection content-length content-type cookie date host keep-alive location proxy-authenticate retry-after ' +
-    'set-cookie te trailer transfer-encoding upgrade vary www-authenticate'
+    'connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer trailers transfer-encoding ' +
+    'upgrade content-length content-type content-encoding host cookie set-cookie location www-authenticate retry-after ' +
+    'cache-control date vary x-request-id forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-uri ' +
+    'x-forwarded-method x-forwarded-port x-forwarded-server x-real-ip x-original-url x-original-method'
   ).split(' '),
 )
 
-/** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid. */
+/** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid where `headerFindings` says something. */
 export function compileIdentityHeaders({
   access,
   upstreams = [],
@@ -53,7 +56,8 @@ export function compileIdentityHeaders({
   readonly upstreams?: readonly UpstreamConfig[]
   readonly onTruncated?: (identity: Identity) => void
 }): IdentityHeaders {
-  const templates = compileTemplates(access.headers)
+  const { templates, findings } = compileTemplates(access.headers)
+  refuseFindings(findings)
   const names = [...new Set([...standardNames, ...templates.keys()])]
   const nobody: HeaderRecord = Object.freeze(Object.fromEntries(names.map((name) => [name, ''])))
 
@@ -122,26 +126,39 @@ export function compileIdentityHeaders({
   }
 }
 
-function compileTemplates(headers: AccessConfig['headers']): ReadonlyMap<string, Template> {
+/** Everything about `headers[]` that could not work. */
+export function headerFindings({ headers }: Pick<AccessConfig, 'headers'>): readonly Finding[] {
+  return compileTemplates(headers).findings
+}
+
+function compileTemplates(headers: AccessConfig['headers']) {
   const templates = new Map<string, Template>()
   const taken = new Set<string>()
-  const problems: string[] = []
+  const findings: Finding[] = []
   for (const [index, { name, template }] of headers.entries()) {
-    const key = `headers[${index}]`
+    const at = ['headers', index]
+    const wrongName = (message: string) => findings.push({ path: [...at, 'name'], message })
     const lowerCase = name.toLowerCase()
     // PHP, WSGI and CGI cannot tell `X_User` and `X.User` from `X-User` (oauth2-proxy CVE-2025-64484).
     const alias = lowerCase.replace(/[_.]/g, '-')
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase)) problems.push(`${key}.name: is not a header name`)
-    else if (reservedNames.has(alias)) problems.push(`${key}.name: ${name} cannot carry an identity`)
-    else if (taken.has(alias)) problems.push(`${key}.name: ${name} is there twice (case, \`_\` and \`.\` do not count)`)
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase))
+      wrongName('has characters that a header name must not have; use letters, digits and -')
+    else if (reservedNames.has(alias))
+      wrongName('is a header of the connection or the answer itself; choose another name')
+    else if (taken.has(alias))
+      wrongName('is set by an earlier entry already (case, `_` and `.` do not count); remove one of them')
     taken.add(alias)
+    const source = template.trim()
+    if (/[\r\n\0]/.test(source)) {
+      const message = 'has a line break in its template, which a header cannot hold; write it on one line'
+      findings.push({ path: [...at, 'template'], message })
+    }
     try {
-      templates.set(lowerCase, compileTemplate(template.trim(), encodeUnsafe))
+      templates.set(lowerCase, compileTemplate(source, encodeUnsafe))
     } catch (error) {
       if (!(error instanceof ConfigInvalid)) throw error
-      problems.push(...error.problems.map((problem) => `${key}.template (${name}): ${problem}`))
+      for (const message of error.problems) findings.push({ path: [...at, 'template'], message })
     }
   }
-  if (problems.length > 0) throw new ConfigInvalid(problems)
-  return templates
+  return { templates, findings }
 }

@@ -4,7 +4,7 @@
 // The way: document.ts (YAML, lines, `${VAR}`) -> environment.ts (fallback) -> schema.ts (each option by itself)
 // -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
-import { accessConfig } from './access.ts'
+import { accessConfig, checkCompiled } from './access.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
 import { isRecord, readDocument } from './document.ts'
@@ -66,7 +66,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const lines = document.problems.map(({ path, line, message }) => {
     const own = createFindings(() => `${fileName}:${line}`)
     own.refuse([path], message)
-    if (path.length > 0) broken.push(optionAt(path))
+    if (path.length > 0) broken.push(namedPart(path))
     return own.problems[0] ?? message
   })
   // Broken YAML hides what the rest of the file says: anything more would be guesses.
@@ -79,10 +79,9 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const wrong = first.success ? [] : schemaProblems(first.error.issues)
   for (const { path, message } of wrong) findings.refuse([path], message)
   // A misspelt option is not missing as well: what was probably meant counts as wrong, too.
-  for (const { path, meant } of wrong) broken.push(optionAt(path), ...(meant === undefined ? [] : [optionAt(meant)]))
+  for (const { path, meant } of wrong) broken.push(namedPart(path), ...(meant === undefined ? [] : [namedPart(meant)]))
   // Without what is wrong by itself, the rest can still be checked together: all problems in one go.
-  for (const path of broken) remove(tree, path)
-  const second = first.success ? first : settingsSchema.safeParse(tree)
+  const second = first.success ? first : parseWithout(tree, broken)
   if (!second.success) throw new ConfigInvalid(inOrder([...lines, ...findings.problems], fileName))
 
   const settings = second.data
@@ -108,6 +107,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     peers: peersConfig(checks),
     pages: pagesConfig(checks),
   }
+  checkCompiled(checks, config)
   const problems = inOrder([...lines, ...findings.problems], fileName)
   if (problems.length > 0) throw new ConfigInvalid(problems)
   return { config: deepFreeze(config), warnings: inOrder(findings.warnings, fileName) }
@@ -136,6 +136,24 @@ function openShorthands(tree: Record<string, unknown>, env: Environment) {
   if (variable === '' || !isFree) return { tree, origins }
   origins.set(JSON.stringify(path), 'RATE_LIMIT')
   return { tree: { ...tree, rateLimit: { ...(isRecord(written) ? written : {}), loginsPerMinute: variable } }, origins }
+}
+
+/** Without the broken parts; where an item cannot do without its own (a header's name), without the whole option. */
+function parseWithout(tree: Record<string, unknown>, broken: Path[]) {
+  for (const path of broken) remove(tree, path)
+  const rest = settingsSchema.safeParse(tree)
+  if (rest.success) return rest
+  const options = rest.error.issues.map(({ path }) =>
+    optionAt(path.map((part) => (typeof part === 'symbol' ? '' : part))),
+  )
+  for (const path of options) remove(tree, path)
+  broken.push(...options)
+  return settingsSchema.safeParse(tree)
+}
+
+/** Up to the last name: `rules[0].methods[1]` -> `rules[0].methods`. Taking an item out would renumber the others. */
+function namedPart(path: Path): Path {
+  return path.slice(0, path.findLastIndex((part) => typeof part === 'string') + 1)
 }
 
 const optionPaths = new Set(allOptions.map(({ path }) => JSON.stringify(path)))

@@ -102,7 +102,9 @@ const sessionOptions = {
   forceHTTPS: on(),
 }
 
-const someTexts = () => texts().pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const nonEmpty = (list: z.ZodType<string[]>) =>
+  list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const someTexts = () => nonEmpty(texts())
 const claimValues = z.preprocess(
   (value) => (Array.isArray(value) ? value : [value]),
   z.array(leaf(scalar)).min(1, 'is an empty list; name at least one value'),
@@ -119,13 +121,17 @@ const rules = () =>
         require: z
           .strictObject({
             users: someTexts().optional(),
-            domains: listOf(leaf(mailDomain)).optional(),
+            domains: nonEmpty(listOf(leaf(mailDomain))).optional(),
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
             acr: someTexts().optional(),
             maxAge: leaf(duration('0s', '400d')).optional(),
           })
+          .refine(
+            (parts) => Object.keys(parts).length > 0,
+            'is empty; name users, domains, groups, roles or claims, or leave it out',
+          )
           .optional(),
       }),
     ),

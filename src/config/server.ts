@@ -114,7 +114,7 @@ export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
       path: upstream.path,
       url: upstream.url,
       caPEM,
-      rules: upstream.rules.map((rule, number) => ruleConfig(checks, [...at, 'rules', number], rule)),
+      rules: upstream.rules.map(ruleConfig),
     }
   })
 }

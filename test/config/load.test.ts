@@ -103,7 +103,7 @@ const refusals: [text: string, problem: RegExp][] = [
   ['headers: [{ name: X-A, value: a }, { name: x_a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
   ['headers: [{ name: X-A }]', /headers\[0\]: has no template/],
   ['headers: [{ name: X-A, value: a, template: b }]', /headers\[0\]: has both template and value/],
-  ['headers: [{ name: X-A, value: "a\\nSet-Cookie: b" }]', /headers\[0\]: has a line break/],
+  ['headers: [{ name: X-A, value: "a\\nSet-Cookie: b" }]', /headers\[0\]\.value: has a line break/],
   ['headers: [{ value: a }]', /headers\[0\]\.name: is missing/],
   ['rateLimit: 0', /rateLimit\.loginsPerMinute: must be a whole number/],
   // service
@@ -479,4 +479,48 @@ test('an alias repeats what its anchor said', () => {
 test('the host * of a rule or an upstream is any host', () => {
   const { config } = load({ text: 'rules: [{ host: "*", path: /x }]\nupstreams: [{ host: "*", url: "http://a" }]' })
   assert.deepEqual([config.access.rules[0]?.host, config.upstreams[0]?.host], [undefined, undefined])
+})
+
+test('what only the compilers of rules and templates see comes with everything else, each with its line (C16)', () => {
+  const problems = problemsOf({
+    text: `logLevel: loud
+excludedURLs:
+  - /public
+  - /a%2fb
+rules:
+  - path: /a
+    methods:
+      - GET
+      - "*"
+  - host: app.example.com:443
+  - path: /b
+    policy: public
+    require: { groups: [a] }
+headers:
+  - name: X-A
+    value: "{{.Claims.email"
+  - name: x_a
+    template: "{{.Claims.email}}"
+upstreams:
+  - url: http://127.0.0.1:1
+    rules:
+      - path: /%zz
+redis: { enabled: true }
+`,
+  })
+  assert.deepEqual(
+    problems.map((line) => line.split(': ').slice(0, 2).join(' ')),
+    [
+      'c.yaml:1 logLevel',
+      'c.yaml:4 excludedURLs[1]',
+      'c.yaml:7 rules[0].methods',
+      'c.yaml:10 rules[1].host',
+      'c.yaml:13 rules[2].require',
+      'c.yaml:16 headers[0].value',
+      'c.yaml:17 headers[1].name',
+      'c.yaml:22 upstreams[0].rules[0].path',
+      'c.yaml:23 redis.address',
+    ],
+    problems.join('\n'),
+  )
 })
