@@ -27,7 +27,7 @@ export function accessConfig(checks: Checks): AccessConfig {
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
 function checkExclusions({ settings, refuse }: Checks): void {
-  const own = [...OWN_OAUTH2_PATHS, '/oauth2/sign_out', settings.callbackURL, settings.logoutURL]
+  const own = [...OWN_OAUTH2_PATHS, settings.callbackURL, settings.logoutURL]
   for (const [index, pattern] of settings.excludedURLs.entries()) {
     const hit = own.find((path) => covers(pattern, path))
     if (hit === undefined) continue

@@ -26,6 +26,11 @@ export function providerConfig(checks: Checks): ProviderConfig {
     refuse(['providerURL'], 'is missing; it is the provider’s issuer, such as https://id.example.com')
   } else if (/[?#]/.test(settings.providerURL)) {
     refuse(['providerURL'], 'must not have a query (OpenID Connect Discovery, section 3)')
+  } else if (/\/\.well-known(?:\/|$)/.test(settings.providerURL)) {
+    refuse(
+      ['providerURL'],
+      'must be the issuer alone: leave out /.well-known/openid-configuration, which is added to it',
+    )
   }
   if (settings.clientID === undefined) refuse(['clientID'], 'is missing; it is this client’s id at the provider')
   else refusePlaceholder(checks, ['clientID'], settings.clientID)

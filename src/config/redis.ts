@@ -1,4 +1,5 @@
 // The `redis` group as a whole: which server(s), with which identity, in which mode.
+import { X509Certificate, type KeyObject } from 'node:crypto'
 import type { RedisConfig, RedisTlsConfig } from './config.ts'
 import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
@@ -202,8 +203,26 @@ function tls(checks: Checks, url: RedisUrl | undefined): RedisTlsConfig | undefi
   const key = fileText(checks, ['redis', 'keyFile'], redis.keyFile)
   if (ca !== undefined) checkCertificates(checks, ['redis', 'caFile'], ca)
   if (cert !== undefined) checkCertificates(checks, ['redis', 'certFile'], cert)
-  if (key !== undefined) privateKey(checks, ['redis', 'keyFile'], key)
+  const opened = key === undefined ? undefined : privateKey(checks, ['redis', 'keyFile'], key)
+  if (cert !== undefined && opened !== undefined && !belongsTo(cert, opened)) {
+    refuse(
+      [
+        ['redis', 'keyFile'],
+        ['redis', 'certFile'],
+      ],
+      'is not the key of the certificate in redis.certFile; give the two that belong together',
+    )
+  }
   return { ca, cert, key, serverName: redis.serverName, skipVerify: redis.tlsSkipVerify }
+}
+
+/** The client's own certificate comes first in its file. An unreadable one is told elsewhere. */
+function belongsTo(certificate: string, key: KeyObject): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(key)
+  } catch {
+    return true
+  }
 }
 
 function sentinel(checks: Checks): RedisConfig['sentinel'] {

@@ -17,7 +17,7 @@ import {
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
-import { pathPattern, plainPath } from './url-path.ts'
+import { ownRoute, pathPattern, plainPath } from './url-path.ts'
 import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
@@ -79,8 +79,8 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(plainPath)),
-  logoutURL: withDefault('/oauth2/logout', leaf(plainPath)),
+  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute)),
+  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute)),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
   backchannelLogoutURL: optional(leaf(plainPath)),
