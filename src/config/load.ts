@@ -7,7 +7,7 @@ import { ConfigInvalid } from '../errors.ts'
 import { accessConfig, checkCompiled } from './access.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
-import { isRecord, readDocument } from './document.ts'
+import { readDocument } from './document.ts'
 import { environmentName, remove, valueAt, withEnvironment } from './environment.ts'
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
@@ -22,6 +22,7 @@ import { allOptions, settingsSchema } from './schema.ts'
 import { schemaProblems } from './schema-problems.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
+import { isRecord } from './yaml-file.ts'
 import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
 import { cookieConfig, sessionConfig } from './session.ts'
 
@@ -63,14 +64,15 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   }
   const findings = createFindings(locate, isBroken)
 
-  const lines = document.problems.map(({ path, line, message }) => {
+  const lines = document.problems.map(({ path, line, message, meant }) => {
     const own = createFindings(() => `${fileName}:${line}`)
     own.refuse([path], message)
     if (path.length > 0) broken.push(namedPart(path))
+    if (meant !== undefined) broken.push(meant)
     return own.problems[0] ?? message
   })
   // Broken YAML hides what the rest of the file says: anything more would be guesses.
-  if (document.problems.some(({ path }) => path.length === 0)) throw new ConfigInvalid(lines)
+  if (!document.isReadable) throw new ConfigInvalid(inOrder(lines, fileName))
 
   const given = structuredClone(tree)
   const isGiven = (path: Path): boolean => valueAt(given, path) !== undefined || isBroken(path)
@@ -86,6 +88,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
 
   const settings = second.data
   const { refuse, warn } = findings
+  const notes = document.notes.map(({ line, message }) => `${fileName}:${line}: ${message}`)
   const checks: Checks = { settings, isGiven, refuse, warn, readFile: source.readFile }
   for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
   for (const { path, info } of allOptions) {
@@ -110,7 +113,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   checkCompiled(checks, config)
   const problems = inOrder([...lines, ...findings.problems], fileName)
   if (problems.length > 0) throw new ConfigInvalid(problems)
-  return { config: deepFreeze(config), warnings: inOrder(findings.warnings, fileName) }
+  return { config: deepFreeze(config), warnings: inOrder([...notes, ...findings.warnings], fileName) }
 }
 
 function fileContent({ file, text, readFile }: ConfigSource): string {

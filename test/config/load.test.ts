@@ -8,7 +8,7 @@ import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
 const refusals: [text: string, problem: RegExp][] = [
   // names and shapes
-  ['clientId: a', /^c\.yaml:1: clientId: is no known option; did you mean clientID\?/],
+  ['clientIdd: a', /^c\.yaml:1: clientIdd: is no known option; did you mean clientID\?/],
   ['\nkeyPrefix: a', /^c\.yaml:2: keyPrefix: is no known option; did you mean redis\.keyPrefix\?/],
   ['banana: a', /^c\.yaml:1: banana: is no known option; see config\.example\.yaml/],
   [
@@ -175,7 +175,7 @@ test('all problems come at once, in the order of the lines, of single options an
 })
 
 test('a misspelt option is not reported as missing, too', () => {
-  const problems = problemsOf({ text: 'clientId: a', env: { CLIENT_ID: '' } })
+  const problems = problemsOf({ text: 'clientIdd: a', env: { CLIENT_ID: '' } })
   assert.equal(problems.length, 1, problems.join('\n'))
 })
 
