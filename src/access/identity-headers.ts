@@ -6,7 +6,7 @@ import { ConfigInvalid } from '../errors.ts'
 import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
 import type { Identity } from './access.ts'
-import { claimText, claimValues } from './claims.ts'
+import { claimText, memberships } from './claims.ts'
 import { compileTemplate, type Template } from './template.ts'
 
 export type HeaderTokens = Pick<Tokens, 'accessToken' | 'idToken'>
@@ -95,7 +95,7 @@ export function compileIdentityHeaders({
 
   function joinedGroups(identity: Identity): string {
     let joined = ''
-    for (const group of claimValues(identity.claims, access.groupClaimName)) {
+    for (const group of memberships(identity.claims, access.groupClaimName)) {
       // A comma inside a name would make two groups of one, the second of the name-giver's choice.
       const safe = headerSafe(group).replaceAll(',', '%2C')
       const longer = joined === '' ? safe : `${joined},${safe}`

@@ -524,3 +524,18 @@ redis: { enabled: true }
     problems.join('\n'),
   )
 })
+
+test('a name of a directory is one group, however it is written (C13)', () => {
+  const name = 'CN=admins,OU=groups,DC=example,DC=com'
+  assert.deepEqual(load({ text: `allowedRolesAndGroups: ${name}` }).config.access.allowedRolesAndGroups, [name])
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: name } }).config.access.allowedRolesAndGroups, [name])
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: `["${name}", b]` } }).config.access.allowedRolesAndGroups, [
+    name,
+    'b',
+  ])
+  assert.deepEqual(
+    load({ text: `rules: [{ path: /a, require: { groups: "${name}" } }]` }).config.access.rules[0]?.require?.groups,
+    [name],
+  )
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: 'a,b' } }).config.access.allowedRolesAndGroups, ['a', 'b'])
+})
