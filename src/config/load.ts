@@ -12,14 +12,16 @@ import { environmentName, remove, valueAt, withEnvironment } from './environment
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
 import { notAvailableYet } from './not-yet.ts'
+import { infoOf } from './option.ts'
 import { outageConfig } from './outage.ts'
 import { peersConfig } from './peers.ts'
 import { createFindings } from './problems.ts'
 import type { Path } from './problems.ts'
 import { providerConfig } from './provider.ts'
 import { redisConfig } from './redis.ts'
-import { allOptions, settingsSchema } from './schema.ts'
+import { allOptions, optionShape, settingsSchema } from './schema.ts'
 import { schemaProblems } from './schema-problems.ts'
+import { resolveReferences } from './references.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
 import { isRecord } from './yaml-file.ts'
@@ -47,7 +49,12 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const fileName = source.file ?? 'config'
   const document = readDocument(fileContent(source), source.env)
   const file = openShorthands(document.tree, source.env)
-  const { tree, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
+  const { tree: found, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
+  const { tree, problems: referenceProblems } = resolveReferences(found, {
+    isSecret: (path) => secretPaths.has(JSON.stringify(optionAt(path))),
+    secretsDir: secretsDirOf(found),
+    readFile: source.readFile,
+  })
 
   const broken: Path[] = []
   const isBroken = (path: Path): boolean => broken.some((start) => start.every((part, index) => part === path[index]))
@@ -77,6 +84,10 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const given = structuredClone(tree)
   const isGiven = (path: Path): boolean => valueAt(given, path) !== undefined || isBroken(path)
   for (const { path, message } of environmentProblems) findings.refuse(path, message)
+  for (const { path, message } of referenceProblems) {
+    findings.refuse([path], message)
+    broken.push(namedPart(path))
+  }
   const first = settingsSchema.safeParse(tree)
   const wrong = first.success ? [] : schemaProblems(first.error.issues)
   for (const { path, message } of wrong) findings.refuse([path], message)
@@ -157,6 +168,16 @@ function parseWithout(tree: Record<string, unknown>, broken: Path[]) {
 /** Up to the last name: `rules[0].methods[1]` -> `rules[0].methods`. Taking an item out would renumber the others. */
 function namedPart(path: Path): Path {
   return path.slice(0, path.findLastIndex((part) => typeof part === 'string') + 1)
+}
+
+const secretPaths = new Set(
+  allOptions.filter(({ info }) => info.secret === true).map(({ path }) => JSON.stringify(path)),
+)
+
+/** Needed before the options are read: as it is written, or its default. */
+function secretsDirOf(tree: Record<string, unknown>): string {
+  const written = valueAt(tree, ['secretsDir'])
+  return typeof written === 'string' ? written.trim() : String(infoOf(optionShape.secretsDir).default)
 }
 
 const optionPaths = new Set(allOptions.map(({ path }) => JSON.stringify(path)))
