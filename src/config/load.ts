@@ -9,22 +9,24 @@ import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
 import { readDocument } from './document.ts'
 import { environmentName, remove, valueAt, withEnvironment } from './environment.ts'
+import { foreignVariables } from './foreign-environment.ts'
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
 import { notAvailableYet } from './not-yet.ts'
 import { infoOf } from './option.ts'
 import { outageConfig } from './outage.ts'
 import { peersConfig } from './peers.ts'
+import { looksLikePlugin, warnOfOtherMeanings } from './plugin-meaning.ts'
 import { createFindings } from './problems.ts'
 import type { Path } from './problems.ts'
 import { providerConfig } from './provider.ts'
 import { redisConfig } from './redis.ts'
 import { allOptions, optionShape, settingsSchema } from './schema.ts'
 import { schemaProblems } from './schema-problems.ts'
+import { openShorthands } from './shorthands.ts'
 import { resolveReferences } from './references.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
-import { isRecord } from './yaml-file.ts'
 import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
 import { cookieConfig, sessionConfig } from './session.ts'
 
@@ -122,9 +124,21 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     pages: pagesConfig(checks),
   }
   checkCompiled(checks, config)
-  const problems = inOrder([...lines, ...findings.problems], fileName)
-  if (problems.length > 0) throw new ConfigInvalid(problems)
-  return { config: deepFreeze(config), warnings: inOrder([...notes, ...findings.warnings], fileName) }
+  if (document.isPluginBlock || file.isShort || looksLikePlugin(checks)) warnOfOtherMeanings(checks, file)
+  const foreign = foreignVariables(source.env, isGiven).map((variable) => ({
+    ...variable,
+    line: `environment:${variable.name}: ${variable.message}`,
+  }))
+  const closed = foreign.filter(({ isUnsaid, narrows }) => isUnsaid && narrows).map(({ line }) => line)
+  const problems = inOrder([...lines, ...findings.problems, ...closed], fileName)
+  if (problems.length > 0) {
+    const helpful = foreign.filter(({ isUnsaid }) => isUnsaid).map(({ line }) => line)
+    throw new ConfigInvalid(inOrder([...problems, ...helpful], fileName))
+  }
+  return {
+    config: deepFreeze(config),
+    warnings: inOrder([...notes, ...findings.warnings, ...foreign.map(({ line }) => line)], fileName),
+  }
 }
 
 function fileContent({ file, text, readFile }: ConfigSource): string {
@@ -135,21 +149,6 @@ function fileContent({ file, text, readFile }: ConfigSource): string {
   } catch (error) {
     throw new ConfigInvalid([`${file}: cannot be read (${failureCode(error)}); check the path given with --config`])
   }
-}
-
-/** `rateLimit: 100`, as the plugin writes it, is `rateLimit: { loginsPerMinute: 100 }`; RATE_LIMIT likewise. */
-function openShorthands(tree: Record<string, unknown>, env: Environment) {
-  const origins = new Map<string, string>()
-  const written = Object.hasOwn(tree, 'rateLimit') ? tree['rateLimit'] : undefined
-  if (typeof written === 'number' || typeof written === 'string') {
-    return { tree: { ...tree, rateLimit: { loginsPerMinute: written } }, origins }
-  }
-  const variable = env['RATE_LIMIT'] ?? ''
-  const path = ['rateLimit', 'loginsPerMinute']
-  const isFree = written === undefined || (isRecord(written) && valueAt(tree, path) === undefined)
-  if (variable === '' || !isFree) return { tree, origins }
-  origins.set(JSON.stringify(path), 'RATE_LIMIT')
-  return { tree: { ...tree, rateLimit: { ...(isRecord(written) ? written : {}), loginsPerMinute: variable } }, origins }
 }
 
 /** Without the broken parts; where an item cannot do without its own (a header's name), without the whole option. */

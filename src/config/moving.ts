@@ -6,7 +6,7 @@ export interface Move {
   readonly option?: string
   /** What to know: another form, another meaning, or why it needs nothing. */
   readonly note?: string
-  /** It decides who gets in: ignoring it could let in somebody. */
+  /** It keeps people out: ignoring it would let them in. */
   readonly narrows?: boolean
 }
 
@@ -71,7 +71,7 @@ export const oauth2Proxy = {
   skip_auth_preflight: { option: 'rules', note: 'as { methods: [OPTIONS], policy: public }' },
   api_route: { note: 'scripts get 401 instead of a redirect by what they send (Sec-Fetch-Mode, Accept)' },
   force_json_errors: { note: 'scripts get JSON by what they send (Accept)' },
-  trusted_ip: { note: 'nobody gets in by an address; let the proxy in front decide that', narrows: true },
+  trusted_ip: { note: 'nobody gets in by an address; let the proxy in front decide that' },
   skip_jwt_bearer_tokens: { option: 'bearer.enabled', note: 'not available yet' },
   extra_jwt_issuers: { option: 'bearer.issuers', note: 'not available yet' },
   whitelist_domain: { option: 'allowedRedirectHosts', note: '`.example.com` is *.example.com' },
