@@ -89,6 +89,7 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
 }
 
 function wrongServer({ redis }: Config, { role, mode }: ServerInfo): string | undefined {
+  if (mode === 'sentinel') return fault('is_sentinel').words
   if (mode === 'cluster' && redis.cluster === undefined) return fault('is_cluster').words
   if (mode === 'standalone' && redis.cluster !== undefined) return fault('not_cluster').words
   return role === 'slave' ? fault('readonly').words : undefined

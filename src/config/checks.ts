@@ -10,6 +10,8 @@ export interface Checks extends Pick<Findings, 'refuse' | 'warn'> {
   readonly settings: Settings
   /** Whether the operator gave it, in the file or the environment, rightly or wrongly. */
   readonly isGiven: (path: Path) => boolean
+  /** Given, but not in the file: what the file says comes first. */
+  readonly isFromEnvironment: (path: Path) => boolean
   readonly readFile: ReadFile
 }
 

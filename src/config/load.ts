@@ -102,7 +102,8 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const settings = second.data
   const { refuse, warn } = findings
   const notes = document.notes.map(({ line, message }) => `${fileName}:${line}: ${message}`)
-  const checks: Checks = { settings, isGiven, refuse, warn, readFile: source.readFile }
+  const isFromEnvironment = (path: Path): boolean => origins.has(JSON.stringify(path))
+  const checks: Checks = { settings, isGiven, isFromEnvironment, refuse, warn, readFile: source.readFile }
   for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
   for (const { path, info } of allOptions) {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)

@@ -31,6 +31,23 @@ export const address: Reader<Address> = (value) => {
   return isGood ? found : new Wrong('must be host:port, such as redis:6379 or [::1]:6379')
 }
 
+export interface SocketPath {
+  readonly socketPath: string
+}
+
+/** A server on this machine by the path of its socket, or `host:port`. */
+export const redisAddress: Reader<Address | SocketPath> = (value) => {
+  const written = typeof value === 'string' ? value.trim() : ''
+  const path = /^(?:unix:(?:\/\/)?)?(\/[^\p{Cc}?#]+)$/iu.exec(written)?.[1]
+  if (path !== undefined) return { socketPath: path }
+  const found = address(value)
+  return found instanceof Wrong
+    ? new Wrong(
+        'must be host:port, such as redis:6379 or [::1]:6379, or the path of a socket, such as /run/redis/redis.sock',
+      )
+    : found
+}
+
 /** Where to listen: `0.0.0.0:4180`, `:4180`, `[::]:4180` or `4180`. Port 0 asks the system for a free one. */
 export const listenAddress: Reader<Address> = (value) => {
   const written = typeof value === 'number' ? String(value) : text(value)

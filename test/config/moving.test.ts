@@ -190,7 +190,7 @@ function rows(heading: string): string[][] {
   const section = page.split(/^## /m).find((part) => part.startsWith(heading)) ?? ''
   return section
     .split('\n')
-    .filter((line) => /^\| `/.test(line))
+    .filter((line) => line.startsWith('| `'))
     .map((line) =>
       line
         .split(/(?<!\\)\|/)
