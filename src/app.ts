@@ -1,6 +1,6 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
-import { keepClaims, claimText, claimValues } from './access/claims.ts'
+import { keepClaims, claimText, memberships } from './access/claims.ts'
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
@@ -178,7 +178,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   const describe = ({ claims, subject }: Session): Person => ({
     user: claimText(claims, access.userIdentifierClaim) || subject,
     email: claimText(claims, 'email'),
-    groups: claimValues(claims, access.groupClaimName),
+    groups: memberships(claims, access.groupClaimName),
     preferredUsername: claimText(claims, 'preferred_username'),
   })
   const endpoints = createEndpoints({

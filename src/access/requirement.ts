@@ -3,7 +3,7 @@
 import type { AccessConfig, Requirement } from '../config/config.ts'
 import type { Claims } from '../oidc/provider.ts'
 import type { DenialReason, Identity, Verdict } from './access.ts'
-import { claimAt, claimText, claimValues } from './claims.ts'
+import { claimAt, claimText, claimValues, memberships } from './claims.ts'
 
 export type ClaimNames = Pick<AccessConfig, 'userIdentifierClaim' | 'groupClaimName' | 'roleClaimName'>
 export type Check = (identity: Identity) => Verdict
@@ -28,8 +28,8 @@ export function globalRequirement(access: AccessConfig): Check {
     checks.push(mustBeUser(access, access.allowedUsers, access.allowedUserDomains))
   }
   if (access.allowedRolesAndGroups.length > 0) {
-    const inGroup = hasAny(access.groupClaimName, access.allowedRolesAndGroups)
-    const inRole = hasAny(access.roleClaimName, access.allowedRolesAndGroups)
+    const inGroup = isMember(access.groupClaimName, access.allowedRolesAndGroups)
+    const inRole = isMember(access.roleClaimName, access.allowedRolesAndGroups)
     checks.push(must((claims) => inGroup(claims) || inRole(claims), 'group_not_allowed'))
   }
   return all(checks)
@@ -42,9 +42,9 @@ export function ruleRequirement(names: ClaimNames, require: Requirement): Check 
     checks.push(mustBeUser(names, require.users ?? [], require.domains ?? []))
   }
   if (require.groups !== undefined) {
-    checks.push(must(hasAny(names.groupClaimName, require.groups), 'group_not_allowed'))
+    checks.push(must(isMember(names.groupClaimName, require.groups), 'group_not_allowed'))
   }
-  if (require.roles !== undefined) checks.push(must(hasAny(names.roleClaimName, require.roles), 'role_not_allowed'))
+  if (require.roles !== undefined) checks.push(must(isMember(names.roleClaimName, require.roles), 'role_not_allowed'))
   for (const [path, accepted] of Object.entries(require.claims ?? {})) {
     if (path === 'email') checks.push(must((claims) => !isUnverified(claims), 'email_not_verified'))
     checks.push(must(hasAny(path, accepted), 'claim_not_allowed'))
@@ -88,6 +88,12 @@ function mustBeUser(names: ClaimNames, users: readonly string[], domains: readon
 function hasAny(path: string, accepted: readonly string[]): Test {
   const wanted = new Set(accepted.filter((value) => value !== ''))
   return (claims) => claimValues(claims, path).some((value) => wanted.has(value))
+}
+
+/** The whole text counts, too: a single name may have a comma in it. */
+function isMember(path: string, accepted: readonly string[]): Test {
+  const wanted = new Set(accepted.filter((value) => value !== ''))
+  return (claims) => wanted.has(claimText(claims, path)) || memberships(claims, path).some((name) => wanted.has(name))
 }
 
 /** Exact names; `.example.com` and `*.example.com` mean the names below it, label by label (oauth2-proxy CVE-2021-21291). */

@@ -7,10 +7,10 @@ import type { OriginalRequest, Policy } from './access.ts'
 import { createHostMap } from './host-map.ts'
 import type { LenientForm } from './lenient-path.ts'
 import { createPathTrie, type Entry, type PathTrie } from './path-trie.ts'
-import type { HostPattern } from './patterns.ts'
+import type { HostPattern } from './host-pattern.ts'
 
 export interface RuleTable {
-  add(host: HostPattern, segments: readonly string[], entry: Entry<Policy>): void
+  add(host: HostPattern | undefined, segments: readonly string[], entry: Entry<Policy>): void
   policyFor(request: OriginalRequest): Policy
 }
 

@@ -166,6 +166,8 @@ export interface RedisConfig {
   readonly enabled: boolean
   readonly mode: 'memory' | 'redis' | 'hybrid'
   readonly address: Address | undefined
+  /** Path of a Unix socket, in place of the address. */
+  readonly socketPath?: string | undefined
   readonly username: string | undefined
   /** Read again at each connect, so that a rotated secret works without a restart. Throws when its file has gone. */
   readonly password: (() => string | undefined) | undefined

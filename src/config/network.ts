@@ -1,16 +1,11 @@
 // Hosts, addresses, ranges and URLs as the operator writes them.
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from '../access/host-pattern.ts'
 import type { Address } from './config.ts'
 import { Wrong } from './option.ts'
 import type { Reader } from './option.ts'
 import { text } from './values.ts'
-
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
-
-export function isHostName(name: string): boolean {
-  return HOST_NAME.test(name)
-}
 
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
@@ -35,6 +30,23 @@ export const address: Reader<Address> = (value) => {
   const found = written instanceof Wrong ? undefined : splitAddress(written)
   const isGood = found !== undefined && found.port > 0 && (isIPv6(found.host) || isHostName(found.host))
   return isGood ? found : new Wrong('must be host:port, such as redis:6379 or [::1]:6379')
+}
+
+export interface SocketPath {
+  readonly socketPath: string
+}
+
+/** A server on this machine by the path of its socket, or `host:port`. */
+export const redisAddress: Reader<Address | SocketPath> = (value) => {
+  const written = typeof value === 'string' ? value.trim() : ''
+  const path = /^(?:unix:(?:\/\/)?)?(\/[^\p{Cc}?#]+)$/iu.exec(written)?.[1]
+  if (path !== undefined) return { socketPath: path }
+  const found = address(value)
+  return found instanceof Wrong
+    ? new Wrong(
+        'must be host:port, such as redis:6379 or [::1]:6379, or the path of a socket, such as /run/redis/redis.sock',
+      )
+    : found
 }
 
 /** Where to listen: `0.0.0.0:4180`, `:4180`, `[::]:4180` or `4180`. Port 0 asks the system for a free one. */
@@ -82,19 +94,19 @@ export const proxyRange: Reader<string> = (value) => {
 /** A host of ours or a friend's: `app.example.com`, `app.example.com:8443`, `*.example.com` or `.example.com`. */
 export const hostPattern: Reader<string> = (value) => {
   const written = text(value)
-  const wrong = new Wrong(
-    'must be a host, such as app.example.com, app.example.com:8443 or *.example.com (no scheme, no path)',
-  )
-  if (written instanceof Wrong) return wrong
-  const lower = written.toLowerCase().replace(/\.(?=:\d+$|$)/, '')
-  if (/^\[[0-9a-f:.]+\](:\d{1,5})?$/.test(lower)) return lower
-  const [, wild = '', name = ''] = /^(\*\.|\.)?([^:]*)(?::\d{1,5})?$/.exec(lower) ?? []
-  if (!isHostName(name) || (wild !== '' && !name.includes('.'))) return wrong
-  return wild === '.' ? `*${lower}` : lower
+  if (written instanceof Wrong) return written
+  const parsed = parseHostPattern(written)
+  return parsed.ok ? hostPatternText(parsed.value) : new Wrong(parsed.problem)
 }
 
 /** The host of a rule or an upstream: a pattern, or `*` for any. */
-export const ruleHost: Reader<string> = (value) => (value === '*' ? value : hostPattern(value))
+export const ruleHost: Reader<string> = (value) => {
+  const written = text(value)
+  if (written instanceof Wrong) return written
+  const parsed = parseRuleHost(written)
+  if (!parsed.ok) return new Wrong(parsed.problem)
+  return parsed.value === undefined ? '*' : hostPatternText(parsed.value)
+}
 
 /** The domain of somebody's e-mail address; `@` in front is allowed. */
 export const mailDomain: Reader<string> = (value) => {

@@ -18,7 +18,7 @@ import {
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
-import { pathExtension, pathPattern, plainPath } from './url-path.ts'
+import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
 import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
@@ -80,8 +80,8 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(plainPath)),
-  logoutURL: withDefault('/oauth2/logout', leaf(plainPath)),
+  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute)),
+  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute)),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
   backchannelLogoutURL: optional(leaf(plainPath)),
@@ -103,7 +103,9 @@ const sessionOptions = {
   forceHTTPS: on(),
 }
 
-const someTexts = () => texts().pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const nonEmpty = (list: z.ZodType<string[]>) =>
+  list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const someTexts = () => nonEmpty(texts())
 const claimValues = z.preprocess(
   (value) => (Array.isArray(value) ? value : [value]),
   z.array(leaf(scalar)).min(1, 'is an empty list; name at least one value'),
@@ -120,13 +122,17 @@ const rules = () =>
         require: z
           .strictObject({
             users: someTexts().optional(),
-            domains: listOf(leaf(mailDomain)).optional(),
+            domains: nonEmpty(listOf(leaf(mailDomain))).optional(),
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
             acr: someTexts().optional(),
             maxAge: leaf(duration('0s', '400d')).optional(),
           })
+          .refine(
+            (parts) => Object.keys(parts).length > 0,
+            'is empty; name users, domains, groups, roles or claims, or leave it out',
+          )
           .optional(),
       }),
     ),

@@ -1,6 +1,6 @@
 // The constraints that oauth2-proxy's `/oauth2/auth` takes in its query: `allowed_groups`, `allowed_emails`,
 // `allowed_email_domains`. Comma lists, repeated or not; any of one list, all of the lists.
-import { claimText, claimValues } from '../access/claims.ts'
+import { claimText, memberships } from '../access/claims.ts'
 import { domainMatcher, emailDomain, isUnverified } from '../access/requirement.ts'
 import type { Session } from '../session/session.ts'
 
@@ -25,7 +25,7 @@ export function extraOf(query: string, groupClaimName: string): Extra | undefine
   const inDomain = domains === undefined ? undefined : domainMatcher(domains)
   const checks: Extra[] = []
   if (groups !== undefined) {
-    checks.push((session) => claimValues(session.claims, groupClaimName).some((group) => groups.includes(group)))
+    checks.push((session) => memberships(session.claims, groupClaimName).some((group) => groups.includes(group)))
   }
   if (emails !== undefined || inDomain !== undefined) checks.push(({ claims }) => !isUnverified(claims))
   if (emails !== undefined) checks.push((session) => emails.includes(claimText(session.claims, 'email').toLowerCase()))

@@ -33,9 +33,17 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
   [
     'an identifier that is a list matches nothing',
     { allowedUsers: ['alice@example.com'] },
-    { email: ['alice@example.com'] },
+    { email: ['alice@example.com', 'bob@example.com'] },
     'user_not_allowed',
   ],
+  ['an e-mail address in a list of one is that address (C13)', { allowedUsers: ['a@b.c'] }, { email: ['a@b.c'] }, 'ok'],
+  [
+    'the domain of an address in a list of one counts (C13)',
+    { allowedUserDomains: ['b.c'] },
+    { email: ['a@b.c'] },
+    'ok',
+  ],
+  ['a list in a list is no address (C13)', { allowedUserDomains: ['b.c'] }, { email: [['a@b.c']] }, 'user_not_allowed'],
   [
     'the identifier is the configured claim',
     { allowedUsers: ['alice'], userIdentifierClaim: 'preferred_username' },
@@ -161,7 +169,7 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
   ['no groups, no entry', { allowedRolesAndGroups: ['dev'] }, {}, 'group_not_allowed'],
   ['an empty group matches nothing', { allowedRolesAndGroups: [''] }, { groups: [''] }, 'group_not_allowed'],
   ['one group as a string counts', { allowedRolesAndGroups: ['dev'] }, { groups: 'dev' }, 'ok'],
-  ['a string is not searched', { allowedRolesAndGroups: ['dev'] }, { groups: 'dev,ops' }, 'group_not_allowed'],
+  ['a string is not searched', { allowedRolesAndGroups: ['dev'] }, { groups: 'devops dev' }, 'group_not_allowed'],
   [
     'roles by dot path (Keycloak)',
     { allowedRolesAndGroups: ['dev'], roleClaimName: 'realm_access.roles' },
@@ -369,3 +377,27 @@ test('a domain list entry may be written with its @; an empty one and a bare sta
       assert.equal(domainMatcher([entry])(domain), false, `${entry} ${domain}`)
   }
 })
+
+const DN = 'CN=admins,OU=groups,DC=example,DC=com'
+const asProvidersSend: [what: string, accepted: string, claim: unknown, admitted: boolean][] = [
+  ['one text with commas', 'ops', 'dev,ops', true],
+  ['one text with commas, of which none is accepted', 'ops', 'dev,devops', false],
+  ['JSON text', 'ops', '["dev","ops"]', true],
+  ['the keys of an object', 'ops', { ops: { '1': 'x' } }, true],
+  ['a value in an object instead of its key', 'x', { ops: 'x' }, false],
+  ['a name of a directory', DN, DN, true],
+  ['a name of a directory in a list', DN, ['a', DN], true],
+  ['a part of a name of a directory', 'CN=admins', DN, false],
+  ['a name with a comma as it stands', 'a,b', 'a,b', true],
+  ['a list whose element has a comma', 'ops', ['dev,ops'], false],
+]
+for (const [what, accepted, claim, admitted] of asProvidersSend) {
+  test(`groups and roles given as ${what} ${admitted ? 'count' : 'do not count'} (C13, C14)`, () => {
+    const global = globalRequirement(anAccess({ allowedRolesAndGroups: [accepted] }))
+    assert.equal(global(anIdentity({ groups: claim })).ok, admitted)
+    assert.equal(global(anIdentity({ roles: claim })).ok, admitted)
+    const rule = ruleRequirement(anAccess(), aRequirement({ groups: [accepted] }))
+    assert.equal(rule(anIdentity({ groups: claim })).ok, admitted)
+    assert.equal(rule(anIdentity({ roles: claim })).ok, false)
+  })
+}

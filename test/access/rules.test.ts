@@ -308,7 +308,7 @@ test('GHSA-652x: a rule that could not work is an error at start, and each is na
     [{ host: '' }, /must be a host name/],
     [{ host: 'app.example.com:443' }, /leave it out/],
     [{ methods: [] }, /rules\[0\]\.methods/],
-    [{ methods: ['*'] }, /must be methods/],
+    [{ methods: ['*'] }, /must be a list of HTTP methods/],
     [{ policy: 'public', require: aRequirement({ groups: ['a'] }) }, /rules\[0\]\.require/],
     [{ policy: 'deny', require: aRequirement({ users: ['a'] }) }, /rules\[0\]\.require/],
   ]
