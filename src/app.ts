@@ -1,6 +1,6 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
-import { keepClaims, claimText, claimValues } from './access/claims.ts'
+import { keepClaims, claimText, memberships } from './access/claims.ts'
 import { compileIdentityHeaders } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
@@ -11,14 +11,19 @@ import { createMemoryStore } from './store/memory-store.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
 import type { Config } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
+import { createAdmissions } from './http/admissions.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
+import { createReaders } from './http/contracts.ts'
+import { createDenials } from './http/denials.ts'
 import { createEndpoints, type Person } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
+import { createPassRenewal } from './http/pass-renewal.ts'
 import { createRefusals } from './http/refusals.ts'
+import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
@@ -65,6 +70,18 @@ export function createApp(config: Config, runtime: Runtime): App {
       )
     },
   })
+
+  const hasRules = access.rules.length + access.excludedURLs.length > 0
+  let dialectTold = !hasRules
+  const tellOfUnnamedDialect = () => {
+    if (dialectTold) return
+    dialectTold = true
+    logger.warn(
+      { event: 'dialect_not_named', reason: 'no_oauth2_proxy_dialect' },
+      'asked at /oauth2/auth without knowing which of its headers the proxy sets, so rules cannot be followed there: set ' +
+        'forwardAuth.oauth2ProxyDialect, or let the proxy ask at /auth/…',
+    )
+  }
 
   // Cache
   const origin = randomBytes(9).toString('base64url')
@@ -161,7 +178,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   const describe = ({ claims, subject }: Session): Person => ({
     user: claimText(claims, access.userIdentifierClaim) || subject,
     email: claimText(claims, 'email'),
-    groups: claimValues(claims, access.groupClaimName),
+    groups: memberships(claims, access.groupClaimName),
     preferredUsername: claimText(claims, 'preferred_username'),
   })
   const endpoints = createEndpoints({
@@ -182,11 +199,9 @@ export function createApp(config: Config, runtime: Runtime): App {
     logger,
   })
   const requestId = (headers: Parameters<typeof requestIdOf>[0]) => requestIdOf(headers, randomId)
-  const auth = createAuth({
-    rules,
-    identityHeaders,
-    sessions,
-    cookies: browserCookies,
+  const passRenewal = createPassRenewal(sessions, browserCookies)
+  const denials = createDenials({
+    passRenewal,
     peers,
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
@@ -195,11 +210,28 @@ export function createApp(config: Config, runtime: Runtime): App {
     pages,
     describe,
     requestIdOf: requestId,
+    metrics,
+    logger,
+  })
+  const auth = createAuth({
+    readers: createReaders(config.forwardAuth.oauth2ProxyDialect, tellOfUnnamedDialect),
+    rules,
+    sessions,
+    cookies: browserCookies,
+    peers,
+    addresses,
+    relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
+    admissions: createAdmissions({
+      identityHeaders,
+      sessions,
+      denials,
+      passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
+      metrics,
+    }),
+    denials,
     withinBudget: cache.withinBudget,
-    renewPass: config.forwardAuth.renewPass,
     metrics,
     stopwatch,
-    logger,
   })
   const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase: () => phase })
   const { listen, metricsListen } = config.server

@@ -1,7 +1,5 @@
-// `foregate check`: what can be known without a network, and with `--connect` what the service will need, tried. Says what it
-// found in words that name the remedy.
-import { compileIdentityHeaders } from './access/identity-headers.ts'
-import { compileRules } from './access/rules.ts'
+// `foregate check --connect`: what the service will need, tried. Says what it found in words that name the remedy. What can be
+// known without a network is known when the configuration is loaded.
 import { openRedis } from './store/redis/link.ts'
 import { fault } from './store/redis/faults.ts'
 import type { ServerInfo } from './store/redis/server-info.ts'
@@ -10,12 +8,6 @@ import type { Config } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import type { Runtime } from './runtime.ts'
-
-/** Throws ConfigInvalid for rules and templates that do not compile. */
-export function checkConfig({ access, upstreams }: Config): void {
-  compileRules({ access, upstreams })
-  compileIdentityHeaders({ access, upstreams })
-}
 
 export interface CheckReport {
   readonly ok: boolean
@@ -97,6 +89,7 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
 }
 
 function wrongServer({ redis }: Config, { role, mode }: ServerInfo): string | undefined {
+  if (mode === 'sentinel') return fault('is_sentinel').words
   if (mode === 'cluster' && redis.cluster === undefined) return fault('is_cluster').words
   if (mode === 'standalone' && redis.cluster !== undefined) return fault('not_cluster').words
   return role === 'slave' ? fault('readonly').words : undefined

@@ -17,6 +17,11 @@ export interface OriginalRequest {
   readonly path: string
   /** Set when two readers of this URL could disagree on what it names: such a path is never public. */
   readonly ambiguity: string | undefined
+  /**
+   * What nobody said whom we may believe: the method (it is the subrequest's own then), or all of it. No rule makes public what
+   * was not stated, and every rule that could be meant restricts.
+   */
+  readonly unstated?: 'method' | 'request'
 }
 
 /** Who is asking, as far as decisions and headers are concerned. */
@@ -29,10 +34,12 @@ export interface Identity {
 export type Policy =
   /** Anybody. */
   | { readonly kind: 'public'; readonly reason: 'public_rule' | 'excluded_url' }
-  /** Anybody with a session that meets requirement number `requirement` (index into the compiled list; 0: the global one). */
-  | { readonly kind: 'login'; readonly requirement: number }
+  /** Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others). */
+  | { readonly kind: 'login'; readonly requirements: readonly number[] }
   /** Nobody. */
-  | { readonly kind: 'deny'; readonly reason: 'denied_by_rule' | 'ambiguous_path' }
+  | { readonly kind: 'deny'; readonly reason: PolicyDenial }
+
+export type PolicyDenial = 'denied_by_rule' | 'ambiguous_path' | 'request_not_stated'
 
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: DenialReason }
 

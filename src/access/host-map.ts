@@ -1,10 +1,10 @@
 // Which sets of rules hold for a host: its own, those of each `*.parent` above it, and those for any host. The cost
 // depends on the number of labels in the name.
-import type { HostPattern } from './patterns.ts'
+import { hostKey, type HostPattern } from './host-pattern.ts'
 
 export interface HostMap<T> {
   /** The value for a pattern, made when it is new. */
-  at(pattern: HostPattern): T
+  at(pattern: HostPattern | undefined): T
   /** Every value that holds for a canonical host (lower case, port only when it is not the scheme's own). */
   matching(host: string): readonly T[]
   all(): readonly T[]
@@ -20,10 +20,11 @@ export function createHostMap<T>(create: () => T): HostMap<T> {
     at(pattern) {
       if (pattern === undefined) return anyHost
       const map = pattern.subdomains ? below : exact
-      const known = map.get(pattern.name)
+      const key = hostKey(pattern)
+      const known = map.get(key)
       if (known !== undefined) return known
       const made = create()
-      map.set(pattern.name, made)
+      map.set(key, made)
       return made
     },
     matching(host) {

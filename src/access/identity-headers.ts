@@ -1,11 +1,13 @@
 // Who somebody is, in the headers that the application reads. Every header is present on every answer, empty when there is
 // nothing to say: one that is missing would let the client's own copy through (Caddy CVE-2026-30851).
 import type { AccessConfig, UpstreamConfig } from '../config/config.ts'
+import { isReservedHeader, plainHeaderName } from '../config/header-names.ts'
+import { type Finding, refuseFindings } from '../config/problems.ts'
 import { ConfigInvalid } from '../errors.ts'
 import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
 import type { Identity } from './access.ts'
-import { claimText, claimValues } from './claims.ts'
+import { claimText, memberships } from './claims.ts'
 import { compileTemplate, type Template } from './template.ts'
 
 export type HeaderTokens = Pick<Tokens, 'accessToken' | 'idToken'>
@@ -20,8 +22,11 @@ export interface IdentityHeaders {
   readonly claimPaths: readonly string[]
   /** Lower-case names, header-safe values. Without an identity (a public route) all are empty. */
   headersFor(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
-  /** The same as oauth2-proxy means it: `X-Auth-Request-User` is `sub`. */
-  headersForOAuth2Proxy(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
+  /**
+   * The same as oauth2-proxy means it: `X-Auth-Request-User` is `sub`. Never with a token: its recipes route pages of ours and
+   * `/oauth2/auth` alike, so that any script on the site can ask there and read the answer.
+   */
+  headersForOAuth2Proxy(identity: Identity | undefined): HeaderRecord
 }
 
 /** Characters of the groups header: proxies' buffers for a whole answer are 4 or 8 KB. */
@@ -35,15 +40,7 @@ const standardNames = [
   'x-forwarded-user',
 ]
 
-// They belong to HTTP or to our own answers; as identity headers they would damage both.
-const reservedNames = new Set(
-  (
-    'cache-control connection content-length content-type cookie date host keep-alive location proxy-authenticate retry-after ' +
-    'set-cookie te trailer transfer-encoding upgrade vary www-authenticate'
-  ).split(' '),
-)
-
-/** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid. */
+/** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid where `headerFindings` says something. */
 export function compileIdentityHeaders({
   access,
   upstreams = [],
@@ -53,7 +50,8 @@ export function compileIdentityHeaders({
   readonly upstreams?: readonly UpstreamConfig[]
   readonly onTruncated?: (identity: Identity) => void
 }): IdentityHeaders {
-  const templates = compileTemplates(access.headers)
+  const { templates, findings } = compileTemplates(access.headers)
+  refuseFindings(findings)
   const names = [...new Set([...standardNames, ...templates.keys()])]
   const nobody: HeaderRecord = Object.freeze(Object.fromEntries(names.map((name) => [name, ''])))
 
@@ -62,10 +60,10 @@ export function compileIdentityHeaders({
     const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
     return record(identity, tokens, identifier, identifier)
   }
-  const headersForOAuth2Proxy: IdentityHeaders['headersFor'] = (identity, tokens) => {
+  const headersForOAuth2Proxy: IdentityHeaders['headersForOAuth2Proxy'] = (identity) => {
     if (identity === undefined) return nobody
     const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
-    return record(identity, tokens, identity.subject, identifier)
+    return record(identity, undefined, identity.subject, identifier)
   }
   const needsTokens = [...templates.values()].some((template) => template.needsTokens)
   return { names, needsTokens, claimPaths: claimPathsOf(), headersFor, headersForOAuth2Proxy }
@@ -91,7 +89,7 @@ export function compileIdentityHeaders({
 
   function joinedGroups(identity: Identity): string {
     let joined = ''
-    for (const group of claimValues(identity.claims, access.groupClaimName)) {
+    for (const group of memberships(identity.claims, access.groupClaimName)) {
       // A comma inside a name would make two groups of one, the second of the name-giver's choice.
       const safe = headerSafe(group).replaceAll(',', '%2C')
       const longer = joined === '' ? safe : `${joined},${safe}`
@@ -122,26 +120,38 @@ export function compileIdentityHeaders({
   }
 }
 
-function compileTemplates(headers: AccessConfig['headers']): ReadonlyMap<string, Template> {
+/** Everything about `headers[]` that could not work. */
+export function headerFindings({ headers }: Pick<AccessConfig, 'headers'>): readonly Finding[] {
+  return compileTemplates(headers).findings
+}
+
+function compileTemplates(headers: AccessConfig['headers']) {
   const templates = new Map<string, Template>()
   const taken = new Set<string>()
-  const problems: string[] = []
+  const findings: Finding[] = []
   for (const [index, { name, template }] of headers.entries()) {
-    const key = `headers[${index}]`
+    const at = ['headers', index]
+    const wrongName = (message: string) => findings.push({ path: [...at, 'name'], message })
     const lowerCase = name.toLowerCase()
-    // PHP, WSGI and CGI cannot tell `X_User` and `X.User` from `X-User` (oauth2-proxy CVE-2025-64484).
-    const alias = lowerCase.replace(/[_.]/g, '-')
-    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase)) problems.push(`${key}.name: is not a header name`)
-    else if (reservedNames.has(alias)) problems.push(`${key}.name: ${name} cannot carry an identity`)
-    else if (taken.has(alias)) problems.push(`${key}.name: ${name} is there twice (case, \`_\` and \`.\` do not count)`)
+    const alias = plainHeaderName(name)
+    if (!/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(lowerCase))
+      wrongName('has characters that a header name must not have; use letters, digits and -')
+    else if (isReservedHeader(name))
+      wrongName('is a header of the connection or the answer itself; choose another name')
+    else if (taken.has(alias))
+      wrongName('is set by an earlier entry already (case, `_` and `.` do not count); remove one of them')
     taken.add(alias)
+    const source = template.trim()
+    if (/[\r\n\0]/.test(source)) {
+      const message = 'has a line break in its template, which a header cannot hold; write it on one line'
+      findings.push({ path: [...at, 'template'], message })
+    }
     try {
-      templates.set(lowerCase, compileTemplate(template.trim(), encodeUnsafe))
+      templates.set(lowerCase, compileTemplate(source, encodeUnsafe))
     } catch (error) {
       if (!(error instanceof ConfigInvalid)) throw error
-      problems.push(...error.problems.map((problem) => `${key}.template (${name}): ${problem}`))
+      for (const message of error.problems) findings.push({ path: [...at, 'template'], message })
     }
   }
-  if (problems.length > 0) throw new ConfigInvalid(problems)
-  return templates
+  return { templates, findings }
 }

@@ -12,11 +12,17 @@ export interface Entry<T> {
 
 export interface PathTrie<T> {
   add(segments: readonly string[], entry: Entry<T>): void
-  /** `path` is canonical: decoded, no empty segment but perhaps a last one. */
-  find(path: string, method: string): Entry<T> | undefined
+  /**
+   * `path` is canonical: decoded, no empty segment but perhaps a last one. `method` undefined: nobody knows it, and only entries
+   * for every method match.
+   */
+  find(path: string, method: string | undefined): Entry<T> | undefined
+  /** All that match and come before `order`, in no order. `method` undefined: it could be any. */
+  allBefore(order: number, path: string, method: string | undefined): readonly Entry<T>[]
 }
 
 interface Node<T> {
+  readonly entries: Entry<T>[]
   anyMethod: Entry<T> | undefined
   byMethod: Map<string, Entry<T>> | undefined
   literal: Map<string, Node<T>> | undefined
@@ -43,13 +49,26 @@ export function createPathTrie<T>(): PathTrie<T> {
         node = childFor(node, segment)
         node.lowest = Math.min(node.lowest, entry.order)
       }
+      node.entries.push(entry)
       keepFirst(node, entry)
     },
-    find: (path, method) => (hasWildcards ? walkAll(root, path, method) : walkOne(root, path, method)),
+    find: (path, method) => (hasWildcards ? findAmongAll(root, path, method) : walkOne(root, path, method)),
+    allBefore(order, path, method) {
+      const found: Entry<T>[] = []
+      walkAll(root, path, (node) => {
+        if (node.lowest >= order) return false
+        for (const entry of node.entries) {
+          const isMeant = method === undefined || entry.methods === undefined || entry.methods.includes(method)
+          if (entry.order < order && isMeant) found.push(entry)
+        }
+        return true
+      })
+      return found
+    },
   }
 }
 
-function walkOne<T>(root: Node<T>, path: string, method: string): Entry<T> | undefined {
+function walkOne<T>(root: Node<T>, path: string, method: string | undefined): Entry<T> | undefined {
   let best = firstOf(entryAt(root, method), undefined)
   let node = root
   for (let start = 1; start < path.length;) {
@@ -64,13 +83,24 @@ function walkOne<T>(root: Node<T>, path: string, method: string): Entry<T> | und
   return best
 }
 
-/** All branches side by side, one segment at a time: a Set, so that several `**` cannot multiply the work. */
-function walkAll<T>(root: Node<T>, path: string, method: string): Entry<T> | undefined {
+function findAmongAll<T>(root: Node<T>, path: string, method: string | undefined): Entry<T> | undefined {
   let best: Entry<T> | undefined
-  const enter = (node: Node<T> | undefined, into: Set<Node<T>>): void => {
-    if (node === undefined || into.has(node) || (best !== undefined && node.lowest > best.order)) return
-    into.add(node)
+  walkAll(root, path, (node) => {
+    if (best !== undefined && node.lowest > best.order) return false
     best = firstOf(best, entryAt(node, method))
+    return true
+  })
+  return best
+}
+
+/**
+ * All branches side by side, one segment at a time: a Set, so that several `**` cannot multiply the work. `visit` says whether the
+ * branch is worth going on.
+ */
+function walkAll<T>(root: Node<T>, path: string, visit: (node: Node<T>) => boolean): void {
+  const enter = (node: Node<T> | undefined, into: Set<Node<T>>): void => {
+    if (node === undefined || into.has(node) || !visit(node)) return
+    into.add(node)
     enter(node.anySegments, into)
   }
   let active = new Set<Node<T>>()
@@ -88,7 +118,6 @@ function walkAll<T>(root: Node<T>, path: string, method: string): Entry<T> | und
     active = next
     start = end + 1
   }
-  return best
 }
 
 function firstOf<T>(one: Entry<T> | undefined, other: Entry<T> | undefined): Entry<T> | undefined {
@@ -96,8 +125,9 @@ function firstOf<T>(one: Entry<T> | undefined, other: Entry<T> | undefined): Ent
   return other.order < one.order ? other : one
 }
 
-function entryAt<T>(node: Node<T>, method: string): Entry<T> | undefined {
-  return node.byMethod === undefined ? node.anyMethod : firstOf(node.anyMethod, node.byMethod.get(method))
+function entryAt<T>(node: Node<T>, method: string | undefined): Entry<T> | undefined {
+  if (node.byMethod === undefined || method === undefined) return node.anyMethod
+  return firstOf(node.anyMethod, node.byMethod.get(method))
 }
 
 function keepFirst<T>(node: Node<T>, entry: Entry<T>): void {
@@ -124,6 +154,7 @@ function childFor<T>(node: Node<T>, segment: string): Node<T> {
 
 function newNode<T>(loops: boolean): Node<T> {
   return {
+    entries: [],
     anyMethod: undefined,
     byMethod: undefined,
     literal: undefined,

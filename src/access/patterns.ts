@@ -1,5 +1,5 @@
-// The patterns operators write: of paths and of hosts. A pattern that could never match is a mistake that would go
-// unnoticed (a `deny` that denies nothing), so each is refused with the reason.
+// The patterns of paths that operators write. A pattern that could never match is a mistake that would go unnoticed (a `deny`
+// that denies nothing), so each is refused with the reason.
 import { canonicalPath } from './canonical.ts'
 
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string }
@@ -22,25 +22,6 @@ export function parsePathPattern(pattern: string): Parsed<readonly string[]> {
     return { ok: false, problem: '`*` and `**` stand for whole segments: `/assets/*`, not `/assets/*.css`' }
   }
   return { ok: true, value: segments }
-}
-
-/** `undefined`: any host. `subdomains`: `*.example.com`, which is every name below example.com but not itself. */
-export type HostPattern = undefined | { readonly name: string; readonly subdomains: boolean }
-
-/** A pattern without a port holds on every port. Case and a trailing dot do not count. */
-export function parseHostPattern(pattern: string | undefined): Parsed<HostPattern> {
-  if (pattern === undefined || pattern === '*') return { ok: true, value: undefined }
-  const subdomains = pattern.startsWith('*.')
-  const name = (subdomains ? pattern.slice(2) : pattern).toLowerCase().replace(/\.(?=$|:\d+$)/, '')
-  const isName = /^(?:[a-z0-9_][a-z0-9_-]*\.)*[a-z0-9_][a-z0-9_-]*(?::\d{1,5})?$/.test(name)
-  const isAddress = !subdomains && /^\[[0-9a-f:.]+\](?::\d{1,5})?$/.test(name)
-  if (!isName && !isAddress) {
-    return { ok: false, problem: 'must be a host name such as `app.example.com`, `*.example.com` or `*`' }
-  }
-  if (/:(?:80|443)$/.test(name)) {
-    return { ok: false, problem: "has the scheme's own port, which is not part of a request's host: leave it out" }
-  }
-  return { ok: true, value: { name, subdomains } }
 }
 
 /** As a browser would send it: beyond ASCII and the space encoded, what is encoded already left alone. */

@@ -3,27 +3,33 @@
 import type { AccessConfig, Requirement } from '../config/config.ts'
 import type { Claims } from '../oidc/provider.ts'
 import type { DenialReason, Identity, Verdict } from './access.ts'
-import { claimAt, claimText, claimValues } from './claims.ts'
+import { claimAt, claimText, claimValues, memberships } from './claims.ts'
 
 export type ClaimNames = Pick<AccessConfig, 'userIdentifierClaim' | 'groupClaimName' | 'roleClaimName'>
 export type Check = (identity: Identity) => Verdict
 type Test = (claims: Claims) => boolean
 
 const passed: Verdict = { ok: true }
+const notUser: Verdict = { ok: false, reason: 'user_not_allowed' }
+const notVerified: Verdict = { ok: false, reason: 'email_not_verified' }
 
 // As text, because Cognito sends the boolean as a string.
 const isVerified: Test = (claims) => claimText(claims, 'email_verified') === 'true'
+
+/** The provider says that nobody has shown the `email` claim to be theirs: anybody could have written it. Saying nothing is not that. */
+export const isUnverified: Test = (claims) =>
+  (claimAt(claims, 'email_verified') ?? undefined) !== undefined && !isVerified(claims)
 
 /** The global lists: (allowedUsers or allowedUserDomains) and allowedRolesAndGroups and requireVerifiedEmail. Empty: no limit. */
 export function globalRequirement(access: AccessConfig): Check {
   const checks: Check[] = []
   if (access.requireVerifiedEmail) checks.push(must(isVerified, 'email_not_verified'))
   if (access.allowedUsers.length + access.allowedUserDomains.length > 0) {
-    checks.push(must(isUser(access, access.allowedUsers, access.allowedUserDomains), 'user_not_allowed'))
+    checks.push(mustBeUser(access, access.allowedUsers, access.allowedUserDomains))
   }
   if (access.allowedRolesAndGroups.length > 0) {
-    const inGroup = hasAny(access.groupClaimName, access.allowedRolesAndGroups)
-    const inRole = hasAny(access.roleClaimName, access.allowedRolesAndGroups)
+    const inGroup = isMember(access.groupClaimName, access.allowedRolesAndGroups)
+    const inRole = isMember(access.roleClaimName, access.allowedRolesAndGroups)
     checks.push(must((claims) => inGroup(claims) || inRole(claims), 'group_not_allowed'))
   }
   return all(checks)
@@ -33,13 +39,14 @@ export function globalRequirement(access: AccessConfig): Check {
 export function ruleRequirement(names: ClaimNames, require: Requirement): Check {
   const checks: Check[] = []
   if (require.users !== undefined || require.domains !== undefined) {
-    checks.push(must(isUser(names, require.users ?? [], require.domains ?? []), 'user_not_allowed'))
+    checks.push(mustBeUser(names, require.users ?? [], require.domains ?? []))
   }
   if (require.groups !== undefined) {
-    checks.push(must(hasAny(names.groupClaimName, require.groups), 'group_not_allowed'))
+    checks.push(must(isMember(names.groupClaimName, require.groups), 'group_not_allowed'))
   }
-  if (require.roles !== undefined) checks.push(must(hasAny(names.roleClaimName, require.roles), 'role_not_allowed'))
+  if (require.roles !== undefined) checks.push(must(isMember(names.roleClaimName, require.roles), 'role_not_allowed'))
   for (const [path, accepted] of Object.entries(require.claims ?? {})) {
+    if (path === 'email') checks.push(must((claims) => !isUnverified(claims), 'email_not_verified'))
     checks.push(must(hasAny(path, accepted), 'claim_not_allowed'))
   }
   return all(checks)
@@ -59,23 +66,34 @@ export function all(checks: readonly Check[]): Check {
 /**
  * One of the users, or an e-mail address in one of the domains. Users are compared with `userIdentifierClaim` and nothing
  * else: falling back to `sub` here would let a subject that looks like somebody's address stand in for it.
- * The address is the `email` claim, or the identifier where there is none (Entra's `upn`).
+ * The address is the `email` claim, or the identifier where there is none (Entra's `upn`). An address that is not verified
+ * matches neither list; an identifier that is something else (`sub`, a user name) still does.
  */
-function isUser(names: ClaimNames, users: readonly string[], domains: readonly string[]): Test {
+function mustBeUser(names: ClaimNames, users: readonly string[], domains: readonly string[]): Check {
   const known = new Set(users.map(comparableUser).filter((user) => user !== ''))
   const isAllowedDomain = domainMatcher(domains)
-  return (claims) => {
-    const identifier = claimText(claims, names.userIdentifierClaim)
-    if (identifier !== '' && known.has(comparableUser(identifier))) return true
+  return ({ claims }) => {
+    const identifier = comparableUser(claimText(claims, names.userIdentifierClaim))
     const hasEmail = claimAt(claims, 'email') !== undefined
-    const domain = emailDomain(hasEmail ? claimText(claims, 'email') : identifier)
-    return domain !== undefined && isAllowedDomain(domain)
+    const email = hasEmail ? comparableUser(claimText(claims, 'email')) : identifier
+    const domain = emailDomain(email)
+    const isListed = identifier !== '' && known.has(identifier)
+    if (!isListed && (domain === undefined || !isAllowedDomain(domain))) return notUser
+    const isByEmail =
+      !isListed || names.userIdentifierClaim === 'email' || (domain !== undefined && identifier === email)
+    return isByEmail && isUnverified(claims) ? notVerified : passed
   }
 }
 
 function hasAny(path: string, accepted: readonly string[]): Test {
   const wanted = new Set(accepted.filter((value) => value !== ''))
   return (claims) => claimValues(claims, path).some((value) => wanted.has(value))
+}
+
+/** The whole text counts, too: a single name may have a comma in it. */
+function isMember(path: string, accepted: readonly string[]): Test {
+  const wanted = new Set(accepted.filter((value) => value !== ''))
+  return (claims) => wanted.has(claimText(claims, path)) || memberships(claims, path).some((name) => wanted.has(name))
 }
 
 /** Exact names; `.example.com` and `*.example.com` mean the names below it, label by label (oauth2-proxy CVE-2021-21291). */

@@ -1,7 +1,9 @@
 // The templates of `headers[]`: the part of Go's text/template that the Traefik plugin's users write, compiled at start.
 //   {{.Claims.a.b}}  {{.AccessToken}}  {{.IDToken}} (also .IdToken)  {{get .Claims "a.b"}} (also index)
 //   {{default "x" .Claims.y}}  {{.Claims.y | default "x"}}  {{default "x" (get .Claims "y")}}
-// What is missing is empty, never Go's `<no value>`; what is not understood is an error at start, with its column.
+// What is missing is empty, never Go's `<no value>`; what is not understood is an error at start, with its column. Also understood
+// is what a template needs on its way through other programs: `{{{{.Claims.email}}}}` (the plugin's own advice), the first name
+// in any letter case (`.claims`, as traefik-oidc-auth has it), and a template as the text of another: {{`{{ .claims.x }}`}}.
 import { ConfigInvalid } from '../errors.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
 import { claimAt, scalarText } from './claims.ts'
@@ -33,7 +35,8 @@ interface Lexeme {
 const lexeme = /\s*(?:(\.[\w:-]+(?:\.[\w:-]+)*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|([A-Za-z]\w*)|([|()])|(\}\}))/y
 
 /** `encodeText` is applied to the text around the values. Throws ConfigInvalid with one line: column and what is wrong. */
-export function compileTemplate(source: string, encodeText: (text: string) => string = unchanged): Template {
+export function compileTemplate(written: string, encodeText: (text: string) => string = unchanged): Template {
+  const source = unwrapped(written)
   const parts: (string | Value)[] = []
   const claimPaths = new Set<string>()
   const tokenNames = new Set<TokenName>()
@@ -45,10 +48,12 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
     if (text.includes('}}')) throw problem(position + text.indexOf('}}'), '`}}` without `{{`')
     if (text !== '') parts.push(encodeText(text))
     if (open < 0) break
-    position = open + 2
-    if (source.startsWith('{{', position))
-      throw problem(open, 'braces come in pairs here: `{{.Claims.x}}`, not `{{{{.Claims.x}}}}`')
+    const isDoubled = source.startsWith('{{{{', open)
+    position = open + (isDoubled ? 4 : 2)
     parts.push(pipeline('}}'))
+    if (!isDoubled) continue
+    if (!source.startsWith('}}', position)) throw problem(position, '`{{{{` ends with `}}}}`')
+    position += 2
   }
 
   return {
@@ -85,7 +90,7 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
 
   function get(): Value {
     const claims = next()
-    if (claims.text !== '.Claims') throw problem(claims.at, `expected \`.Claims\`${found(claims)}`)
+    if (claims.text.toLowerCase() !== '.claims') throw problem(claims.at, `expected \`.Claims\`${found(claims)}`)
     const name = next()
     if (name.kind !== 'string') throw problem(name.at, `expected a claim's name in quotes${found(name)}`)
     return claim(unquoted(name))
@@ -98,17 +103,17 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
     }
     if (head.text === '(') return pipeline(')')
     if (head.kind === 'field') return field(head)
-    if (head.kind === 'word')
-      throw problem(head.at, `\`${head.text}\` is not supported; there are \`get\` and \`default\``)
+    if (head.kind === 'word') throw problem(head.at, `\`${head.text}\` is not supported; ${remedyFor(head.text)}`)
     throw problem(head.at, `expected a value${found(head)}`)
   }
 
   function field({ text, at }: Lexeme): Value {
-    if (text.startsWith('.Claims.')) return claim(text.slice('.Claims.'.length))
-    if (text === '.Claims') throw problem(at, '`.Claims` needs a claim: `.Claims.email`')
-    if (text === '.AccessToken') return token('accessToken')
-    if (text === '.IDToken' || text === '.IdToken') return token('idToken')
-    if (text === '.RefreshToken') throw problem(at, 'a refresh token is never given to an application')
+    const lowerCase = text.toLowerCase()
+    if (lowerCase.startsWith('.claims.')) return claim(text.slice('.claims.'.length))
+    if (lowerCase === '.claims') throw problem(at, '`.Claims` needs a claim: `.Claims.email`')
+    if (lowerCase === '.accesstoken') return token('accessToken')
+    if (lowerCase === '.idtoken') return token('idToken')
+    if (lowerCase === '.refreshtoken') throw problem(at, 'a refresh token is never given to an application')
     throw problem(at, `\`${text}\` is not known; there are \`.Claims.…\`, \`.AccessToken\` and \`.IDToken\``)
   }
 
@@ -127,7 +132,12 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
     const match = lexeme.exec(source)
     const start = position + (/^\s*/.exec(source.slice(position))?.[0].length ?? 0)
     if (match === null) {
-      throw problem(start, start >= source.length ? '`{{` is never closed' : `unexpected \`${source.charAt(start)}\``)
+      throw problem(
+        start,
+        start >= source.length
+          ? '`{{` is never closed'
+          : `unexpected \`${source.charAt(start)}\`${source.charAt(start) === '-' ? ': braces have no - here' : ''}`,
+      )
     }
     position = lexeme.lastIndex
     const [, fieldText, stringText, word, symbol] = match
@@ -148,6 +158,33 @@ function unquoted({ text, at }: Lexeme): string {
   } catch {
     throw problem(at, `${text} has an escape that is not understood`)
   }
+}
+
+const literalAction = /\{\{-?\s*(?:`([^`]*)`|("(?:[^"\\\n]|\\.)*"))\s*-?\}\}/g
+
+/** `{{`{{ .claims.x }}`}}` is how a template survives another program's templates: its text is the template. */
+function unwrapped(written: string): string {
+  return written.replaceAll(literalAction, (action, raw: string | undefined, quoted: string | undefined) => {
+    const text = raw ?? quoted?.slice(1, -1).replaceAll(/\\(.)/g, '$1') ?? ''
+    return text.includes('{{') ? text : action
+  })
+}
+
+const listRemedy = 'a list comes out joined with commas: {{.Claims.roles}}'
+const gapRemedy = 'what is missing is empty, and {{default "x" .Claims.y}} puts something in its place'
+const remedies: Readonly<Record<string, string | undefined>> = {
+  range: listRemedy,
+  join: listRemedy,
+  if: gapRemedy,
+  with: gapRemedy,
+  else: gapRemedy,
+  end: `neither are range, if and with: ${listRemedy}; ${gapRemedy}`,
+  env: 'an environment variable is ${NAME}',
+}
+
+function remedyFor(word: string): string {
+  const known = Object.hasOwn(remedies, word) ? remedies[word] : undefined
+  return known ?? 'there are `get` and `default`'
 }
 
 function textOf(value: unknown, encode: (value: string) => string): string {

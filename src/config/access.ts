@@ -1,10 +1,10 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
+import { headerFindings } from '../access/identity-headers.ts'
+import { ruleFindings } from '../access/rules.ts'
+import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
-import type { Path } from './problems.ts'
 import type { RuleSettings } from './schema.ts'
 import { covers, OWN_OAUTH2_PATHS } from './url-path.ts'
-import { isToken } from './values.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks
@@ -19,8 +19,9 @@ export function accessConfig(checks: Checks): AccessConfig {
     groupClaimName: settings.groupClaimName,
     roleClaimName: settings.roleClaimName,
     requireVerifiedEmail: settings.requireVerifiedEmail,
-    rules: settings.rules.map((rule, index) => ruleConfig(checks, ['rules', index], rule)),
+    rules: settings.rules.map(ruleConfig),
     headers: headers(checks),
+    ignoredExtensions: settings.ignoredExtensions,
     allowedRedirectHosts: settings.allowedRedirectHosts,
     loginsPerMinute: settings.rateLimit.enabled ? settings.rateLimit.loginsPerMinute : Infinity,
   }
@@ -28,7 +29,7 @@ export function accessConfig(checks: Checks): AccessConfig {
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
 function checkExclusions({ settings, refuse }: Checks): void {
-  const own = [...OWN_OAUTH2_PATHS, '/oauth2/sign_out', settings.callbackURL, settings.logoutURL]
+  const own = [...OWN_OAUTH2_PATHS, settings.callbackURL, settings.logoutURL]
   for (const [index, pattern] of settings.excludedURLs.entries()) {
     const hit = own.find((path) => covers(pattern, path))
     if (hit === undefined) continue
@@ -51,19 +52,20 @@ function checkPublicPorts({ settings, warn }: Checks): void {
   }
 }
 
-export function ruleConfig({ refuse }: Checks, at: Path, rule: RuleSettings): RuleConfig {
-  const methods = rule.methods?.map((method) => method.toUpperCase())
-  if (methods?.some((method) => !isToken(method)) === true)
-    refuse([...at, 'methods'], 'must be a list of HTTP methods, such as [GET, HEAD]')
-  if (rule.require !== undefined && rule.policy !== 'login') {
-    refuse([...at, 'require'], `means nothing with policy: ${rule.policy}; use policy: login, or remove it`)
+/** What the compilers of rules and templates find, each with the line of the option that says it. */
+export function checkCompiled({ settings, refuse }: Checks, config: Pick<Config, 'access' | 'upstreams'>): void {
+  for (const { path, message } of ruleFindings(config)) refuse(path, message)
+  for (const { path, message } of headerFindings(config.access)) {
+    const [group, index = 0, part] = path
+    const isPluginsWord = part === 'template' && settings.headers[Number(index)]?.value !== undefined
+    refuse(isPluginsWord ? [group ?? '', index, 'value'] : path, message)
   }
-  if (rule.require !== undefined && Object.keys(rule.require).length === 0) {
-    refuse([...at, 'require'], 'is empty; name users, domains, groups, roles or claims, or leave it out')
-  }
-  if (rule.require?.domains?.length === 0)
-    refuse([...at, 'require', 'domains'], 'is an empty list; name at least one, or leave it out')
+}
+
+/** What the rules mean is access/rules.ts's to say. */
+export function ruleConfig(rule: RuleSettings): RuleConfig {
   const host = rule.host === '*' ? undefined : rule.host
+  const methods = rule.methods?.map((method) => method.toUpperCase())
   return { host, path: rule.path, methods, policy: rule.policy, require: requirement(rule.require) }
 }
 
@@ -73,67 +75,17 @@ function requirement(require: RuleSettings['require']): Requirement | undefined 
   return { users, domains, groups, roles, claims }
 }
 
-/** Headers that carry the connection or the answer itself: as an identity header they would break or hijack it. */
-const RESERVED_HEADERS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'trailers',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'host',
-  'cookie',
-  'set-cookie',
-  'location',
-  'www-authenticate',
-  'retry-after',
-  'cache-control',
-  'date',
-  'vary',
-  'x-request-id',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-forwarded-uri',
-  'x-forwarded-method',
-  'x-forwarded-port',
-  'x-forwarded-server',
-  'x-real-ip',
-  'forwarded',
-  'x-original-url',
-  'x-original-method',
-])
-
+/** Names and templates are access/identity-headers.ts's to judge. */
 function headers({ settings, refuse }: Checks): HeaderConfig[] {
-  const seen = new Set<string>()
   return settings.headers.map(({ name, template, value }, index) => {
-    const at = ['headers', index]
-    // Applications read `-` and `_` alike (CGI, WSGI): the two spellings are one header.
-    const canonical = name.toLowerCase().replaceAll('_', '-')
-    if (!isToken(name))
-      refuse([...at, 'name'], 'has characters that a header name must not have; use letters, digits and -')
-    else if (RESERVED_HEADERS.has(canonical))
-      refuse([...at, 'name'], 'is a header of the connection or the answer itself; choose another name')
-    else if (seen.has(canonical)) refuse([...at, 'name'], 'is set by an earlier entry already; remove one of them')
-    seen.add(canonical)
     if ((template === undefined) === (value === undefined)) {
       refuse(
-        at,
+        ['headers', index],
         template === undefined
           ? 'has no template; write template: "{{.Claims.email}}"'
           : 'has both template and value; keep one of the two',
       )
     }
-    const text = template ?? value ?? ''
-    if (/[\r\n\0]/.test(text))
-      refuse(at, 'has a line break in its template, which a header cannot hold; write it on one line')
-    return { name, template: text }
+    return { name, template: template ?? value ?? '' }
   })
 }

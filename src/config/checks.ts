@@ -1,6 +1,7 @@
 // What the slices share while they are put together: the settings, what was given, and where findings go.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { failureCode, placeholderIn, readSecret } from './secrets.ts'
+import { leftBehind, noSecret } from './no-secrets.ts'
+import { failureCode, readSecret, unreadable } from './secrets.ts'
 import type { ReadFile, SecretSource } from './secrets.ts'
 import type { Findings, Path } from './problems.ts'
 import type { Settings } from './schema.ts'
@@ -9,6 +10,8 @@ export interface Checks extends Pick<Findings, 'refuse' | 'warn'> {
   readonly settings: Settings
   /** Whether the operator gave it, in the file or the environment, rightly or wrongly. */
   readonly isGiven: (path: Path) => boolean
+  /** Given, but not in the file: what the file says comes first. */
+  readonly isFromEnvironment: (path: Path) => boolean
   readonly readFile: ReadFile
 }
 
@@ -23,29 +26,37 @@ export function fileText(checks: Checks, path: Path, file: string | undefined): 
   }
 }
 
-/** The secret as it is now, or undefined after a problem was noted (unreadable, empty, a placeholder). */
-export function secretText(checks: Checks, path: Path, source: SecretSource | undefined): string | undefined {
+/**
+ * The secret as it is now, or undefined after a problem was noted: unreadable, empty, a placeholder, or with something left
+ * around it. `lines`: it may have several.
+ */
+export function secretText(
+  checks: Checks,
+  path: Path,
+  source: SecretSource | undefined,
+  { lines = false }: { readonly lines?: boolean } = {},
+): string | undefined {
   if (source === undefined) return undefined
+  const { refuse, settings, readFile } = checks
   let value: string
   try {
-    value = readSecret(source, checks.settings.secretsDir, checks.readFile)
+    value = readSecret(source, settings.secretsDir, readFile)
   } catch (error) {
-    checks.refuse(path, `its file cannot be read (${failureCode(error)}); check the path and its permissions`)
+    if (source.from !== 'text') refuse(path, unreadable(source, error))
     return undefined
   }
   if (value.trim() === '') {
-    checks.refuse(path, 'is empty; put the secret into its file')
+    refuse(path, 'is empty; put the secret into its file')
     return undefined
   }
-  return refusePlaceholder(checks, path, value) ? undefined : value
+  const parts = lines ? value.split(/[\r\n]+/) : [value]
+  const problem = parts.map(noSecret).find(isSaid) ?? (lines ? undefined : leftBehind(value))
+  if (problem === undefined) return value
+  refuse(path, problem)
+  return undefined
 }
 
-export function refusePlaceholder(checks: Checks, path: Path, value: string): boolean {
-  const placeholder = placeholderIn(value)
-  if (placeholder === undefined) return false
-  checks.refuse(path, `is the documentation’s placeholder ${placeholder}; give it a value of your own`)
-  return true
-}
+const isSaid = (words: string | undefined): words is string => words !== undefined
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 

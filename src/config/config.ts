@@ -1,5 +1,6 @@
 // What the service runs on: every option checked, converted (durations in milliseconds, sizes in bytes) and frozen.
 // The file speaks the operator's words and units; `schema.ts` translates. A room is handed its own slice, never the whole.
+import type { ForwardAuthContract, OAuth2ProxyDialect } from './contracts.ts'
 
 export interface Config {
   readonly server: ServerConfig
@@ -121,6 +122,8 @@ export interface AccessConfig {
   readonly requireVerifiedEmail: boolean
   readonly rules: readonly RuleConfig[]
   readonly headers: readonly HeaderConfig[]
+  /** Lower case, without a dot; `*`: all. What the applications' routers drop at the end of a path. */
+  readonly ignoredExtensions: readonly string[]
   readonly allowedRedirectHosts: readonly string[]
   /** Logins started per minute and client address. */
   readonly loginsPerMinute: number
@@ -130,11 +133,11 @@ export interface TokensConfig {
   readonly disableReplayDetection: boolean
 }
 
-export type Contract = 'traefik' | 'caddy' | 'nginx' | 'haproxy' | 'envoy' | 'oauth2-proxy'
-
 export interface ForwardAuthConfig {
-  readonly contract: Exclude<Contract, 'oauth2-proxy'>
+  readonly contract: ForwardAuthContract
   readonly allowStatus: number
+  /** Whose recipe sends the subrequests at `/oauth2/auth`: what it sets is believed. `none`: nothing is. */
+  readonly oauth2ProxyDialect: OAuth2ProxyDialect
   /** The proxy passes our Set-Cookie on with a 200 (Traefik: addAuthCookiesToResponse), so the pass may be renewed there. */
   readonly renewPass: boolean
 }
@@ -163,6 +166,8 @@ export interface RedisConfig {
   readonly enabled: boolean
   readonly mode: 'memory' | 'redis' | 'hybrid'
   readonly address: Address | undefined
+  /** Path of a Unix socket, in place of the address. */
+  readonly socketPath?: string | undefined
   readonly username: string | undefined
   /** Read again at each connect, so that a rotated secret works without a restart. Throws when its file has gone. */
   readonly password: (() => string | undefined) | undefined

@@ -1,105 +1,112 @@
-// The YAML file as plain data with line numbers: duplicate keys, aliases that explode and broken syntax end here, and
-// `${VAR}` is replaced. What the data means is schema.ts's business.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
+// The file as the options that it holds, each under its own name and with its line: the YAML is read, the block of options found
+// in what was pasted, names put into their spelling, `${VAR}` replaced. What the data means is schema.ts's business.
+import { assignmentProblems, assignmentsIn } from './assignments.ts'
+import { foreignBlock } from './foreign-block.ts'
 import { interpolate } from './interpolate.ts'
 import type { Environment } from './interpolate.ts'
+import { blocksFromLabels, blocksIn } from './pasted.ts'
+import type { Block } from './pasted.ts'
 import type { Path } from './problems.ts'
+import { spelled } from './spelling.ts'
+import { isRecord, readYaml } from './yaml-file.ts'
+import type { YamlProblem } from './yaml-file.ts'
 
 export interface Document {
-  /** Plain data; keys without a value are left out (they count as absent). */
+  /** Plain data under the options' own names; keys without a value are left out (they count as absent). */
   readonly tree: Record<string, unknown>
-  /** Line of the deepest part of `path` that the file has; 1 when it has none of it. */
+  /** Line of the deepest part of `path` that the file has; the block's first line when it has none of it. */
   lineOf(path: Path): number
-  readonly problems: readonly { readonly path: Path; readonly line: number; readonly message: string }[]
+  readonly problems: readonly DocumentProblem[]
+  /** What was done with the file that its author may want to know. */
+  readonly notes: readonly { readonly line: number; readonly message: string }[]
+  /** False: the rest of what could be said of the file would be guesses. */
+  readonly isReadable: boolean
+  /** It was pasted out of the Traefik plugin's place, so its words may have been meant as the plugin means them. */
+  readonly isPluginBlock: boolean
 }
 
-const MAX_DEPTH = 20
-const MAX_NODES = 100_000
+export interface DocumentProblem extends YamlProblem {
+  /** The option that was meant: wrong already, so not missing as well. */
+  readonly meant?: Path
+}
 
 export function readDocument(text: string, env: Environment): Document {
-  const lines = new Map<string, number>()
-  const problems: { path: Path; line: number; message: string }[] = []
-  const lineOf = (path: Path): number => {
-    for (let length = path.length; length > 0; length -= 1) {
-      const line = lines.get(JSON.stringify(path.slice(0, length)))
-      if (line !== undefined) return line
-    }
-    return 1
-  }
-  const failed = (line: number, message: string): Document => {
-    problems.push({ path: [], line, message })
-    return { tree: {}, lineOf, problems }
-  }
+  const assignments = assignmentsIn(text)
+  const labelled = blocksFromLabels(assignments ?? [])
+  if (assignments !== undefined && labelled.length === 0) return unreadable(assignmentProblems(assignments))
+  const { parts, problems, isReadable } =
+    labelled.length > 0 ? { parts: [], problems: [], isReadable: true } : readYaml(text)
+  if (!isReadable) return unreadable(problems)
+  const blocks = labelled.length > 0 ? labelled : blocksIn(parts)
+  const [block, ...more] = blocks
+  if (more.length > 0) return unreadable([...problems, tooMany(blocks)])
+  if (block !== undefined) return fromBlock(block, problems, env)
+  const [something] = parts
+  if (something === undefined) return { ...empty, problems }
+  const message = 'must be a YAML mapping of options, such as `clientID: …`'
+  return unreadable([...problems, { path: [], line: something.line, message }])
+}
 
-  const counter = new LineCounter()
-  let document: ReturnType<typeof parseDocument>
-  try {
-    document = parseDocument(text, { lineCounter: counter, prettyErrors: false })
-  } catch {
-    return failed(1, 'cannot be read as YAML; check brackets and nesting')
-  }
-  for (const error of document.errors) {
-    // The library's own messages quote the source, which may hold a secret.
-    const line = counter.linePos(error.pos[0]).line
-    if (error.code !== 'DUPLICATE_KEY') {
-      return failed(line, `is not valid YAML (${error.code}); check indentation, quotes and brackets on this line`)
-    }
-    const key = /^["']?([\w.-]{1,60})/.exec(text.slice(error.pos[0]))?.[1]
-    const message = 'is given twice on the same level; keep one of the two'
-    problems.push({ path: key === undefined ? [] : [key], line, message })
-  }
+const empty: Document = {
+  tree: {},
+  lineOf: () => 1,
+  problems: [],
+  notes: [],
+  isReadable: true,
+  isPluginBlock: false,
+}
 
-  let nodes = 0
-  const lineAt = (offset: number | undefined): number => counter.linePos(offset ?? 0).line
+function unreadable(problems: readonly YamlProblem[]): Document {
+  return { ...empty, problems, isReadable: false }
+}
 
-  function read(node: unknown, path: Path): unknown {
-    nodes += 1
-    // Aliases can nest without end, or multiply: neither is a configuration.
-    if (path.length > MAX_DEPTH || nodes > MAX_NODES) throw new TooLarge()
-    if (isAlias(node)) return read(node.resolve(document), path)
-    if (isMap(node)) {
-      const entries: [string, unknown][] = []
-      for (const pair of node.items) {
-        const key = isScalar(pair.key) ? String(pair.key.value) : '(a key that is no plain text)'
-        const here = [...path, key]
-        if (isScalar(pair.key)) lines.set(JSON.stringify(here), lineAt(pair.key.range?.[0]))
-        const value = read(pair.value, here)
-        if (value !== undefined && value !== null) entries.push([key, value])
-      }
-      // fromEntries defines properties, so that a key `__proto__` is a key and nothing else.
-      return Object.fromEntries(entries)
+function tooMany(blocks: readonly Block[]): YamlProblem {
+  const lines = blocks.map(({ line }) => line).join(', ')
+  const message = `holds ${blocks.length} blocks of options (lines ${lines}), perhaps in several YAML documents; keep one in this file`
+  return { path: [], line: blocks[1]?.line ?? 1, message }
+}
+
+function fromBlock(block: Block, yamlProblems: readonly YamlProblem[], env: Environment): Document {
+  // As in Compose, `x-…` at the top holds anchors for the rest.
+  const options = Object.fromEntries(Object.entries(block.tree).filter(([name]) => !name.startsWith('x-')))
+  const { tree, problems: spellingProblems, writtenPath } = spelled(options)
+  const lineOf = (path: Path): number => block.lineOf(writtenPath(path))
+  const problems: DocumentProblem[] = [
+    ...yamlProblems,
+    ...spellingProblems.map(({ path, message }) => ({ path, line: lineOf(path), message })),
+  ]
+
+  function filled(node: unknown, path: Path): unknown {
+    if (Array.isArray(node)) return node.map((item: unknown, index) => filled(item, [...path, index]))
+    if (isRecord(node)) {
+      const entries = Object.entries(node).map(([key, value]): [string, unknown] => [
+        key,
+        filled(value, [...path, key]),
+      ])
+      return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
     }
-    if (isSeq(node)) {
-      return node.items.map((item, index) => {
-        const here = [...path, index]
-        const start = isScalar(item) || isMap(item) || isSeq(item) ? item.range?.[0] : undefined
-        if (start !== undefined) lines.set(JSON.stringify(here), lineAt(start))
-        return read(item, here)
-      })
-    }
-    if (!isScalar(node)) return undefined
-    if (typeof node.value !== 'string') return node.value
-    const result = interpolate(node.value, env)
+    if (typeof node !== 'string') return node
+    const result = interpolate(node, env)
     if ('text' in result) return result.text
     problems.push({ path, line: lineOf(path), message: result.problem })
     return undefined
   }
 
-  try {
-    const tree = read(document.contents, [])
-    if (tree === undefined || tree === null) return { tree: {}, lineOf, problems }
-    if (!isRecord(tree)) return failed(1, 'must be a YAML mapping of options, such as `clientID: …`')
-    return { tree, lineOf, problems }
-  } catch (error) {
-    if (error instanceof TooLarge || error instanceof RangeError) {
-      return failed(1, `is nested more than ${MAX_DEPTH} deep or too large; check its anchors and aliases`)
-    }
-    throw error
+  const foreign = foreignBlock(tree, block.plugin)
+  for (const { path, message, meant } of foreign.problems) {
+    problems.push({ path, line: lineOf(path), message, ...(meant !== undefined && { meant }) })
   }
-}
-
-class TooLarge extends Error {}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  const notes =
+    block.place === undefined
+      ? []
+      : [{ line: block.line, message: `the options are those of ${block.place}; what is around them is not read` }]
+  return {
+    // A record stays one.
+    tree: filled(foreign.tree, []) as Record<string, unknown>,
+    lineOf,
+    problems,
+    notes,
+    isReadable: true,
+    isPluginBlock: block.plugin !== undefined,
+  }
 }

@@ -1,5 +1,5 @@
 // The fallback: an option that the file leaves out is taken from the environment, under its path in upper snake case.
-import { isRecord } from './document.ts'
+import { isRecord } from './yaml-file.ts'
 import type { Environment } from './interpolate.ts'
 import type { ListedOption } from './option.ts'
 import type { Path } from './problems.ts'

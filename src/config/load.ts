@@ -4,22 +4,27 @@
 // The way: document.ts (YAML, lines, `${VAR}`) -> environment.ts (fallback) -> schema.ts (each option by itself)
 // -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
-import { accessConfig } from './access.ts'
+import { accessConfig, checkCompiled } from './access.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
-import { isRecord, readDocument } from './document.ts'
+import { readDocument } from './document.ts'
 import { environmentName, remove, valueAt, withEnvironment } from './environment.ts'
+import { foreignVariables } from './foreign-environment.ts'
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
 import { notAvailableYet } from './not-yet.ts'
+import { infoOf } from './option.ts'
 import { outageConfig } from './outage.ts'
 import { peersConfig } from './peers.ts'
+import { looksLikePlugin, warnOfOtherMeanings } from './plugin-meaning.ts'
 import { createFindings } from './problems.ts'
 import type { Path } from './problems.ts'
 import { providerConfig } from './provider.ts'
 import { redisConfig } from './redis.ts'
-import { allOptions, settingsSchema } from './schema.ts'
+import { allOptions, optionShape, settingsSchema } from './schema.ts'
 import { schemaProblems } from './schema-problems.ts'
+import { openShorthands } from './shorthands.ts'
+import { resolveReferences } from './references.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
 import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
@@ -46,7 +51,12 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const fileName = source.file ?? 'config'
   const document = readDocument(fileContent(source), source.env)
   const file = openShorthands(document.tree, source.env)
-  const { tree, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
+  const { tree: found, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
+  const { tree, problems: referenceProblems } = resolveReferences(found, {
+    isSecret: (path) => secretPaths.has(JSON.stringify(optionAt(path))),
+    secretsDir: secretsDirOf(found),
+    readFile: source.readFile,
+  })
 
   const broken: Path[] = []
   const isBroken = (path: Path): boolean => broken.some((start) => start.every((part, index) => part === path[index]))
@@ -63,31 +73,37 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   }
   const findings = createFindings(locate, isBroken)
 
-  const lines = document.problems.map(({ path, line, message }) => {
+  const lines = document.problems.map(({ path, line, message, meant }) => {
     const own = createFindings(() => `${fileName}:${line}`)
     own.refuse([path], message)
-    if (path.length > 0) broken.push(optionAt(path))
+    if (path.length > 0) broken.push(namedPart(path))
+    if (meant !== undefined) broken.push(meant)
     return own.problems[0] ?? message
   })
   // Broken YAML hides what the rest of the file says: anything more would be guesses.
-  if (document.problems.some(({ path }) => path.length === 0)) throw new ConfigInvalid(lines)
+  if (!document.isReadable) throw new ConfigInvalid(inOrder(lines, fileName))
 
   const given = structuredClone(tree)
   const isGiven = (path: Path): boolean => valueAt(given, path) !== undefined || isBroken(path)
   for (const { path, message } of environmentProblems) findings.refuse(path, message)
+  for (const { path, message } of referenceProblems) {
+    findings.refuse([path], message)
+    broken.push(namedPart(path))
+  }
   const first = settingsSchema.safeParse(tree)
   const wrong = first.success ? [] : schemaProblems(first.error.issues)
   for (const { path, message } of wrong) findings.refuse([path], message)
   // A misspelt option is not missing as well: what was probably meant counts as wrong, too.
-  for (const { path, meant } of wrong) broken.push(optionAt(path), ...(meant === undefined ? [] : [optionAt(meant)]))
+  for (const { path, meant } of wrong) broken.push(namedPart(path), ...(meant === undefined ? [] : [namedPart(meant)]))
   // Without what is wrong by itself, the rest can still be checked together: all problems in one go.
-  for (const path of broken) remove(tree, path)
-  const second = first.success ? first : settingsSchema.safeParse(tree)
+  const second = first.success ? first : parseWithout(tree, broken)
   if (!second.success) throw new ConfigInvalid(inOrder([...lines, ...findings.problems], fileName))
 
   const settings = second.data
   const { refuse, warn } = findings
-  const checks: Checks = { settings, isGiven, refuse, warn, readFile: source.readFile }
+  const notes = document.notes.map(({ line, message }) => `${fileName}:${line}: ${message}`)
+  const isFromEnvironment = (path: Path): boolean => origins.has(JSON.stringify(path))
+  const checks: Checks = { settings, isGiven, isFromEnvironment, refuse, warn, readFile: source.readFile }
   for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
   for (const { path, info } of allOptions) {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)
@@ -108,9 +124,22 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     peers: peersConfig(checks),
     pages: pagesConfig(checks),
   }
-  const problems = inOrder([...lines, ...findings.problems], fileName)
-  if (problems.length > 0) throw new ConfigInvalid(problems)
-  return { config: deepFreeze(config), warnings: inOrder(findings.warnings, fileName) }
+  checkCompiled(checks, config)
+  if (document.isPluginBlock || file.isShort || looksLikePlugin(checks)) warnOfOtherMeanings(checks, file)
+  const foreign = foreignVariables(source.env, isGiven).map((variable) => ({
+    ...variable,
+    line: `environment:${variable.name}: ${variable.message}`,
+  }))
+  const closed = foreign.filter(({ isUnsaid, narrows }) => isUnsaid && narrows).map(({ line }) => line)
+  const problems = inOrder([...lines, ...findings.problems, ...closed], fileName)
+  if (problems.length > 0) {
+    const helpful = foreign.filter(({ isUnsaid }) => isUnsaid).map(({ line }) => line)
+    throw new ConfigInvalid(inOrder([...problems, ...helpful], fileName))
+  }
+  return {
+    config: deepFreeze(config),
+    warnings: inOrder([...notes, ...findings.warnings, ...foreign.map(({ line }) => line)], fileName),
+  }
 }
 
 function fileContent({ file, text, readFile }: ConfigSource): string {
@@ -123,19 +152,32 @@ function fileContent({ file, text, readFile }: ConfigSource): string {
   }
 }
 
-/** `rateLimit: 100`, as the plugin writes it, is `rateLimit: { loginsPerMinute: 100 }`; RATE_LIMIT likewise. */
-function openShorthands(tree: Record<string, unknown>, env: Environment) {
-  const origins = new Map<string, string>()
-  const written = Object.hasOwn(tree, 'rateLimit') ? tree['rateLimit'] : undefined
-  if (typeof written === 'number' || typeof written === 'string') {
-    return { tree: { ...tree, rateLimit: { loginsPerMinute: written } }, origins }
-  }
-  const variable = env['RATE_LIMIT'] ?? ''
-  const path = ['rateLimit', 'loginsPerMinute']
-  const isFree = written === undefined || (isRecord(written) && valueAt(tree, path) === undefined)
-  if (variable === '' || !isFree) return { tree, origins }
-  origins.set(JSON.stringify(path), 'RATE_LIMIT')
-  return { tree: { ...tree, rateLimit: { ...(isRecord(written) ? written : {}), loginsPerMinute: variable } }, origins }
+/** Without the broken parts; where an item cannot do without its own (a header's name), without the whole option. */
+function parseWithout(tree: Record<string, unknown>, broken: Path[]) {
+  for (const path of broken) remove(tree, path)
+  const rest = settingsSchema.safeParse(tree)
+  if (rest.success) return rest
+  const options = rest.error.issues.map(({ path }) =>
+    optionAt(path.map((part) => (typeof part === 'symbol' ? '' : part))),
+  )
+  for (const path of options) remove(tree, path)
+  broken.push(...options)
+  return settingsSchema.safeParse(tree)
+}
+
+/** Up to the last name: `rules[0].methods[1]` -> `rules[0].methods`. Taking an item out would renumber the others. */
+function namedPart(path: Path): Path {
+  return path.slice(0, path.findLastIndex((part) => typeof part === 'string') + 1)
+}
+
+const secretPaths = new Set(
+  allOptions.filter(({ info }) => info.secret === true).map(({ path }) => JSON.stringify(path)),
+)
+
+/** Needed before the options are read: as it is written, or its default. */
+function secretsDirOf(tree: Record<string, unknown>): string {
+  const written = valueAt(tree, ['secretsDir'])
+  return typeof written === 'string' ? written.trim() : String(infoOf(optionShape.secretsDir).default)
 }
 
 const optionPaths = new Set(allOptions.map(({ path }) => JSON.stringify(path)))

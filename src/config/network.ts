@@ -1,15 +1,11 @@
 // Hosts, addresses, ranges and URLs as the operator writes them.
 import { isIP, isIPv4, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from '../access/host-pattern.ts'
 import type { Address } from './config.ts'
 import { Wrong } from './option.ts'
 import type { Reader } from './option.ts'
 import { text } from './values.ts'
-
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
-
-export function isHostName(name: string): boolean {
-  return HOST_NAME.test(name)
-}
 
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[(.*)\]$/, '$1').toLowerCase()
@@ -36,6 +32,23 @@ export const address: Reader<Address> = (value) => {
   return isGood ? found : new Wrong('must be host:port, such as redis:6379 or [::1]:6379')
 }
 
+export interface SocketPath {
+  readonly socketPath: string
+}
+
+/** A server on this machine by the path of its socket, or `host:port`. */
+export const redisAddress: Reader<Address | SocketPath> = (value) => {
+  const written = typeof value === 'string' ? value.trim() : ''
+  const path = /^(?:unix:(?:\/\/)?)?(\/[^\p{Cc}?#]+)$/iu.exec(written)?.[1]
+  if (path !== undefined) return { socketPath: path }
+  const found = address(value)
+  return found instanceof Wrong
+    ? new Wrong(
+        'must be host:port, such as redis:6379 or [::1]:6379, or the path of a socket, such as /run/redis/redis.sock',
+      )
+    : found
+}
+
 /** Where to listen: `0.0.0.0:4180`, `:4180`, `[::]:4180` or `4180`. Port 0 asks the system for a free one. */
 export const listenAddress: Reader<Address> = (value) => {
   const written = typeof value === 'number' ? String(value) : text(value)
@@ -47,43 +60,53 @@ export const listenAddress: Reader<Address> = (value) => {
   return isIP(found.host) !== 0 || isHostName(found.host) ? found : wrong
 }
 
+type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number]
+
+/** An address or a CIDR range; undefined when it is neither. What is IPv4 in IPv6's clothes (`::ffff:10.0.0.0/104`) is IPv4 again. */
+export function parseNetwork(written: string): Network | undefined {
+  const [host = '', length, ...rest] = written.split('/')
+  // ipaddr.js also takes `10.1` and `0x7f.1` for addresses.
+  if (isIP(host) === 0 || host.includes('%') || rest.length > 0 || !/^\d{1,3}$/.test(length ?? '0')) return undefined
+  const address = ipaddr.parse(host)
+  const most = address.kind() === 'ipv4' ? 32 : 128
+  const bits = length === undefined ? most : Number(length)
+  if (bits > most) return undefined
+  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
+    ? [address.toIPv4Address(), bits - 96]
+    : [address, bits]
+}
+
 /** An address or CIDR range whose forwarded headers count. Never so wide that strangers are in it. */
 export const proxyRange: Reader<string> = (value) => {
   const written = text(value)
-  const wrong = new Wrong('must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8')
-  if (written instanceof Wrong) return wrong
-  const [host = '', bits, ...rest] = written.split('/')
-  const family = isIP(host)
-  if (family === 0 || host.includes('%') || rest.length > 0) return wrong
-  if (bits === undefined) return written
-  const length = /^\d{1,3}$/.test(bits) ? Number(bits) : Infinity
-  if (length > (family === 4 ? 32 : 128)) return wrong
-  // `::ffff:0:0/96` is all of IPv4 in IPv6's clothes.
-  const isMapped = family === 6 && /^(0*:)*:?ffff:/i.test(host)
-  if (length < (family === 4 ? 8 : isMapped ? 104 : 7)) {
-    return new Wrong(
-      'is so wide that strangers are in it, who could then say which host, path and address they are; name the proxies',
-    )
+  const network = written instanceof Wrong ? undefined : parseNetwork(written)
+  if (network === undefined || written instanceof Wrong) {
+    return new Wrong('must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8')
   }
-  return written
+  const [address, bits] = network
+  return bits >= (address.kind() === 'ipv4' ? 8 : 7)
+    ? written
+    : new Wrong(
+        'is so wide that strangers are in it, who could then say which host, path and address they are; name the proxies',
+      )
 }
 
 /** A host of ours or a friend's: `app.example.com`, `app.example.com:8443`, `*.example.com` or `.example.com`. */
 export const hostPattern: Reader<string> = (value) => {
   const written = text(value)
-  const wrong = new Wrong(
-    'must be a host, such as app.example.com, app.example.com:8443 or *.example.com (no scheme, no path)',
-  )
-  if (written instanceof Wrong) return wrong
-  const lower = written.toLowerCase().replace(/\.(?=:\d+$|$)/, '')
-  if (/^\[[0-9a-f:.]+\](:\d{1,5})?$/.test(lower)) return lower
-  const [, wild = '', name = ''] = /^(\*\.|\.)?([^:]*)(?::\d{1,5})?$/.exec(lower) ?? []
-  if (!isHostName(name) || (wild !== '' && !name.includes('.'))) return wrong
-  return wild === '.' ? `*${lower}` : lower
+  if (written instanceof Wrong) return written
+  const parsed = parseHostPattern(written)
+  return parsed.ok ? hostPatternText(parsed.value) : new Wrong(parsed.problem)
 }
 
 /** The host of a rule or an upstream: a pattern, or `*` for any. */
-export const ruleHost: Reader<string> = (value) => (value === '*' ? value : hostPattern(value))
+export const ruleHost: Reader<string> = (value) => {
+  const written = text(value)
+  if (written instanceof Wrong) return written
+  const parsed = parseRuleHost(written)
+  if (!parsed.ok) return new Wrong(parsed.problem)
+  return parsed.value === undefined ? '*' : hostPatternText(parsed.value)
+}
 
 /** The domain of somebody's e-mail address; `@` in front is allowed. */
 export const mailDomain: Reader<string> = (value) => {

@@ -1,7 +1,7 @@
 // What the contract names and this version does not do yet. An operator who turns it on must hear so at the start instead
 // of believing in it. When something lands, its row goes.
 import type { Path } from './problems.ts'
-import { isRecord } from './document.ts'
+import { isRecord } from './yaml-file.ts'
 
 const isOn = (value: unknown): boolean => value === true
 const isGiven = (value: unknown): boolean => value !== undefined

@@ -3,6 +3,7 @@
 // `${VAR}` and the environment have nothing else to give.
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { isDistinguishedName } from '../access/claims.ts'
 
 /** What was wrong, in words: "must be …". */
 export class Wrong {
@@ -92,6 +93,8 @@ function splitList(value: unknown): unknown {
   if (typeof value !== 'string') return value
   const text = value.trim()
   if (text.startsWith('[')) return parseFlow(text)
+  // One name of a directory, and no list of its parts; several of them are a list of YAML.
+  if (isDistinguishedName(text)) return [text]
   return text === ''
     ? []
     : text

@@ -1,7 +1,20 @@
 // Where a setting came from, and what is wrong with it: one line per problem, all of them at once, never a value (it may be
 // a secret, or hold one through `${VAR}`).
+import { ConfigInvalid } from '../errors.ts'
 
 export type Path = readonly (string | number)[]
+
+/** One thing that is wrong, as a compiler of options says it: what is wrong; what would be right. */
+export interface Finding {
+  readonly path: Path
+  readonly message: string
+}
+
+/** For who is handed a configuration that nobody has checked. Throws ConfigInvalid unless there is none. */
+export function refuseFindings(findings: readonly Finding[]): void {
+  if (findings.length === 0) return
+  throw new ConfigInvalid([...new Set(findings.map(({ path, message }) => `${pathText(path)}: ${message}`))])
+}
 
 /** `rules[0].require.users`: the operator's spelling of a path. */
 export function pathText(path: Path): string {

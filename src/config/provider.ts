@@ -1,8 +1,9 @@
 // The provider and how this client authenticates to it.
 import type { ProviderConfig } from './config.ts'
-import { checkCertificates, fileText, privateKey, refusePlaceholder, secretText } from './checks.ts'
+import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
+import { noIdentifier } from './no-secrets.ts'
 
 /** Parameters that the login sets itself; an operator's value would break or weaken it. */
 const MANAGED_PARAMETERS = new Set([
@@ -26,9 +27,17 @@ export function providerConfig(checks: Checks): ProviderConfig {
     refuse(['providerURL'], 'is missing; it is the provider’s issuer, such as https://id.example.com')
   } else if (/[?#]/.test(settings.providerURL)) {
     refuse(['providerURL'], 'must not have a query (OpenID Connect Discovery, section 3)')
+  } else if (/\/\.well-known(?:\/|$)/.test(settings.providerURL)) {
+    refuse(
+      ['providerURL'],
+      'must be the issuer alone: leave out /.well-known/openid-configuration, which is added to it',
+    )
   }
   if (settings.clientID === undefined) refuse(['clientID'], 'is missing; it is this client’s id at the provider')
-  else refusePlaceholder(checks, ['clientID'], settings.clientID)
+  else {
+    const placeholder = noIdentifier(settings.clientID)
+    if (placeholder !== undefined) refuse(['clientID'], placeholder)
+  }
   for (const name of ['providerURL', 'revocationURL', 'oidcEndSessionURL'] as const) checkScheme(checks, name)
   if (settings.insecureSkipVerify) {
     warn(
@@ -109,7 +118,7 @@ function clientAssertion(checks: Checks): ProviderConfig['clientAssertion'] {
   }
   const path = isGiven(inline) ? inline : file
   const pem = isGiven(inline)
-    ? secretText(checks, inline, settings.clientAssertionPrivateKey)?.replaceAll(String.raw`\n`, '\n')
+    ? secretText(checks, inline, settings.clientAssertionPrivateKey, { lines: true })?.replaceAll(String.raw`\n`, '\n')
     : fileText(checks, file, settings.clientAssertionPrivateKeyPath)
   const key = pem === undefined ? undefined : privateKey(checks, path, pem)
   if (key === undefined) return undefined

@@ -1,10 +1,11 @@
-// `redis://user:password@host:6379/0` and `rediss://…`, taken apart.
+// `redis://user:password@host:6379/0`, `rediss://…` and `unix:///run/redis.sock?db=0`, taken apart.
 import type { Address } from './config.ts'
+import type { SocketPath } from './network.ts'
 import { Wrong } from './option.ts'
 import { address } from './network.ts'
 
 export interface RedisUrl {
-  readonly address: Address
+  readonly address: Address | SocketPath
   readonly username: string | undefined
   readonly password: string | undefined
   readonly db: number | undefined
@@ -15,24 +16,43 @@ const HOW = 'write redis://user:password@host:6379/0, or rediss:// for TLS, with
 
 export function parseRedisUrl(written: string): RedisUrl | Wrong {
   const trimmed = written.trim()
-  if (!/^rediss?:\/\//i.test(trimmed) || !URL.canParse(trimmed)) return new Wrong(`is no Redis URL; ${HOW}`)
+  const isSocket = /^(?:redis\+)?unix:\/\//i.test(trimmed)
+  if (!(isSocket || /^rediss?:\/\//i.test(trimmed)) || !URL.canParse(trimmed))
+    return new Wrong(`is no Redis URL; ${HOW}`)
   const url = new URL(trimmed)
-  if (url.search !== '' || url.hash !== '')
-    return new Wrong('must not have a query or fragment; use the options of this group')
-  const db = /^\/?$/.test(url.pathname) ? undefined : /^\/(\d{1,2})$/.exec(url.pathname)?.[1]
-  if (db === undefined && url.pathname.length > 1) return new Wrong('must name its database by number, 0 to 15')
-  if (db !== undefined && Number(db) > 15) return new Wrong('must name a database from 0 to 15')
-  const place = address(`${url.hostname}:${url.port === '' ? '6379' : url.port}`)
-  if (place instanceof Wrong) return new Wrong(`has no usable host; ${HOW}`)
+  const place = isSocket ? socketOf(url) : serverOf(url)
+  if (place instanceof Wrong) return place
+  if (place.db !== undefined && !/^\d{1,7}$/.test(place.db)) return new Wrong('must name its database by number')
   try {
     return {
-      address: place,
+      address: place.address,
       username: url.username === '' ? undefined : decodeURIComponent(url.username),
       password: url.password === '' ? undefined : decodeURIComponent(url.password),
-      db: db === undefined ? undefined : Number(db),
+      db: place.db === undefined ? undefined : Number(place.db),
       tls: url.protocol === 'rediss:',
     }
   } catch {
     return new Wrong(`has a % that encodes nothing; ${HOW}`)
   }
+}
+
+interface Place {
+  readonly address: Address | SocketPath
+  readonly db: string | undefined
+}
+
+function serverOf(url: URL): Place | Wrong {
+  if (url.search !== '' || url.hash !== '')
+    return new Wrong('must not have a query or fragment; use the options of this group')
+  const found = address(`${url.hostname}:${url.port === '' ? '6379' : url.port}`)
+  if (found instanceof Wrong) return new Wrong(`has no usable host; ${HOW}`)
+  return { address: found, db: url.pathname.length > 1 ? url.pathname.slice(1) : undefined }
+}
+
+function socketOf(url: URL): Place | Wrong {
+  const others = [...url.searchParams.keys()].filter((name) => name !== 'db')
+  if (url.host !== '' || url.pathname.length < 2 || url.hash !== '' || others.length > 0) {
+    return new Wrong('must name a socket by its absolute path: unix:///run/redis/redis.sock, or with ?db=1')
+  }
+  return { address: { socketPath: url.pathname }, db: url.searchParams.get('db') ?? undefined }
 }

@@ -1,8 +1,12 @@
 // The `redis` group as a whole: which server(s), with which identity, in which mode.
+import { X509Certificate, type KeyObject } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { RedisConfig, RedisTlsConfig } from './config.ts'
 import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { Wrong } from './option.ts'
+import { pathText } from './problems.ts'
+import type { Path } from './problems.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import type { RedisUrl } from './redis-url.ts'
 import { readSecret } from './secrets.ts'
@@ -12,25 +16,37 @@ const MB = 1_048_576
 
 export function redisConfig(checks: Checks): RedisConfig {
   const { redis } = checks.settings
-  const url = redisUrl(checks)
-  checkServers(checks)
-  checkAgainstUrl(checks, url)
-  const db = checks.isGiven(['redis', 'db']) ? redis.db : (url?.db ?? redis.db)
+  const written = redisUrl(checks)
+  const url = usedUrl(checks, written)
+  // One that was refused is not missing as well.
+  checkServers(checks, url !== undefined || (written === undefined && checks.isGiven(['redis', 'url'])))
+  // What the environment says only fills what the file leaves open.
+  const yields = checkAgainstUrl(checks, url)
+  const isSaid = (name: string): boolean => checks.isGiven(['redis', name]) && !yields.has(name)
+  const db = isSaid('db') ? redis.db : (url?.db ?? 0)
   const isCluster = redis.cluster.addresses.length > 0
-  if (isCluster && db !== 0) refuseDb(checks)
+  checkDb(checks, db, isCluster)
+  const place = (isSaid('address') ? redis.address : undefined) ?? url?.address
+  const isSocket = place !== undefined && 'socketPath' in place
+  const secure = tls(checks, url)
+  if (isSocket && secure !== undefined) {
+    checks.refuse(['redis', 'enableTLS'], 'means nothing on a Unix socket; remove it')
+  }
+  const ownPassword = password(checks, ['redis', 'password'], redis.password)
   return {
     enabled: redis.enabled,
     mode: mode(checks),
-    address: redis.address ?? url?.address,
-    username: redis.username ?? url?.username,
-    password: password(checks, ['redis', 'password'], redis.password) ?? urlPassword(checks, url),
+    address: isSocket ? undefined : place,
+    ...(isSocket && { socketPath: place.socketPath }),
+    username: (isSaid('username') ? redis.username : undefined) ?? url?.username,
+    password: (isSaid('password') ? ownPassword : undefined) ?? urlPassword(checks, url),
     db,
     keyPrefix: keyPrefix(checks),
     poolSize: redis.poolSize,
     connectTimeoutMs: redis.connectTimeout,
     readTimeoutMs: redis.readTimeout,
     writeTimeoutMs: redis.writeTimeout,
-    tls: tls(checks, url),
+    tls: secure,
     circuitBreaker: redis.enableCircuitBreaker
       ? { threshold: redis.circuitBreakerThreshold, openMs: redis.circuitBreakerTimeout }
       : undefined,
@@ -76,10 +92,32 @@ function redisUrl(checks: Checks): RedisUrl | undefined {
   return undefined
 }
 
-function checkServers({ settings, refuse, warn, isGiven }: Checks): void {
+const PLACES: readonly Path[] = [
+  ['redis', 'address'],
+  ['redis', 'sentinel', 'addresses'],
+  ['redis', 'sentinel', 'masterName'],
+  ['redis', 'cluster', 'addresses'],
+]
+
+/** A REDIS_URL in the environment yields where the file says that Redis is elsewhere: platforms set it unasked. */
+function usedUrl(checks: Checks, url: RedisUrl | undefined): RedisUrl | undefined {
+  const { isGiven, isFromEnvironment, settings, warn } = checks
+  const path = ['redis', 'url']
+  if (url === undefined || !isFromEnvironment(path)) return url
+  const inFile = PLACES.find((place) => isGiven(place) && !isFromEnvironment(place))
+  if (inFile === undefined) return url
+  if (inFile === PLACES[0] && isSamePlace(settings.redis.address, url.address)) return url
+  warn(path, `is not used: ${pathText(inFile)} in the file says where Redis is`)
+  return undefined
+}
+
+function isSamePlace(one: RedisUrl['address'] | undefined, other: RedisUrl['address']): boolean {
+  return isDeepStrictEqual(one, other)
+}
+
+function checkServers({ settings, refuse, warn, isGiven }: Checks, hasUrl: boolean): void {
   const { redis } = settings
   const hasAddress = isGiven(['redis', 'address'])
-  const hasUrl = isGiven(['redis', 'url'])
   const hasSentinel = isGiven(['redis', 'sentinel', 'addresses']) || isGiven(['redis', 'sentinel', 'masterName'])
   const hasCluster = isGiven(['redis', 'cluster', 'addresses'])
   const ways = [hasUrl, hasSentinel, hasCluster].filter(Boolean).length
@@ -106,24 +144,30 @@ function checkServers({ settings, refuse, warn, isGiven }: Checks): void {
     refuse([addresses], 'is missing; name the sentinels, such as [sentinel-1:26379]')
 }
 
-/** An explicit option wins where the URL says nothing; where both speak and differ, nobody can know what was meant. */
-function checkAgainstUrl(checks: Checks, url: RedisUrl | undefined): void {
-  if (url === undefined) return
-  const { settings, refuse, isGiven } = checks
+/**
+ * An option wins where the URL says nothing, and the file wins over the environment. Where both speak from the same place and
+ * differ, nobody can know what was meant. The options that yield to the URL.
+ */
+function checkAgainstUrl(checks: Checks, url: RedisUrl | undefined): ReadonlySet<string> {
+  const yields = new Set<string>()
+  if (url === undefined) return yields
+  const { settings, refuse, warn, isGiven, isFromEnvironment } = checks
   const { redis } = settings
+  const urlPath = ['redis', 'url']
   const differs = (name: string, isDifferent: boolean): void => {
-    if (isDifferent && isGiven(['redis', name])) {
-      refuse(
-        [
-          ['redis', name],
-          ['redis', 'url'],
-        ],
-        'contradicts redis.url; keep one of the two',
-      )
+    const path = ['redis', name]
+    if (!isDifferent || !isGiven(path)) return
+    // Whether TLS is on is nothing to be outvoted.
+    if (name === 'enableTLS' || isFromEnvironment(path) === isFromEnvironment(urlPath)) {
+      refuse([path, urlPath], 'contradicts redis.url; keep one of the two')
+    } else if (isFromEnvironment(path)) {
+      yields.add(name)
+      warn(path, 'is not used: redis.url in the file says otherwise')
+    } else {
+      warn(urlPath, `is not used for what redis.${name} in the file says`)
     }
   }
-  const { address } = redis
-  differs('address', address !== undefined && (address.host !== url.address.host || address.port !== url.address.port))
+  differs('address', !isSamePlace(redis.address, url.address))
   differs('username', url.username !== undefined && redis.username !== url.username)
   differs('db', url.db !== undefined && redis.db !== url.db)
   differs('enableTLS', url.tls && !redis.enableTLS)
@@ -131,11 +175,19 @@ function checkAgainstUrl(checks: Checks, url: RedisUrl | undefined): void {
     const explicit = secretText(checks, ['redis', 'password'], redis.password)
     differs('password', explicit !== undefined && explicit !== url.password)
   }
+  return yields
 }
 
-function refuseDb({ refuse, isGiven }: Checks): void {
+function checkDb({ settings, refuse, isGiven }: Checks, db: number, isCluster: boolean): void {
   const path = isGiven(['redis', 'db']) ? ['redis', 'db'] : ['redis', 'url']
-  refuse(path, 'must be 0 with redis.cluster: a Cluster has no other database')
+  const { databases } = settings.redis
+  if (isCluster && db !== 0) refuse(path, 'must be 0 with redis.cluster: a Cluster has no other database')
+  else if (db >= databases) {
+    refuse(
+      path,
+      `must be a whole number from 0 to ${databases - 1}; if the server has more databases, say how many in redis.databases`,
+    )
+  }
 }
 
 /** Reads a mounted secret again at each call; the first read is now, so that a wrong path is a problem of the start. */
@@ -202,8 +254,26 @@ function tls(checks: Checks, url: RedisUrl | undefined): RedisTlsConfig | undefi
   const key = fileText(checks, ['redis', 'keyFile'], redis.keyFile)
   if (ca !== undefined) checkCertificates(checks, ['redis', 'caFile'], ca)
   if (cert !== undefined) checkCertificates(checks, ['redis', 'certFile'], cert)
-  if (key !== undefined) privateKey(checks, ['redis', 'keyFile'], key)
+  const opened = key === undefined ? undefined : privateKey(checks, ['redis', 'keyFile'], key)
+  if (cert !== undefined && opened !== undefined && !belongsTo(cert, opened)) {
+    refuse(
+      [
+        ['redis', 'keyFile'],
+        ['redis', 'certFile'],
+      ],
+      'is not the key of the certificate in redis.certFile; give the two that belong together',
+    )
+  }
   return { ca, cert, key, serverName: redis.serverName, skipVerify: redis.tlsSkipVerify }
+}
+
+/** The client's own certificate comes first in its file. An unreadable one is told elsewhere. */
+function belongsTo(certificate: string, key: KeyObject): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(key)
+  } catch {
+    return true
+  }
 }
 
 function sentinel(checks: Checks): RedisConfig['sentinel'] {

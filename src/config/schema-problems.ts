@@ -1,6 +1,8 @@
 // zod's issues in the operator's words: what is wrong; what would be right.
-import { z } from 'zod'
-import { allOptions, settingsSchema } from './schema.ts'
+import type { z } from 'zod'
+import { moveWords, oauth2ProxyMove } from './moving.ts'
+import { knownKeys } from './option-names.ts'
+import { allOptions } from './schema.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
 import { nearest } from './suggest.ts'
@@ -35,33 +37,21 @@ function messageOf(issue: z.core.$ZodIssue): string {
 
 function unknownKey(parent: Path, key: string): SchemaProblem {
   const path = [...parent, key]
-  const near = nearest(key, knownKeys(settingsSchema, parent))
+  const move = parent.length === 0 ? oauth2ProxyMove(key) : undefined
+  const meantThere = move?.option?.split('.')
+  const foreign = move && { path, message: moveWords('oauth2-proxy', move), ...(meantThere && { meant: meantThere }) }
+  if (foreign !== undefined && /[_-]/.test(key)) return foreign
+  const near = nearest(key, knownKeys(parent))
   const meant = near === undefined ? elsewhere(key) : [...parent, near]
-  if (meant === undefined) return { path, message: 'is no known option; see config.example.yaml' }
-  return { path, meant, message: `is no known option; did you mean ${pathText(meant)}?` }
+  if (meant !== undefined) return { path, meant, message: `is no known option; did you mean ${pathText(meant)}?` }
+  return foreign ?? { path, message: 'is no known option; see config.example.yaml' }
 }
 
-/** The right name in the wrong group: `keyPrefix` at the top is `redis.keyPrefix`. */
+/** The right name in the wrong group: `keyPrefix` at the top is `redis.keyPrefix`. Not where several groups have the name. */
 function elsewhere(key: string): Path | undefined {
   const wanted = key.toLowerCase()
-  return allOptions.find(({ path, info }) => info.ignored === undefined && path.at(-1)?.toLowerCase() === wanted)?.path
-}
-
-/** The keys that the schema has at a path, seen through its wrappers. */
-export function knownKeys(schema: unknown, path: Path): string[] {
-  const plain = unwrap(schema)
-  const [part, ...rest] = path
-  if (plain instanceof z.ZodObject) {
-    const shape: Readonly<Record<string, unknown>> = plain.shape
-    return part === undefined ? Object.keys(shape) : knownKeys(shape[part], rest)
-  }
-  if (plain instanceof z.ZodArray && part !== undefined) return knownKeys(plain.element, rest)
-  return []
-}
-
-function unwrap(schema: unknown): unknown {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodPrefault) return unwrap(schema.unwrap())
-  // A preprocess step: what comes after it has the keys.
-  if (schema instanceof z.ZodPipe) return unwrap(schema.out)
-  return schema
+  const found = allOptions.filter(
+    ({ path, info }) => info.ignored === undefined && path.at(-1)?.toLowerCase() === wanted,
+  )
+  return found.length === 1 ? found[0]?.path : undefined
 }

@@ -1,17 +1,25 @@
 // The `redis` group: the seed's table word for word, then what a real Redis also needs (ACL user, URL, private CA and client
 // certificate, Sentinel, Cluster).
-import { address } from './network.ts'
-import { group, leaf, listOf, optional, withDefault } from './option.ts'
+import { address, redisAddress } from './network.ts'
+import { group, leaf, listOf, optional, withDefault, Wrong } from './option.ts'
+import type { Reader } from './option.ts'
 import { secret } from './secrets.ts'
 import { choice, duration, flag, integer, text } from './values.ts'
 
 const timeout = duration('1ms', '1h')
 
+/** How many there are is `databases`' to say. */
+const database: Reader<number> = (value) => {
+  const number = integer(0, 1_000_000)(value)
+  return number instanceof Wrong ? new Wrong('must be a whole number from 0 to 15') : number
+}
+
 export const redisOptions = {
   enabled: withDefault(false, leaf(flag)),
-  address: optional(leaf(address)),
+  address: optional(leaf(redisAddress)),
   password: optional(leaf(secret), { secret: true }),
-  db: withDefault(0, leaf(integer(0, 15))),
+  db: withDefault(0, leaf(database)),
+  databases: withDefault(16, leaf(integer(1, 1_000_000))),
   keyPrefix: withDefault('traefikoidc:', leaf(text)),
   cacheMode: optional(leaf(choice(['memory', 'redis', 'hybrid']))),
   poolSize: withDefault(10, leaf(integer(1, 1_000))),

@@ -2,6 +2,7 @@
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
 // slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts.
 import { z } from 'zod'
+import { forwardAuthContractNames, oauth2ProxyDialectNames } from './contracts.ts'
 import { ignoredOptions } from './ignored.ts'
 import {
   address,
@@ -17,7 +18,7 @@ import {
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
-import { pathPattern, plainPath } from './url-path.ts'
+import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
 import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
@@ -79,8 +80,8 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(plainPath)),
-  logoutURL: withDefault('/oauth2/logout', leaf(plainPath)),
+  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute)),
+  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute)),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
   backchannelLogoutURL: optional(leaf(plainPath)),
@@ -102,7 +103,9 @@ const sessionOptions = {
   forceHTTPS: on(),
 }
 
-const someTexts = () => texts().pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const nonEmpty = (list: z.ZodType<string[]>) =>
+  list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const someTexts = () => nonEmpty(texts())
 const claimValues = z.preprocess(
   (value) => (Array.isArray(value) ? value : [value]),
   z.array(leaf(scalar)).min(1, 'is an empty list; name at least one value'),
@@ -119,13 +122,17 @@ const rules = () =>
         require: z
           .strictObject({
             users: someTexts().optional(),
-            domains: listOf(leaf(mailDomain)).optional(),
+            domains: nonEmpty(listOf(leaf(mailDomain))).optional(),
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
             acr: someTexts().optional(),
             maxAge: leaf(duration('0s', '400d')).optional(),
           })
+          .refine(
+            (parts) => Object.keys(parts).length > 0,
+            'is empty; name users, domains, groups, roles or claims, or leave it out',
+          )
           .optional(),
       }),
     ),
@@ -148,6 +155,7 @@ const accessOptions = {
   requireVerifiedEmail: off(),
   rules: withDefault([], rules()),
   headers: withDefault([], structured(z.array(header))),
+  ignoredExtensions: withDefault([], listOf(leaf(pathExtension))),
   allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
   rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
 }
@@ -174,7 +182,8 @@ const tokenOptions = {
 
 const serviceOptions = {
   forwardAuth: group({
-    contract: withDefault('traefik', leaf(choice(['traefik', 'caddy', 'nginx', 'haproxy', 'envoy']))),
+    contract: withDefault('traefik', leaf(choice(forwardAuthContractNames))),
+    oauth2ProxyDialect: withDefault('none', leaf(choice(oauth2ProxyDialectNames))),
     allowStatus: withDefault(200, leaf(integer(200, 299))),
     renewPass: off(),
   }),

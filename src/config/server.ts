@@ -3,6 +3,9 @@ import type { ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig, Upstrea
 import { checkCertificates, fileText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { ruleConfig } from './access.ts'
+import { pathText } from './problems.ts'
+import type { Path } from './problems.ts'
+import { lookFindings } from '../pages/look.ts'
 import { parseWebURL } from './network.ts'
 import { covers, OWN_OAUTH2_PATHS, OWN_PREFIXES } from './url-path.ts'
 
@@ -24,16 +27,39 @@ export function serverConfig(checks: Checks): ServerConfig {
   }
 }
 
-function checkPublicURL({ settings, refuse }: Checks, url: URL): void {
+function checkPublicURL({ settings, refuse, warn }: Checks, url: URL): void {
   const { cookieDomain, forceHTTPS } = settings
   if (forceHTTPS && url.protocol === 'http:') {
     refuse([['publicURL'], ['forceHTTPS']], 'is http while forceHTTPS is true; use https, or forceHTTPS: false')
   }
-  if (cookieDomain !== undefined && url.hostname !== cookieDomain && !url.hostname.endsWith(`.${cookieDomain}`)) {
+  if (cookieDomain === undefined) {
+    checkOneHost({ settings, refuse, warn }, url.hostname)
+  } else if (url.hostname !== cookieDomain && !url.hostname.endsWith(`.${cookieDomain}`)) {
     refuse(
       [['publicURL'], ['cookieDomain']],
       'is not under cookieDomain, so browsers would drop our cookie; make them agree',
     )
+  }
+}
+
+/** The session's cookie is set where the callback is, which is `publicURL`; without a domain it goes nowhere else. */
+function checkOneHost({ settings, refuse, warn }: Pick<Checks, 'settings' | 'refuse' | 'warn'>, own: string): void {
+  const named: [Path, string | undefined][] = [
+    ...settings.upstreams.map(({ host }, index): [Path, string | undefined] => [['upstreams', index, 'host'], host]),
+    ...settings.rules.flatMap(({ host, policy }, index): [Path, string | undefined][] =>
+      policy === 'login' ? [[['rules', index, 'host'], host]] : [],
+    ),
+  ]
+  const hosts = named.flatMap(([path, host]) => (host === undefined || host === '*' ? [] : [{ path, host }]))
+  const other = hosts.find(({ host }) => host.replace(/:\d+$/, '') !== own)
+  const how = 'set cookieDomain to the domain that the hosts share, such as example.com'
+  if (other !== undefined) {
+    refuse(
+      [['publicURL'], other.path, ['cookieDomain']],
+      `is another host than ${pathText(other.path)}, which a login would never reach without cookieDomain; ${how}`,
+    )
+  } else if (hosts.length === 0) {
+    warn(['publicURL'], `without cookieDomain a login counts on its host only; for applications on other hosts ${how}`)
   }
 }
 
@@ -47,7 +73,8 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
     const isTaken = OWN_OAUTH2_PATHS.some((own) => own === path)
     const isInside = OWN_PREFIXES.some((prefix) => prefix !== '/oauth2' && covers(prefix, path))
     if (path === '/' || isTaken || isInside) {
-      refuse([name], 'is taken by another route of this service; use a path of its own, such as /oauth2/callback')
+      const free = name === 'callbackURL' ? '/oauth2/callback' : '/oauth2/logout'
+      refuse([name], `is taken by another route of this service; use a path of its own, such as ${free}`)
     }
   }
   // A cookie is only sent below its path, and both must see it.
@@ -66,17 +93,9 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
 
 export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
   const { name, logo, accentColor } = settings.pages
-  if (logo !== undefined && !/^data:image\/[a-z+.-]+[;,]/i.test(logo) && parseWebURL(logo)?.protocol !== 'https:') {
-    refuse(['pages', 'logo'], 'must be a data:image/… URI or an https URL')
-  }
-  // It goes into a style sheet: nothing but a colour may pass.
-  if (accentColor !== undefined && !/^#(?:[0-9a-f]{3}|[0-9a-f]{6})$/i.test(accentColor)) {
-    refuse(
-      ['pages', 'accentColor'],
-      'must be a colour such as "#0a7" or "#00aa77" (in quotes: YAML takes # for a comment)',
-    )
-  }
-  return { name, logo, accentColor }
+  const pages = { name, logo, accentColor }
+  for (const { path, message } of lookFindings(pages)) refuse(path, message)
+  return pages
 }
 
 export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConfig {
@@ -114,7 +133,7 @@ export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
       path: upstream.path,
       url: upstream.url,
       caPEM,
-      rules: upstream.rules.map((rule, number) => ruleConfig(checks, [...at, 'rules', number], rule)),
+      rules: upstream.rules.map(ruleConfig),
     }
   })
 }

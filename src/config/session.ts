@@ -3,7 +3,7 @@ import type { CookieConfig, SessionConfig } from './config.ts'
 import { secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import type { SecretSource } from './secrets.ts'
-import { weakness } from './secrets.ts'
+import { leftBehind, weakness } from './no-secrets.ts'
 import { isToken } from './values.ts'
 
 const MIN_KEY_BYTES = 32
@@ -28,10 +28,10 @@ function encryptionKeys(checks: Checks): Buffer[] {
   if (sources.length === 0) checks.refuse(['sessionEncryptionKey'], `is missing; ${how}`)
   const keys = sources.flatMap((source, index) => {
     const path = sources.length === 1 ? ['sessionEncryptionKey'] : ['sessionEncryptionKey', index]
-    const content = secretText(checks, path, source)
-    if (content === undefined) return []
     // A file may hold several keys, one a line: the way to rotate a mounted secret.
-    const texts = source.from === 'text' ? [content] : content.split(/\r?\n/).filter((line) => line.trim() !== '')
+    const content = secretText(checks, path, source, { lines: source.from !== 'text' })
+    if (content === undefined) return []
+    const texts = content.split(/[\r\n]+/).filter((line) => line.trim() !== '')
     return texts.map((text) => checkedKey(checks, path, text, how))
   })
   if (new Set(keys.map((key) => key.toString('latin1'))).size < keys.length) {
@@ -43,7 +43,9 @@ function encryptionKeys(checks: Checks): Buffer[] {
 function checkedKey(checks: Checks, path: (string | number)[], text: string, how: string): Buffer {
   const key = Buffer.from(text, 'utf8')
   const weak = weakness(text)
-  if (key.length < MIN_KEY_BYTES)
+  const left = leftBehind(text)
+  if (left !== undefined) checks.refuse(path, left)
+  else if (key.length < MIN_KEY_BYTES)
     checks.refuse(path, `has ${key.length} bytes, at least ${MIN_KEY_BYTES} are needed; ${how}`)
   else if (weak !== undefined) checks.refuse(path, `${weak}; ${how}`)
   return key

@@ -9,10 +9,20 @@ const AMBIGUOUS = /[\\?#;%\s]|\/\/|\/\.{1,2}(?:\/|$)|[^\x21-\x7e]/
 /** `/oauth2/callback`: a plain path, without a trailing slash. */
 export const plainPath: Reader<string> = (value) => {
   const written = text(value)
-  if (written instanceof Wrong || !written.startsWith('/'))
-    return new Wrong('must be a path that starts with /, such as /oauth2/callback')
+  if (written instanceof Wrong || !written.startsWith('/')) {
+    return new Wrong(
+      'must be a path that starts with /, such as /oauth2/callback (without a host: that is the request’s own, or publicURL’s)',
+    )
+  }
   if (AMBIGUOUS.test(written)) return new Wrong('must be a plain path: no query, no %, ;, \\, empty or dot segments')
   return written.length > 1 ? written.replace(/\/$/, '') : written
+}
+
+/** A route of ours: what the router would read as a parameter or a wildcard would take in paths of the application. */
+export const ownRoute: Reader<string> = (value) => {
+  const path = plainPath(value)
+  if (path instanceof Wrong || !/[:*()]/.test(path)) return path
+  return new Wrong('must be one plain path: no :, *, ( or )')
 }
 
 /**
@@ -29,6 +39,15 @@ export const pathPattern: Reader<string> = (value) => {
   const isWhole = written.split('/').every((segment) => !segment.includes('*') || segment === '*' || segment === '**')
   if (!isWhole) return new Wrong('has a * within a segment; * stands for one whole segment, ** for any number of them')
   return written.length > 1 ? written.replace(/\/$/, '') : written
+}
+
+/** `json` or `.json`; `*` for all. Without its dot and in lower case. */
+export const pathExtension: Reader<string> = (value) => {
+  const written = text(value)
+  const extension = written instanceof Wrong ? '' : written.toLowerCase().replace(/^\./, '')
+  return /^(?:\*|[a-z0-9_-]+)$/.test(extension)
+    ? extension
+    : new Wrong('must be an extension, such as json (or * for all of them)')
 }
 
 /** Whether a `pathPattern` covers `path`. For the few paths checked at the start; requests are matched in access/. */
@@ -75,6 +94,8 @@ export const OWN_OAUTH2_PATHS = [
   '/oauth2/auth',
   '/oauth2/start',
   '/oauth2/sign_in',
+  '/oauth2/sign_out',
+  '/oauth2/signed_out',
   '/oauth2/userinfo',
   '/oauth2/session',
   '/oauth2/backchannel_logout',

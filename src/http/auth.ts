@@ -1,15 +1,18 @@
 // The decision endpoints: what every request through every proxy waits for. On a near session the way through here is
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
-import type { AccessRules, OriginalRequest, Verdict } from '../access/access.ts'
-import type { IdentityHeaders } from '../access/identity-headers.ts'
-import type { Contract } from '../config/config.ts'
+import type { AccessRules, OriginalRequest } from '../access/access.ts'
+import { contracts, type Contract } from '../config/contracts.ts'
 import type { Found, Sessions } from '../session/sessions.ts'
-import type { Session } from '../session/session.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
-import { contracts } from './contracts.ts'
-import { createDenials, type DenialsDeps } from './denials.ts'
+import type { Admissions } from './admissions.ts'
+import type { Addresses } from './addresses.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { TrustedPeers } from './client.ts'
+import type { createReaders } from './contracts.ts'
+import type { Denials } from './denials.ts'
 import type { Extra } from './oauth2-proxy-query.ts'
-import { allowing, type Allowed, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import type { RelayedPaths } from './relayed-paths.ts'
+import { labels, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 
 export interface Auth {
   /** A forward-auth subrequest. Never throws, never rejects: whatever goes wrong denies. */
@@ -18,31 +21,27 @@ export interface Auth {
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): Outcome | Promise<Outcome>
 }
 
-export interface AuthDeps extends DenialsDeps {
+export interface AuthDeps {
+  readonly readers: ReturnType<typeof createReaders>
   readonly rules: AccessRules
-  readonly identityHeaders: IdentityHeaders
+  readonly sessions: Pick<Sessions, 'near' | 'find'>
+  readonly cookies: BrowserCookies
+  readonly peers: TrustedPeers
+  readonly addresses: Pick<Addresses, 'isOwnPath'>
+  readonly relayedPaths: RelayedPaths
+  readonly admissions: Admissions
+  readonly denials: Denials
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
-  /** Renew the pass on a 200: the proxy passes our cookies on. */
-  readonly renewPass: boolean
   readonly metrics: Pick<Metrics, 'decisions' | 'authDuration'>
   /** Milliseconds, monotonic. */
   readonly stopwatch: () => number
 }
 
-/** What a session's requests have in common, made once and kept as long as the session object lives. */
-interface Ready {
-  readonly outcome: Outcome & { readonly allow: Allowed }
-  readonly outcomeForOAuth2Proxy: Outcome & { readonly allow: Allowed }
-  readonly verdicts: (Verdict | undefined)[]
-}
-
 export function createAuth(deps: AuthDeps): Auth {
-  const { identityHeaders, sessions, cookies, peers, addresses, metrics, stopwatch } = deps
-  const { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass } = createDenials(deps)
-  const readyFor = new WeakMap<Session, Ready>()
-  const nobody = allowing(identityHeaders.headersFor(undefined))
-  const labels: readonly Label[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy', 'proxy']
+  const { sessions, cookies, peers, addresses, metrics, stopwatch } = deps
+  const { allowOrDeny, publicly } = deps.admissions
+  const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const hot = new Map(
     labels.map((contract) => [
       contract,
@@ -77,15 +76,14 @@ export function createAuth(deps: AuthDeps): Auth {
     request: AuthRequest,
     extra: Extra | undefined,
   ): Outcome | Promise<Outcome> {
-    const reader = contracts[contract]
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
-      const original = reader.read(request)
-      if (addresses.isOwnPath(original.path)) return ownPath(contract, request, original)
+      const original = deps.readers[contract](request)
+      if (addresses.isOwnPath(original.path)) return deps.relayedPaths(contract, request, original)
       const policy = deps.rules.policyFor(original)
       return decide({ label: contract, request, original, policy, rules: deps.rules, extra })
     } catch (error) {
-      return failed(contract, request, error, reader.badRequestStatus)
+      return failed(contract, request, error, contracts[contract].badRequestStatus)
     }
   }
 
@@ -107,9 +105,7 @@ export function createAuth(deps: AuthDeps): Auth {
     for (const ticket of tickets) {
       const session = sessions.near(ticket)
       if (session === undefined) continue
-      const ready = readyFor.get(session)
-      if (ready === undefined) return admit(about, session, ticket)
-      return allowOrDeny(about, session, ready, hot.get(label)?.allowed)
+      return allowOrDeny(about, session, ticket, hot.get(label)?.allowed)
     }
     if (tickets.length === 0) return policy.kind === 'public' ? publicly(about) : notLoggedIn(about)
     return deps.withinBudget(() => search(about, tickets))
@@ -130,7 +126,7 @@ export function createAuth(deps: AuthDeps): Auth {
           unanswered ??= error
           continue
         }
-        if (found.kind === 'found') return await admit(about, found.session, ticket, found.from)
+        if (found.kind === 'found') return await allowOrDeny(about, found.session, ticket, countFor(about, found.from))
         if (found.kind === 'unproven') {
           unprovenBy ??= found.reason
           continue
@@ -146,58 +142,12 @@ export function createAuth(deps: AuthDeps): Auth {
     }
   }
 
-  /** A session whose headers are not made yet, or may come with a cookie. */
-  function admit(about: Case, session: Session, ticket: string, from: string = 'session'): Outcome | Promise<Outcome> {
-    if (identityHeaders.needsTokens) return withTokens(about, session, ticket, from)
-    return allowOrDeny(about, session, prepare(session, undefined), countFor(about, from))
-  }
-
-  async function withTokens(about: Case, session: Session, ticket: string, from: string): Promise<Outcome> {
-    try {
-      const tokens = await sessions.tokens(ticket)
-      return allowOrDeny(about, session, prepare(session, tokens), countFor(about, from))
-    } catch (error) {
-      return failed(about.label, about.request, error, 400)
-    }
-  }
-
   const countFor = (about: Case, from: string): Count =>
     metrics.decisions.with({
       contract: about.label,
       decision: 'allow',
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })
-
-  function prepare(session: Session, tokens: Awaited<ReturnType<Sessions['tokens']>>): Ready {
-    const known = readyFor.get(session)
-    if (known !== undefined) return known
-    const ready: Ready = {
-      outcome: allowing(identityHeaders.headersFor(session, tokens)),
-      outcomeForOAuth2Proxy: allowing(identityHeaders.headersForOAuth2Proxy(session, tokens)),
-      verdicts: [],
-    }
-    // Without its tokens a header would stay empty for as long as the session is near.
-    if (!identityHeaders.needsTokens || tokens !== undefined) readyFor.set(session, ready)
-    return ready
-  }
-
-  function allowOrDeny(about: Case, session: Session, ready: Ready, allowed: Count | undefined): Outcome {
-    const { policy, rules, extra, label } = about
-    if (policy.kind === 'login') {
-      const verdict = (ready.verdicts[policy.requirement] ??= rules.meets(policy.requirement, session))
-      if (!verdict.ok) return denied(about, verdict.reason, session)
-      if (extra !== undefined && !extra(session)) return denied(about, 'group_not_allowed', session)
-    }
-    if (allowed !== undefined) allowed.value++
-    const outcome = label === 'oauth2-proxy' ? ready.outcomeForOAuth2Proxy : ready.outcome
-    return deps.renewPass ? { ...outcome, cookies: renewedPass(about, session) } : outcome
-  }
-
-  function publicly(about: Case): Outcome {
-    const reason = about.policy.kind === 'public' ? about.policy.reason : 'public_rule'
-    metrics.decisions.with({ contract: about.label, decision: 'allow', reason }).value++
-    return nobody
-  }
 
   return { forward, direct }
 }

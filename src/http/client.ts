@@ -1,11 +1,16 @@
 // Who is on the other end of the connection, and whom it speaks for.
 import type { IncomingHttpHeaders } from 'node:http'
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import { parseNetwork } from '../config/network.ts'
 
 export interface TrustedPeers {
   /** By socket address alone: whatever a header says, it was said by this peer. */
   includes(address: string | undefined): boolean
-  /** The browser's address: X-Forwarded-For read from the right over trusted hops; the peer itself if it is not trusted. */
+  /**
+   * The browser's address: X-Forwarded-For read from the right over trusted hops, or X-Real-IP where there is no other; the peer
+   * itself if it is not trusted. Of two headers that contradict each other one is the client's own, and neither counts.
+   */
   clientAddress(peer: string | undefined, headers: IncomingHttpHeaders): string
 }
 
@@ -13,13 +18,7 @@ const maxRemembered = 1_000
 
 /** `entries`: addresses and CIDR ranges, checked by the configuration. */
 export function createTrustedPeers(entries: readonly string[]): TrustedPeers {
-  const list = new BlockList()
-  for (const entry of entries) {
-    const [address = '', bits] = entry.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
+  const networks = entries.map(parseNetwork).filter((network) => network !== undefined)
   // Few peers, asked about on every request.
   const remembered = new Map<string, boolean>()
 
@@ -27,9 +26,10 @@ export function createTrustedPeers(entries: readonly string[]): TrustedPeers {
     if (address === undefined) return false
     const known = remembered.get(address)
     if (known !== undefined) return known
-    const plain = unmapped(address)
-    const family = isIP(plain)
-    const trusted = family !== 0 && list.check(plain, family === 6 ? 'ipv6' : 'ipv4')
+    const plain = isIP(address) === 0 ? undefined : ipaddr.process(address)
+    const trusted =
+      plain !== undefined &&
+      networks.some(([network, bits]) => network.kind() === plain.kind() && plain.match(network, bits))
     if (remembered.size >= maxRemembered) remembered.clear()
     remembered.set(address, trusted)
     return trusted
@@ -38,20 +38,35 @@ export function createTrustedPeers(entries: readonly string[]): TrustedPeers {
   return {
     includes,
     clientAddress(peer, headers) {
-      let address = peer === undefined ? 'unknown' : unmapped(peer)
-      const forwarded = headers['x-forwarded-for']
-      if (forwarded === undefined) return address
-      const hops = (Array.isArray(forwarded) ? forwarded.join(',') : forwarded).split(',')
-      for (let hop = hops.pop(); hop !== undefined && includes(address); hop = hops.pop()) {
-        const next = hop.trim()
-        if (isIP(next) === 0) break
-        address = unmapped(next)
+      const own = peer === undefined ? undefined : addressIn(peer)
+      if (own === undefined || !includes(own)) return own ?? 'unknown'
+      const real = addressIn(String(headers['x-real-ip'] ?? ''))
+      const forwarded = String(headers['x-forwarded-for'] ?? '')
+      if (forwarded.trim() === '') return real ?? own
+      const entries = forwarded.split(',')
+      const passed = new Set<string>()
+      let address = own
+      for (let entry = entries.pop(); entry !== undefined && includes(address); entry = entries.pop()) {
+        const hop = addressIn(entry)
+        if (hop === undefined) break
+        address = hop
+        passed.add(hop)
       }
-      return address
+      // A proxy that sets both sets them to agree. A recipe that sets one leaves the other to the client and does not say which:
+      // believed, it would give whoever makes it up as many addresses as they like.
+      return real === undefined || passed.has(real) ? address : own
     },
   }
 }
 
-/** `::ffff:10.0.0.1`, as a dual-stack socket reports an IPv4 peer. */
-const unmapped = (address: string) =>
-  address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+/**
+ * One spelling per address: `203.0.113.7:51008` (Azure's gateway), `[2001:db8::1]:443`, `"[2001:db8::1]"` (RFC 7239, section 6) and
+ * `::ffff:203.0.113.7` (a dual-stack socket) are addresses; a port or a zone tells nobody apart.
+ */
+function addressIn(written: string): string | undefined {
+  const bare = written.trim().replace(/^"(.*)"$/, '$1')
+  const inBrackets = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(bare)?.[1]
+  const withoutPort = inBrackets ?? /^([^:]*):\d{1,5}$/.exec(bare)?.[1] ?? bare
+  const [address = ''] = withoutPort.split('%', 1)
+  return isIP(address) === 0 ? undefined : ipaddr.process(address).toString()
+}

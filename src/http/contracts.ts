@@ -1,9 +1,18 @@
-// How each proxy describes the original request. Each contract reads its own headers and no others: what it does not read,
-// a client cannot use to describe a request that it did not make (authentik GHSA-5wcc, oauth2-proxy CVE-2026-40575).
+// How the original request is described, per way of describing it. Each reader reads its own headers and no others: what it does not
+// read, a client cannot use to describe a request that it did not make (authentik GHSA-5wcc, oauth2-proxy CVE-2026-40575).
 import type { IncomingHttpHeaders } from 'node:http'
 import { originalRequest } from '../access/canonical.ts'
 import type { OriginalRequest } from '../access/access.ts'
-import type { Contract } from '../config/config.ts'
+import {
+  contractNames,
+  contracts,
+  decisionPath,
+  oauth2ProxyDialects,
+  type Contract,
+  type ContractFacts,
+  type Description,
+  type OAuth2ProxyDialect,
+} from '../config/contracts.ts'
 import { BadRequest } from '../errors.ts'
 
 export interface Subrequest {
@@ -13,84 +22,73 @@ export interface Subrequest {
   readonly url: string
 }
 
-export interface ContractReader {
-  /** Throws BadRequest when a header is missing, repeated or malformed. */
-  read(subrequest: Subrequest): OriginalRequest
-  /** Not logged in: how a navigation is sent on. `start`: to our own start; `provider`: at once; `refuse`: 401 with a Location. */
-  readonly loginBy: 'provider' | 'start' | 'refuse'
-  /** The middleware relays whole answers, so that callback, logout and start work through it. */
-  readonly performsOwnPaths: boolean
-  /** The status that reaches the browser, or at least does no harm, when the subrequest itself is bad. */
-  readonly badRequestStatus: 400 | 403
-}
+/** Throws BadRequest when a header is missing, repeated or malformed. */
+type Reader = (subrequest: Subrequest) => OriginalRequest
 
-export const envoyPrefix = '/auth/envoy'
+export const envoyPrefix = decisionPath('envoy')
 
-const forwarded: ContractReader = {
-  read({ headers }) {
-    return originalRequest({
+const readerOf: Readonly<Record<Description, Reader>> = {
+  'x-forwarded': ({ headers }) =>
+    originalRequest({
       method: one(headers, 'x-forwarded-method'),
       scheme: one(headers, 'x-forwarded-proto'),
       host: one(headers, 'x-forwarded-host'),
       target: target(headers, 'x-forwarded-uri'),
+    }),
+
+  'x-original': ({ headers }) => fromURL(one(headers, 'x-original-url'), one(headers, 'x-original-method')),
+
+  'request-line'({ method, headers, url }) {
+    // At the bare `/auth` the path is not there.
+    const isStated = url.startsWith(envoyPrefix)
+    const request = originalRequest({
+      method,
+      // Envoy sends it only where `allowed_headers` lists it; `forceHTTPS` decides for all the others.
+      scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
+      host: one(headers, 'host'),
+      target: (isStated ? url.slice(envoyPrefix.length) : '') || '/',
     })
+    return isStated ? request : { ...request, unstated: 'request' }
   },
-  loginBy: 'provider',
-  performsOwnPaths: true,
-  badRequestStatus: 400,
+
+  // nginx asks with GET, whatever it was asked with.
+  'host-and-uri': ({ method, headers }) => ({
+    ...originalRequest({
+      method,
+      scheme: 'http',
+      host: one(headers, 'host'),
+      target: target(headers, 'x-forwarded-uri'),
+    }),
+    unstated: 'method',
+  }),
+
+  // The host is for the addresses in our answer: no rule goes by it.
+  nowhere: ({ method, headers }) => ({
+    ...originalRequest({ method, scheme: 'http', host: one(headers, 'host'), target: '/' }),
+    unstated: 'request',
+  }),
 }
 
-const nginx: ContractReader = {
-  read({ headers }) {
-    return fromURL(one(headers, 'x-original-url'), one(headers, 'x-original-method'))
-  },
-  loginBy: 'refuse',
-  performsOwnPaths: false,
-  badRequestStatus: 403,
-}
-
-export const contracts: Readonly<Record<Contract, ContractReader>> = {
-  traefik: forwarded,
-  caddy: forwarded,
-  haproxy: { ...forwarded, loginBy: 'start', performsOwnPaths: false },
-  nginx,
-  envoy: {
-    read({ method, headers, url }) {
-      return originalRequest({
-        method,
-        // Envoy sends it only where `allowed_headers` lists it; `forceHTTPS` decides for all the others.
-        scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
-        host: one(headers, 'host'),
-        target: url.slice(envoyPrefix.length) || '/',
-      })
-    },
-    loginBy: 'start',
-    performsOwnPaths: false,
-    badRequestStatus: 403,
-  },
-  // Its nginx users send X-Original-URL or X-Forwarded-Uri, its Traefik and Caddy users X-Forwarded-*: whichever is there,
-  // as long as it is one of them.
-  'oauth2-proxy': {
-    read({ method, headers }) {
-      const original = headers['x-original-url']
-      if (original !== undefined) {
-        if (headers['x-forwarded-uri'] !== undefined) throw new BadRequest('both X-Original-URL and X-Forwarded-Uri')
-        return fromURL(one(headers, 'x-original-url'), oneOr(headers, 'x-original-method', method))
-      }
-      const isStated = headers['x-forwarded-uri'] !== undefined
-      const request = originalRequest({
-        method: oneOr(headers, 'x-forwarded-method', method),
-        scheme: oneOr(headers, 'x-forwarded-proto', 'http'),
-        host: oneOr(headers, 'x-forwarded-host', one(headers, 'host')),
-        target: isStated ? target(headers, 'x-forwarded-uri') : '/',
-      })
-      // oauth2-proxy itself needs no path. Taken for `/`, every request would pass by the rules of all other paths.
-      return isStated ? request : { ...request, ambiguity: 'path_not_stated' }
-    },
-    loginBy: 'refuse',
-    performsOwnPaths: false,
-    badRequestStatus: 403,
-  },
+/**
+ * The reader of each contract. `dialect`: what the operator says of the subrequests at `/oauth2/auth`. `onUnnamed`: one has come,
+ * and nobody has said.
+ */
+export function createReaders(
+  dialect: OAuth2ProxyDialect,
+  onUnnamed: () => void = () => {},
+): Readonly<Record<Contract, Reader>> {
+  const named = readerOf[oauth2ProxyDialects[dialect]]
+  const unnamed: Reader = (subrequest) => {
+    onUnnamed()
+    return named(subrequest)
+  }
+  const readers = contractNames.map((name) => {
+    const { describedBy }: ContractFacts = contracts[name]
+    if (describedBy !== 'dialect') return [name, readerOf[describedBy]] as const
+    return [name, dialect === 'none' ? unnamed : named] as const
+  })
+  // From entries: one for each contract.
+  return Object.fromEntries(readers) as Record<Contract, Reader>
 }
 
 const absoluteURL = /^([a-z]{2,5}):\/\/([^/?#]*)(.*)$/i

@@ -1,28 +1,25 @@
 // The decision was no, or "not like this": sent to log in, refused, or told to come again. Counted with its reason, and worded
 // for whoever asked, a person or a program.
 import type { IncomingHttpHeaders } from 'node:http'
-import type { DenialReason, OriginalRequest } from '../access/access.ts'
-import type { Contract } from '../config/config.ts'
+import type { DenialReason, PolicyDenial } from '../access/access.ts'
+import { contracts, type Contract, type ContractFacts } from '../config/contracts.ts'
 import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
-import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
 import { json, page, redirect, type Answer } from './answer.ts'
-import type { BrowserCookies } from './browser-cookies.ts'
 import type { TrustedPeers } from './client.ts'
-import { contracts } from './contracts.ts'
 import type { Endpoints, Person } from './endpoints.ts'
 import { isNavigation } from './negotiation.ts'
+import type { PassRenewal } from './pass-renewal.ts'
 import { refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 import { statusAndReason, type Refusals } from './refusals.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
 export interface DenialsDeps {
-  readonly sessions: Sessions
-  readonly cookies: BrowserCookies
+  readonly passRenewal: PassRenewal
   readonly peers: TrustedPeers
   readonly untrusted: UntrustedPeerNotices
   readonly addresses: Addresses
@@ -39,35 +36,13 @@ export interface Denials {
   notLoggedIn(about: Case, reason?: string): Outcome | Promise<Outcome>
   /** Theirs, but not to be believed while the store is away: a person goes to the provider and back, a program comes later. */
   unproven(about: Case, reason: string): Outcome | Promise<Outcome>
-  denied(about: Case, reason: DenialReason | 'denied_by_rule' | 'ambiguous_path', session: Session | undefined): Outcome
-  /** One of our own paths through a middleware: performed or refused, never allowed. */
-  ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome>
+  denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome
   untrustedPeer(contract: Contract, request: AuthRequest): Outcome
   failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome
-  /**
-   * A Set-Cookie for a pass, where the browser has none any more, or where this replica has given none of the session's newer
-   * state yet: the old one says when the old token ended, and perhaps what is not true any more.
-   */
-  renewedPass(about: Case, session: Session): readonly string[]
 }
 
 export function createDenials(deps: DenialsDeps): Denials {
-  const { sessions, cookies, peers, addresses, endpoints, refusals, metrics, logger } = deps
-
-  const given = new WeakSet<Session>()
-
-  function renewedPass(about: Case, session: Session): readonly string[] {
-    const header = about.request.headers.cookie
-    if (cookies.pass(header) !== undefined && (session.generation === 1 || given.has(session))) return []
-    for (const ticket of cookies.tickets(header)) {
-      if (!ticket.startsWith(session.id)) continue
-      const pass = sessions.passFor(session, ticket)
-      if (pass === undefined) continue
-      given.add(session)
-      return [cookies.setPass(pass)]
-    }
-    return []
-  }
+  const { peers, addresses, endpoints, refusals, metrics, logger } = deps
 
   function count(label: Label, decision: 'login' | 'deny' | 'error', reason: string): void {
     metrics.decisions.with({ contract: label, decision, reason }).value++
@@ -83,14 +58,14 @@ export function createDenials(deps: DenialsDeps): Denials {
     const { original, request, label } = about
     count(label, 'login', reason)
     const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
-    const reader = label === 'proxy' ? undefined : contracts[label]
+    const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     const navigation = isNavigation(original.method, request.headers)
-    if (reader?.loginBy === 'refuse') {
+    if (contract?.loginBy === 'refuse') {
       const start = addresses.startURL(original, returnTo)
       return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
     if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
-    if (reader?.loginBy === 'start') {
+    if (contract?.loginBy === 'start') {
       const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303
       return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
     }
@@ -138,11 +113,7 @@ export function createDenials(deps: DenialsDeps): Denials {
     )
   }
 
-  function denied(
-    about: Case,
-    reason: DenialReason | 'denied_by_rule' | 'ambiguous_path',
-    session: Session | undefined,
-  ): Outcome {
+  function denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome {
     const { original, label, request } = about
     count(label, 'deny', reason)
     const who = asked(about, original.method)
@@ -167,26 +138,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       reason,
     })
     const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
-    return refusedWith({ ...answer, cookies: renewedPass(about, session) })
-  }
-
-  async function ownPath(contract: Contract, request: AuthRequest, original: OriginalRequest): Promise<Outcome> {
-    const who = asked({ request }, original.method)
-    if (!contracts[contract].performsOwnPaths) {
-      count(contract, 'deny', 'own_path')
-      return refusedWith(refusals.refuse(who, 403, 'not_routed'))
-    }
-    count(contract, 'login', 'own_path')
-    const answer = await endpoints.answer({
-      ...who,
-      scheme: original.scheme,
-      host: original.host,
-      path: original.path,
-      query: original.rawQuery.slice(1),
-      clientAddress: peers.clientAddress(request.peer, request.headers),
-      relayed: true,
-    })
-    return refusedWith(answer)
+    return refusedWith({ ...answer, cookies: deps.passRenewal(request.headers, session) })
   }
 
   function untrustedPeer(contract: Contract, request: AuthRequest): Outcome {
@@ -206,5 +158,5 @@ export function createDenials(deps: DenialsDeps): Denials {
     return refusedWith(refusals.refuse(who, error instanceof BadRequest ? badRequestStatus : status, reason))
   }
 
-  return { notLoggedIn, unproven, denied, ownPath, untrustedPeer, failed, renewedPass }
+  return { notLoggedIn, unproven, denied, untrustedPeer, failed }
 }

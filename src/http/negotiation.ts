@@ -7,8 +7,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 export function isNavigation(method: string, headers: IncomingHttpHeaders): boolean {
   const mode = headers['sec-fetch-mode']
   if (mode !== undefined) return mode === 'navigate'
-  if (headers['x-requested-with'] !== undefined) return false
+  if (isScript(headers['x-requested-with'])) return false
   return (method === 'GET' || method === 'HEAD') && wantsHTML(headers)
 }
+
+/** Libraries say `XMLHttpRequest`; an Android WebView names its app (`com.example.app`) on every request, navigations included. */
+const isScript = (requestedWith: string | string[] | undefined): boolean =>
+  /(?:^|[,\s])XMLHttpRequest(?:$|[,\s])/i.test(String(requestedWith ?? ''))
 
 export const wantsHTML = (headers: IncomingHttpHeaders): boolean => headers.accept?.includes('text/html') ?? false

@@ -1,7 +1,7 @@
 // The constraints that oauth2-proxy's `/oauth2/auth` takes in its query: `allowed_groups`, `allowed_emails`,
 // `allowed_email_domains`. Comma lists, repeated or not; any of one list, all of the lists.
-import { claimText, claimValues } from '../access/claims.ts'
-import { domainMatcher, emailDomain } from '../access/requirement.ts'
+import { claimText, memberships } from '../access/claims.ts'
+import { domainMatcher, emailDomain, isUnverified } from '../access/requirement.ts'
 import type { Session } from '../session/session.ts'
 
 /** A further condition that one subrequest asks for. */
@@ -25,8 +25,9 @@ export function extraOf(query: string, groupClaimName: string): Extra | undefine
   const inDomain = domains === undefined ? undefined : domainMatcher(domains)
   const checks: Extra[] = []
   if (groups !== undefined) {
-    checks.push((session) => claimValues(session.claims, groupClaimName).some((group) => groups.includes(group)))
+    checks.push((session) => memberships(session.claims, groupClaimName).some((group) => groups.includes(group)))
   }
+  if (emails !== undefined || inDomain !== undefined) checks.push(({ claims }) => !isUnverified(claims))
   if (emails !== undefined) checks.push((session) => emails.includes(claimText(session.claims, 'email').toLowerCase()))
   if (inDomain !== undefined) {
     checks.push((session) => {

@@ -1,7 +1,7 @@
 // What a decision is about, and what comes out of one: shared by those who allow (auth.ts) and those who do not (denials.ts).
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
-import type { Contract } from '../config/config.ts'
+import { contractNames, type Contract } from '../config/contracts.ts'
 import type { Answer } from './answer.ts'
 import type { Subrequest } from './contracts.ts'
 import type { Extra } from './oauth2-proxy-query.ts'
@@ -24,6 +24,7 @@ export interface AuthRequest extends Subrequest {
 
 /** The contract, as metrics name it; `proxy` is reverse-proxy mode. */
 export type Label = Contract | 'proxy'
+export const labels: readonly Label[] = [...contractNames, 'proxy']
 
 /** Everything one decision is about. */
 export interface Case {

@@ -1,6 +1,7 @@
 // Where a person goes after login or logout. The address comes from outside (`rd`, forwarded headers), and readers of URLs
 // disagree in a hundred ways; so only two plain shapes are taken, a path or an http(s) URL of a known host, the browser's
 // own parser must agree, and what the path says once and twice decoded must stay on the site as well.
+import { coversHost, hostKey, parseHostPattern } from '../access/host-pattern.ts'
 
 export interface ReturnContext {
   /** `scheme://host[:port]` of the request itself, lower case. */
@@ -47,15 +48,15 @@ function isAllowed(site: URL, own: URL, { cookieDomain, allowedRedirectHosts }: 
     // Cookies know no ports; we do: the scheme's own, or the one that this request came to.
     if (isUnder && !downgrades && (site.port === '' || site.port === own.port)) return true
   }
-  return allowedRedirectHosts.some((entry) => matchesEntry(site, entry.toLowerCase()))
+  return allowedRedirectHosts.some((entry) => matchesEntry(site, entry))
 }
 
 /** Label by label: `*.example.com` is neither example.com nor badexample.com (oauth2-proxy CVE-2021-21291). */
 function matchesEntry(site: URL, entry: string): boolean {
-  const isWildcard = entry.startsWith('*.')
-  const expected = parsed(`${site.protocol}//${isWildcard ? entry.slice(2) : entry}`)
-  if (expected === undefined || expected.port !== site.port) return false
-  return isWildcard ? site.hostname.endsWith(`.${expected.hostname}`) : site.hostname === expected.hostname
+  const pattern = parseHostPattern(entry)
+  // The site's `port` is empty where it is the scheme's own, and so is a site's with the entry's.
+  if (!pattern.ok || parsed(`${site.protocol}//${hostKey(pattern.value)}`)?.port !== site.port) return false
+  return coversHost({ ...pattern.value, port: undefined }, site.hostname)
 }
 
 /** `rest` begins with a slash. It is taken when each reading of its path, raw, once and twice decoded, stays on `origin`. */

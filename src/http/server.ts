@@ -2,7 +2,14 @@
 import type { IncomingMessage } from 'node:http'
 import { METHODS } from 'node:http'
 import { fastify, LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { Contract } from '../config/config.ts'
+import {
+  contracts,
+  decisionPath,
+  forwardAuthContractNames,
+  type Contract,
+  type ContractFacts,
+  type ForwardAuthContract,
+} from '../config/contracts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { ownPath, ownPrefix, type Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
@@ -27,7 +34,7 @@ export interface ServerDeps {
   readonly separateMetrics: boolean
   /** Reverse-proxy mode is on. */
   readonly proxies: boolean
-  readonly contract: Contract
+  readonly contract: ForwardAuthContract
   readonly allowStatus: number
   readonly groupClaimName: string
   readonly requestIdOf: (headers: FastifyRequest['headers']) => string
@@ -83,9 +90,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // --- decisions ----------------------------------------------------------------------------------------------------
 
-  const decisionEndpoint =
-    (contract: Contract, allowStatus: number, extra?: (request: FastifyRequest) => Extra | undefined) =>
-    (request: FastifyRequest, reply: FastifyReply) => {
+  const decisionEndpoint = (contract: Contract, extra?: (request: FastifyRequest) => Extra | undefined) => {
+    const facts: ContractFacts = contracts[contract]
+    const allowStatus = facts.allowStatus ?? deps.allowStatus
+    return (request: FastifyRequest, reply: FastifyReply) => {
       const { raw } = request
       const subrequest: AuthRequest = {
         method: raw.method ?? 'GET',
@@ -104,6 +112,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       sendOutcome(reply, outcome, allowStatus)
       return reply
     }
+  }
 
   // What a body looks like is nobody's business here: one that Fastify does not take (size, odd type) decides nothing.
   const decide = (url: string, handler: ReturnType<typeof decisionEndpoint>) =>
@@ -115,17 +124,13 @@ export function createServer(deps: ServerDeps): FastifyInstance {
         isAboutBody(error) ? void handler(request, reply) : void failed(error, request, reply),
     })
 
-  // Envoy and the Gateway API take exactly 200.
-  const envoy = decisionEndpoint('envoy', 200)
-  decide('/auth', decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus))
-  for (const contract of ['traefik', 'caddy', 'nginx', 'haproxy'] as const) {
-    decide(`/auth/${contract}`, decisionEndpoint(contract, deps.allowStatus))
-  }
-  decide(envoyPrefix, envoy)
+  decide('/auth', decisionEndpoint(deps.contract))
+  for (const contract of forwardAuthContractNames) decide(decisionPath(contract), decisionEndpoint(contract))
+  const envoy = decisionEndpoint('envoy')
   decide(`${envoyPrefix}/*`, envoy)
   decide(
     ownPath.auth,
-    decisionEndpoint('oauth2-proxy', 202, ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
+    decisionEndpoint('oauth2-proxy', ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
   )
 
   // --- our own paths ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // Puts the pages together: the operator's name, picture and colour on one side, the port's methods on the other.
 import type { PagesConfig } from '../config/config.ts'
-import { ConfigInvalid } from '../errors.ts'
+import { refuseFindings } from '../config/problems.ts'
+import { lookFindings } from './look.ts'
 import { confirmLogoutPage } from './pages/confirm-logout.ts'
 import { errorPage } from './pages/error.ts'
 import { forbiddenPage } from './pages/forbidden.ts'
@@ -12,7 +13,7 @@ import { contentSecurityPolicy, stylesheet } from './styles.ts'
 
 /** Throws ConfigInvalid for a colour or a logo that cannot be used. */
 export function createPages(config: PagesConfig): Pages {
-  checkLogo(config.logo)
+  refuseFindings(lookFindings(config))
   const look: Look = { name: config.name, logo: config.logo, style: stylesheet(config.accentColor) }
   return {
     signIn: (page) => signInPage(look, page),
@@ -29,14 +30,5 @@ export function createPages(config: PagesConfig): Pages {
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
     },
-  }
-}
-
-function checkLogo(logo: string | undefined): void {
-  if (logo === undefined) return
-  const isPicture = /^data:image\/[a-z+.-]+[;,][\w%+/=;,.:!*'()~-]*$/i.test(logo)
-  const isAddress = URL.canParse(logo) && new URL(logo).protocol === 'https:' && !/[\s"'<>]/.test(logo)
-  if (!isPicture && !isAddress) {
-    throw new ConfigInvalid(['pages.logo: neither an https URL nor a data:image/... URI'])
   }
 }

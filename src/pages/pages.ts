@@ -6,7 +6,7 @@ export interface Pages {
   signIn(page: { loginURL: string; providerName: string | undefined }): string
   /** `reason`: the public code; the text for it tells the person what to do next. */
   error(page: { status: number; reason: string; requestId: string; retryURL: string | undefined }): string
-  /** `reason`: a DenialReason, `denied_by_rule` or `ambiguous_path`; absent: the general words. */
+  /** `reason`: a DenialReason or PolicyDenial; absent: the general words. */
   forbidden(page: {
     user: string
     switchAccountURL: string

@@ -1,19 +1,15 @@
 // The one stylesheet, and the policy that allows it and nothing else. Light and dark follow the reader's setting; the
 // operator's accent colours the button and the stripe only, never text on the page, so that no accent can make it unreadable.
 import { createHash } from 'node:crypto'
-import { ConfigInvalid } from '../errors.ts'
+import { colourChannels } from './look.ts'
 
 const defaultAccent = '#2f5bea'
 
-/** The stylesheet's text. Throws ConfigInvalid for a colour that is not hexadecimal: it becomes part of the CSS. */
+/** The stylesheet's text. Throws RangeError for a colour that is not hexadecimal: it becomes part of the CSS. */
 export function stylesheet(accentColor: string | undefined): string {
   const accent = accentColor ?? defaultAccent
-  const digits = /^#(?:([\da-f])([\da-f])([\da-f])|([\da-f]{2})([\da-f]{2})([\da-f]{2}))$/i.exec(accent)
-  if (digits === null) {
-    throw new ConfigInvalid([`pages.accentColor: "${accent}" is not a colour; write it as "#2f5bea" or "#25e"`])
-  }
-  const [, r, g, b, rr, gg, bb] = digits
-  const channels = [rr ?? `${r}${r}`, gg ?? `${g}${g}`, bb ?? `${b}${b}`].map((pair) => Number.parseInt(pair, 16))
+  const channels = colourChannels(accent)
+  if (channels === undefined) throw new RangeError('not a colour')
   return `:root{color-scheme:light dark;--accent:${accent};--on-accent:${readableOn(channels)}}${rules}`
 }
 

@@ -1,6 +1,6 @@
 // Every word that a person reads. To translate: copy, change `lang` (and `dir`), keep the codes. A reason without a text does
 // not compile. Three questions each: what is it called, what happened in plain words, what can I do now?
-import type { DenialReason } from '../access/access.ts'
+import type { DenialReason, PolicyDenial } from '../access/access.ts'
 import type { LoginReason } from '../errors.ts'
 
 /** Codes of pages that are not about one login. */
@@ -214,7 +214,7 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   },
 }
 
-export const denialTexts: Readonly<Record<DenialReason | 'denied_by_rule' | 'ambiguous_path', string>> = {
+export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> = {
   user_not_allowed: 'You are signed in, but this account is not among those that may use this page.',
   group_not_allowed: 'You are signed in, but your account is in none of the groups that may use this page.',
   role_not_allowed: 'You are signed in, but your account has none of the roles that may use this page.',
@@ -222,6 +222,8 @@ export const denialTexts: Readonly<Record<DenialReason | 'denied_by_rule' | 'amb
   email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',
   denied_by_rule: 'This page is closed to everybody.',
   ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
+  request_not_stated:
+    'The server in front of this page did not say which page was asked for, so it was refused to be safe.',
 }
 
 /** Text for a public code; for one that is unknown, general words that fit the status. */

@@ -1,6 +1,7 @@
 // What the application is told, and what the browser is told back. A header that says who somebody is comes from us or not
 // at all, in whatever spelling: applications behind CGI, WSGI and PHP read `X_Auth_Request_User` as the same header.
 import type { IncomingHttpHeaders } from 'node:http'
+import { plainHeaderName } from '../config/header-names.ts'
 
 export interface Forwarded {
   readonly for: string
@@ -33,9 +34,6 @@ const ours = new Set([
 ])
 const ourFamilies = /^x-(?:forwarded|auth-request|original-forwarded)(?:-|$)/
 
-/** `X_Auth.Request-User` -> `x-auth-request-user`: lighttpd and others make one name of every such spelling. */
-const plainName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
-
 export type RequestHeaders = (
   sent: IncomingHttpHeaders,
   identity: Readonly<Record<string, string>>,
@@ -49,10 +47,10 @@ export function createRequestHeaders({
   identityHeaderNames: readonly string[]
   ourCookieNames: (name: string) => boolean
 }): RequestHeaders {
-  const identityNames = new Set(identityHeaderNames.map(plainName))
+  const identityNames = new Set(identityHeaderNames.map(plainHeaderName))
   return (sent, identity, forwarded) => {
     const kept = Object.entries(sent).filter(([name]) => {
-      const plain = plainName(name)
+      const plain = plainHeaderName(name)
       return !hopByHop.has(plain) && !ours.has(plain) && !ourFamilies.test(plain) && !identityNames.has(plain)
     })
     // From entries, so that a header named `__proto__` is a header.

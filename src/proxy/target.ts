@@ -1,6 +1,8 @@
 // Which paths may be proxied at all, and to which upstream they belong. Where an application could read a path otherwise
 // than the rules did, it is refused before anything is decided (http-proxy CVE-2026-127060, Oathkeeper CVE-2026-33494).
+import { coversHost, parseRuleHost, type HostPattern } from '../access/host-pattern.ts'
 import type { UpstreamConfig } from '../config/config.ts'
+import { ConfigInvalid } from '../errors.ts'
 
 export interface Target {
   /** As sent: what the upstream gets. */
@@ -37,6 +39,8 @@ export function readTarget(target: string): Target | undefined {
 
 export interface Upstream {
   readonly config: UpstreamConfig
+  /** Undefined: any. */
+  readonly host: HostPattern | undefined
   /** Scheme, host and port. */
   readonly origin: string
   /** What the upstream's own URL puts in the place of the matched prefix; undefined: the path goes on as it is. */
@@ -50,25 +54,21 @@ export function createUpstreamChoice(configs: readonly UpstreamConfig[]): Choose
   const upstreams = configs
     .map((config): Upstream => {
       const { origin, pathname } = new URL(config.url)
-      return { config, origin, basePath: pathname === '/' ? undefined : pathname.replace(/\/$/, '') }
+      const host = parseRuleHost(config.host)
+      if (!host.ok) throw new ConfigInvalid([`upstreams: ${host.problem}`])
+      return { config, host: host.value, origin, basePath: pathname === '/' ? undefined : pathname.replace(/\/$/, '') }
     })
-    .sort((a, b) => exactness(b.config.host) - exactness(a.config.host) || b.config.path.length - a.config.path.length)
+    .sort((a, b) => exactness(b.host) - exactness(a.host) || b.config.path.length - a.config.path.length)
   return (host, path) =>
-    upstreams.find(({ config }) => isHostCovered(config.host, host) && isPathCovered(config.path, path))
+    upstreams.find(
+      (upstream) => coversHost(upstream.host, host.toLowerCase()) && isPathCovered(upstream.config.path, path),
+    )
 }
 
-function exactness(host: string | undefined): number {
+function exactness(host: HostPattern | undefined): number {
   if (host === undefined) return 0
   // No host name is as long as this: a name beats every wildcard, one with a port beats one without.
-  return host.startsWith('*.') ? host.length : 1_000 + (/:\d+$/.test(host) ? 1 : 0)
-}
-
-function isHostCovered(pattern: string | undefined, host: string): boolean {
-  if (pattern === undefined) return true
-  const given = host.toLowerCase()
-  const name = given.replace(/:\d*$/, '').replace(/\.$/, '')
-  if (pattern.startsWith('*.')) return name.endsWith(pattern.slice(1)) || given.endsWith(pattern.slice(1))
-  return pattern === given || pattern === name
+  return (host.subdomains ? host.name.length : 1_000) + (host.port === undefined ? 0 : 1)
 }
 
 function isPathCovered(prefix: string, path: string): boolean {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { claimAt, claimText, claimValues, keepClaims } from '../../src/access/claims.ts'
+import { claimAt, claimText, claimValues, keepClaims, memberships } from '../../src/access/claims.ts'
 
 const claims = {
   email: 'a@example.com',
@@ -62,4 +62,41 @@ test('claims that were kept read the same as before', () => {
       for (const each of paths) assert.deepEqual(claimAt(kept, each), claimAt(all, each))
     }),
   )
+})
+
+const DN = 'CN=admins,OU=groups,DC=example,DC=com'
+const forms: [claim: unknown, names: string[]][] = [
+  [
+    ['a', 'b'],
+    ['a', 'b'],
+  ],
+  ['a', ['a']],
+  ['a,b', ['a', 'b']],
+  [' a , b ,', ['a', 'b']],
+  ['["a","b c"]', ['a', 'b c']],
+  ['{"a":{"1":"x"},"b":true}', ['a', 'b']],
+  [{ admin: { '2201': 'example.zitadel.cloud' }, user: {} }, ['admin', 'user']],
+  [{ admin: false, user: null, guest: true, '': true }, ['guest']],
+  [DN, [DN]],
+  [
+    [DN, 'a,b'],
+    [DN, 'a,b'],
+  ],
+  ['[broken', ['[broken']],
+  ['[broken,x', ['[broken', 'x']],
+  [7, ['7']],
+  ['', []],
+  [undefined, []],
+  [null, []],
+  [[['a'], { b: 1 }, null], []],
+  ['"a"', ['"a"']],
+]
+for (const [claim, names] of forms) {
+  test(`groups given as ${JSON.stringify(claim)} are ${JSON.stringify(names)} (C13, C14)`, () =>
+    assert.deepEqual(memberships({ groups: claim }, 'groups'), names))
+}
+
+test('groups that come as an object name nothing of its prototype (C14)', () => {
+  assert.deepEqual(memberships({ roles: JSON.parse('{"__proto__": {"x": 1}}') }, 'roles'), ['__proto__'])
+  assert.deepEqual(memberships({ roles: {} }, 'roles'), [])
 })

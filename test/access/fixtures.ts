@@ -15,6 +15,7 @@ export const anAccess = (given: Partial<AccessConfig> = {}): AccessConfig => ({
   requireVerifiedEmail: false,
   rules: [],
   headers: [],
+  ignoredExtensions: [],
   allowedRedirectHosts: [],
   loginsPerMinute: 300,
   ...given,

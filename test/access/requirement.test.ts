@@ -33,9 +33,17 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
   [
     'an identifier that is a list matches nothing',
     { allowedUsers: ['alice@example.com'] },
-    { email: ['alice@example.com'] },
+    { email: ['alice@example.com', 'bob@example.com'] },
     'user_not_allowed',
   ],
+  ['an e-mail address in a list of one is that address (C13)', { allowedUsers: ['a@b.c'] }, { email: ['a@b.c'] }, 'ok'],
+  [
+    'the domain of an address in a list of one counts (C13)',
+    { allowedUserDomains: ['b.c'] },
+    { email: ['a@b.c'] },
+    'ok',
+  ],
+  ['a list in a list is no address (C13)', { allowedUserDomains: ['b.c'] }, { email: [['a@b.c']] }, 'user_not_allowed'],
   [
     'the identifier is the configured claim',
     { allowedUsers: ['alice'], userIdentifierClaim: 'preferred_username' },
@@ -161,7 +169,7 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
   ['no groups, no entry', { allowedRolesAndGroups: ['dev'] }, {}, 'group_not_allowed'],
   ['an empty group matches nothing', { allowedRolesAndGroups: [''] }, { groups: [''] }, 'group_not_allowed'],
   ['one group as a string counts', { allowedRolesAndGroups: ['dev'] }, { groups: 'dev' }, 'ok'],
-  ['a string is not searched', { allowedRolesAndGroups: ['dev'] }, { groups: 'dev,ops' }, 'group_not_allowed'],
+  ['a string is not searched', { allowedRolesAndGroups: ['dev'] }, { groups: 'devops dev' }, 'group_not_allowed'],
   [
     'roles by dot path (Keycloak)',
     { allowedRolesAndGroups: ['dev'], roleClaimName: 'realm_access.roles' },
@@ -179,6 +187,105 @@ const global: [name: string, access: Partial<AccessConfig>, claims: Claims, reas
     { allowedUserDomains: ['example.com'], allowedRolesAndGroups: ['dev'] },
     { email: 'a@example.com' },
     'group_not_allowed',
+  ],
+  // --- an address that is not verified (B8) ---
+  [
+    'false: not by domain (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false: not by subdomain (B8)',
+    { allowedUserDomains: ['.example.com'] },
+    { email: 'a@b.example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false: not by address (B8)',
+    { allowedUsers: ['a@example.com'] },
+    { email: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false in another case of the address: not either (B8)',
+    { allowedUsers: ['a@example.com'] },
+    { email: 'A@Example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false as text (Cognito): not either (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@example.com', email_verified: 'false' },
+    'email_not_verified',
+  ],
+  [
+    'a value that is neither: not either (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@example.com', email_verified: 0 },
+    'email_not_verified',
+  ],
+  [
+    'an odd value: not either (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@example.com', email_verified: ['false'] },
+    'email_not_verified',
+  ],
+  [
+    'null says nothing (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@example.com', email_verified: null },
+    'ok',
+  ],
+  ['nothing is not false (B8)', { allowedUserDomains: ['example.com'] }, { email: 'a@example.com' }, 'ok'],
+  ['true passes (B8)', { allowedUserDomains: ['example.com'] }, { email: 'a@example.com', email_verified: true }, 'ok'],
+  [
+    'false, and in no list: that is the reason (B8)',
+    { allowedUserDomains: ['example.com'] },
+    { email: 'a@evil.example', email_verified: false },
+    'user_not_allowed',
+  ],
+  [
+    'false: not by an identifier that is the same address (B8)',
+    { allowedUsers: ['a@example.com'], userIdentifierClaim: 'preferred_username' },
+    { preferred_username: 'A@example.com', email: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false: not by an identifier that stands in for the address (B8)',
+    { allowedUserDomains: ['example.com'], userIdentifierClaim: 'upn' },
+    { upn: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false: not by a user name that is an address, where no address is given (B8)',
+    { allowedUsers: ['a@example.com'], userIdentifierClaim: 'upn' },
+    { upn: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'false says nothing about a user name (B8)',
+    { allowedUsers: ['alice'], userIdentifierClaim: 'preferred_username' },
+    { preferred_username: 'alice', email: 'a@example.com', email_verified: false },
+    'ok',
+  ],
+  [
+    'nor about a user name where there is no address (B8)',
+    { allowedUsers: ['alice'], userIdentifierClaim: 'sub' },
+    { sub: 'alice', email_verified: false },
+    'ok',
+  ],
+  [
+    'nor about another address that the directory vouches for (B8)',
+    { allowedUsers: ['a@corp.example'], userIdentifierClaim: 'upn' },
+    { upn: 'a@corp.example', email: 'a@home.example', email_verified: false },
+    'ok',
+  ],
+  [
+    'nor about groups (B8)',
+    { allowedRolesAndGroups: ['dev'] },
+    { groups: ['dev'], email: 'a@example.com', email_verified: false },
+    'ok',
   ],
   ['a verified e-mail passes', { requireVerifiedEmail: true }, { email_verified: true }, 'ok'],
   ['Cognito writes it as a string', { requireVerifiedEmail: true }, { email_verified: 'true' }, 'ok'],
@@ -202,6 +309,36 @@ const ofRule: [name: string, require: Partial<Requirement>, claims: Claims, reas
   ['domains', { domains: ['example.com'] }, { email: 'a@example.com' }, 'ok'],
   ['domains, another one', { domains: ['example.com'] }, { email: 'a@evil.example' }, 'user_not_allowed'],
   ['users or domains', { users: ['b@x.example'], domains: ['example.com'] }, { email: 'b@x.example' }, 'ok'],
+  [
+    'users, not verified (B8)',
+    { users: ['a@example.com'] },
+    { email: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'domains, not verified (B8)',
+    { domains: ['example.com'] },
+    { email: 'a@example.com', email_verified: 'false' },
+    'email_not_verified',
+  ],
+  [
+    'the claim email, not verified (B8)',
+    { claims: { email: ['a@example.com'] } },
+    { email: 'a@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'the claim email, verified (B8)',
+    { claims: { email: ['a@example.com'] } },
+    { email: 'a@example.com', email_verified: true },
+    'ok',
+  ],
+  [
+    'another claim, not verified (B8)',
+    { claims: { dept: ['it'] } },
+    { dept: 'it', email: 'a@example.com', email_verified: false },
+    'ok',
+  ],
   ['groups', { groups: ['g'] }, { groups: ['g'] }, 'ok'],
   ['groups are not roles', { groups: ['g'] }, { roles: ['g'] }, 'group_not_allowed'],
   ['roles', { roles: ['r'] }, { roles: ['r'] }, 'ok'],
@@ -240,3 +377,27 @@ test('a domain list entry may be written with its @; an empty one and a bare sta
       assert.equal(domainMatcher([entry])(domain), false, `${entry} ${domain}`)
   }
 })
+
+const DN = 'CN=admins,OU=groups,DC=example,DC=com'
+const asProvidersSend: [what: string, accepted: string, claim: unknown, admitted: boolean][] = [
+  ['one text with commas', 'ops', 'dev,ops', true],
+  ['one text with commas, of which none is accepted', 'ops', 'dev,devops', false],
+  ['JSON text', 'ops', '["dev","ops"]', true],
+  ['the keys of an object', 'ops', { ops: { '1': 'x' } }, true],
+  ['a value in an object instead of its key', 'x', { ops: 'x' }, false],
+  ['a name of a directory', DN, DN, true],
+  ['a name of a directory in a list', DN, ['a', DN], true],
+  ['a part of a name of a directory', 'CN=admins', DN, false],
+  ['a name with a comma as it stands', 'a,b', 'a,b', true],
+  ['a list whose element has a comma', 'ops', ['dev,ops'], false],
+]
+for (const [what, accepted, claim, admitted] of asProvidersSend) {
+  test(`groups and roles given as ${what} ${admitted ? 'count' : 'do not count'} (C13, C14)`, () => {
+    const global = globalRequirement(anAccess({ allowedRolesAndGroups: [accepted] }))
+    assert.equal(global(anIdentity({ groups: claim })).ok, admitted)
+    assert.equal(global(anIdentity({ roles: claim })).ok, admitted)
+    const rule = ruleRequirement(anAccess(), aRequirement({ groups: [accepted] }))
+    assert.equal(rule(anIdentity({ groups: claim })).ok, admitted)
+    assert.equal(rule(anIdentity({ roles: claim })).ok, false)
+  })
+}

@@ -11,7 +11,7 @@ const rulesOf = (...rules: Partial<RuleConfig>[]) => compileRules({ access: anAc
 /** One word per policy, so that tables read well. */
 function decided(rules: ReturnType<typeof compileRules>, request: string): string {
   const policy = rules.policyFor(aRequestFor(request))
-  return policy.kind === 'login' ? `login ${policy.requirement}` : policy.reason
+  return policy.kind === 'login' ? `login ${policy.requirements.join('+')}` : policy.reason
 }
 
 test('without any rule every request needs a login that meets the global requirement', () => {
@@ -191,7 +191,7 @@ test('the rules of an upstream come first for its requests and concern no others
   // One numbering for all: what is remembered for one upstream cannot be taken for another's.
   assert.deepEqual(decide(0, '/g'), rules.policyFor(aRequestFor('/g')))
   const role = decide(0, '/r')
-  assert.ok(role.kind === 'login' && role.requirement === 2)
+  assert.ok(role.kind === 'login' && role.requirements[0] === 2)
   assert.deepEqual(rules.meets(2, anIdentity({ roles: ['r'] })), { ok: true })
   assert.deepEqual(rules.meets(2, anIdentity({ groups: ['g'] })), { ok: false, reason: 'role_not_allowed' })
 })
@@ -233,6 +233,45 @@ for (const [what, restriction] of [
   })
 }
 
+// --- What nobody said ----------------------------------------------------------------------------------------------------
+
+const unstated: [what: 'method' | 'request', rules: Partial<RuleConfig>[], expected: string][] = [
+  ['method', [{ path: '/x', policy: 'public' }], 'public_rule'],
+  ['method', [{ path: '/x', methods: ['GET'], policy: 'public' }], 'login 0'],
+  ['method', [{ path: '/x', methods: ['POST'], policy: 'deny' }], 'denied_by_rule'],
+  ['method', [{ path: '/y', methods: ['POST'], policy: 'deny' }], 'login 0'],
+  ['method', [{ path: '/x', methods: ['POST'] }, { policy: 'public' }], 'login 0'],
+  ['method', [{ policy: 'public' }, { path: '/x', methods: ['POST'], policy: 'deny' }], 'public_rule'],
+  ['method', [{ path: '/x', methods: ['POST'], require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  ['method', [{ path: '/X', methods: ['POST'], require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  ['request', [{ policy: 'public' }], 'login 0'],
+  [
+    'request',
+    [
+      { host: 'app.example.com', policy: 'public' },
+      { methods: ['GET'], policy: 'public' },
+    ],
+    'login 0',
+  ],
+  ['request', [{ policy: 'login' }], 'login 0'],
+  ['request', [{ host: 'other.example', path: '/y', policy: 'deny' }], 'request_not_stated'],
+  ['request', [{ policy: 'public' }, { require: aRequirement({ groups: ['g'] }) }], 'login 1'],
+  [
+    'request',
+    [
+      { host: 'other.example', require: aRequirement({ groups: ['g'] }) },
+      { path: '/y', methods: ['POST'], require: aRequirement({ groups: ['h'] }) },
+    ],
+    'login 1+2',
+  ],
+]
+for (const [what, given, expected] of unstated) {
+  test(`the ${what} is not stated, and the rules are ${JSON.stringify(given)}: ${expected} (B3)`, () => {
+    const policy = rulesOf(...given).policyFor({ ...aRequestFor('/x'), unstated: what })
+    assert.equal(policy.kind === 'login' ? `login ${policy.requirements.join('+')}` : policy.reason, expected)
+  })
+}
+
 const advisories: [name: string, excluded: string, request: string][] = [
   ['oauth2-proxy CVE-2025-54576: the query never matches', '/public', '/private?x=/public'],
   ['oauth2-proxy CVE-2025-54576: nor does a query that looks like a path', '/public', '/?/public'],
@@ -269,7 +308,7 @@ test('GHSA-652x: a rule that could not work is an error at start, and each is na
     [{ host: '' }, /must be a host name/],
     [{ host: 'app.example.com:443' }, /leave it out/],
     [{ methods: [] }, /rules\[0\]\.methods/],
-    [{ methods: ['*'] }, /must be methods/],
+    [{ methods: ['*'] }, /must be a list of HTTP methods/],
     [{ policy: 'public', require: aRequirement({ groups: ['a'] }) }, /rules\[0\]\.require/],
     [{ policy: 'deny', require: aRequirement({ users: ['a'] }) }, /rules\[0\]\.require/],
   ]

@@ -58,6 +58,37 @@ const rendered: [template: string, text: string][] = [
   ['{{"text"}}', 'text'],
   ['[[.Claims.email]] {x}', '[[.Claims.email]] {x}'],
 ]
+const otherPrograms: [template: string, text: string][] = [
+  ['{{{{.Claims.email}}}}', 'alice@example.com'],
+  ['Bearer {{{{ .AccessToken }}}}', 'Bearer access-1'],
+  ['{{{{.Claims.email}}}} {{.Claims.staff}}', 'alice@example.com false'],
+  ['{{{{ default "x" .Claims.none }}}}', 'x'],
+  ['{{ .claims.email }}', 'alice@example.com'],
+  ['{{`{{ .claims.email }}`}}', 'alice@example.com'],
+  ['Bearer {{`{{ .accessToken }}`}}', 'Bearer access-1'],
+  ['{{ "{{ .idToken }}" }}', 'id-1'],
+  ['{{ "{{ get .claims \\"cognito:groups\\" }}" }}', 'g'],
+  ['{{`plain`}}', 'plain'],
+  ['{{get .claims "email"}}', 'alice@example.com'],
+]
+for (const [template, text] of otherPrograms) {
+  test(`as published elsewhere, ${JSON.stringify(template)} gives ${JSON.stringify(text)} (D3)`, () => {
+    assert.equal(compileTemplate(template).render(context), text)
+  })
+}
+
+test('a template in the text of another one cannot be fed by a claim (D3)', () => {
+  const claims = { email: '{{.AccessToken}}', list: ['`{{.IDToken}}`'] }
+  for (const template of [
+    '{{.Claims.email}}',
+    '{{{{.Claims.email}}}}',
+    '{{`{{.claims.email}}`}}',
+    '{{.Claims.list}}',
+  ]) {
+    assert.doesNotMatch(compileTemplate(template).render({ claims, tokens: context.tokens }), /access-1|id-1/)
+  }
+})
+
 for (const [template, text] of rendered) {
   test(`the template ${JSON.stringify(template)} gives ${JSON.stringify(text)}`, () => {
     assert.equal(compileTemplate(template).render(context), text)
@@ -76,9 +107,23 @@ const refused: [template: string, problem: RegExp][] = [
   ['{{.Claims.email}', /column 16: unexpected `}`/],
   ['a}}', /column 2: `}}` without `{{`/],
   ['{{.Claims.a}} }}', /column 15: `}}` without/],
-  ['{{{{.Claims.email}}}}', /column 1: braces come in pairs/],
-  ['{{if .Claims.a}}x{{end}}', /column 3: `if` is not supported/],
-  ['{{range .Claims.groups}}{{.}}{{end}}', /`range` is not supported/],
+  ['{{{{.Claims.email}}', /column 20: `{{{{` ends with `}}}}`/],
+  ['{{.Claims.email}}}}', /column 18: `}}` without/],
+  [
+    '{{if .Claims.a}}x{{end}}',
+    /column 3: `if` is not supported; what is missing is empty, and {{default "x" \.Claims\.y}}/,
+  ],
+  ['{{ with .Claims.a }}{{ . }}{{ end }}', /`with` is not supported; what is missing is empty/],
+  ['{{range .Claims.groups}}{{.}}{{end}}', /`range` is not supported; a list comes out joined with commas/],
+  [
+    '{{{{range $i, $e := .Claims.roles}}}}{{{{if $i}}}},{{{{end}}}}{{{{$e}}}}{{{{end}}}}',
+    /`range` is not supported; a list comes out joined with commas: {{\.Claims\.roles}}/,
+  ],
+  ['{{ join "," .Claims.groups }}', /`join` is not supported; a list comes out joined/],
+  ['{{ env "SECRET" }}', /`env` is not supported; an environment variable is \$\{NAME\}/],
+  ['{{`{{ .claims }}`}}', /needs a claim/],
+  ['{{ .refreshToken }}', /a refresh token is never given/],
+  ['{{constructor}}', /`constructor` is not supported; there are/],
   ['{{upper .Claims.a}}', /`upper` is not supported/],
   ['{{.Claims.a | upper}}', /column 15: only `default/],
   ['{{.Claims.a | get .Claims "b"}}', /only `default/],

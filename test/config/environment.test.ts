@@ -119,7 +119,7 @@ test('lists and maps from the environment are comma separated or flow syntax', (
 
 test('a problem with a variable names the variable and the option', () => {
   assert.deepEqual(problemsOf({ env: { REDIS_DB: '99' } }), [
-    'environment:REDIS_DB: redis.db: must be a whole number from 0 to 15',
+    'environment:REDIS_DB: redis.db: must be a whole number from 0 to 15; if the server has more databases, say how many in redis.databases',
   ])
   assert.deepEqual(problemsOf({ env: { RATE_LIMIT: 'x' } }), [
     'environment:RATE_LIMIT: rateLimit.loginsPerMinute: must be a whole number from 1 to 1000000',

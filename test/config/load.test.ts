@@ -8,7 +8,7 @@ import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
 const refusals: [text: string, problem: RegExp][] = [
   // names and shapes
-  ['clientId: a', /^c\.yaml:1: clientId: is no known option; did you mean clientID\?/],
+  ['clientIdd: a', /^c\.yaml:1: clientIdd: is no known option; did you mean clientID\?/],
   ['\nkeyPrefix: a', /^c\.yaml:2: keyPrefix: is no known option; did you mean redis\.keyPrefix\?/],
   ['banana: a', /^c\.yaml:1: banana: is no known option; see config\.example\.yaml/],
   [
@@ -100,10 +100,12 @@ const refusals: [text: string, problem: RegExp][] = [
     /headers\[0\]\.name: is a header of the connection or the answer itself/,
   ],
   ['headers: [{ name: x_forwarded_for, value: a }]', /headers\[0\]\.name: is a header of the connection/],
+  ['headers: [{ name: X-A, value: a }, { name: x.a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
+  ['headers: [{ name: X.Rewrite_URL, value: a }]', /headers\[0\]\.name: is a header of the connection/],
   ['headers: [{ name: X-A, value: a }, { name: x_a, value: b }]', /headers\[1\]\.name: is set by an earlier entry/],
   ['headers: [{ name: X-A }]', /headers\[0\]: has no template/],
   ['headers: [{ name: X-A, value: a, template: b }]', /headers\[0\]: has both template and value/],
-  ['headers: [{ name: X-A, value: "a\\nSet-Cookie: b" }]', /headers\[0\]: has a line break/],
+  ['headers: [{ name: X-A, value: "a\\nSet-Cookie: b" }]', /headers\[0\]\.value: has a line break/],
   ['headers: [{ value: a }]', /headers\[0\]\.name: is missing/],
   ['rateLimit: 0', /rateLimit\.loginsPerMinute: must be a whole number/],
   // service
@@ -175,7 +177,7 @@ test('all problems come at once, in the order of the lines, of single options an
 })
 
 test('a misspelt option is not reported as missing, too', () => {
-  const problems = problemsOf({ text: 'clientId: a', env: { CLIENT_ID: '' } })
+  const problems = problemsOf({ text: 'clientIdd: a', env: { CLIENT_ID: '' } })
   assert.equal(problems.length, 1, problems.join('\n'))
 })
 
@@ -268,7 +270,7 @@ headers:
   assert.equal(config.access.loginsPerMinute, 100)
   assert.deepEqual(config.access.headers, [{ name: 'X-User-Email', template: '{{.Claims.email}}' }])
   assert.deepEqual(
-    warnings.map((line) => line.split(': ').slice(0, 3).join(': ')),
+    warnings.filter((line) => line.includes('does nothing')).map((line) => line.split(': ').slice(0, 3).join(': ')),
     [
       'c.yaml:6: stripAuthCookies: does nothing here',
       'c.yaml:7: securityHeaders: does nothing here',
@@ -487,4 +489,63 @@ test('an alias repeats what its anchor said', () => {
 test('the host * of a rule or an upstream is any host', () => {
   const { config } = load({ text: 'rules: [{ host: "*", path: /x }]\nupstreams: [{ host: "*", url: "http://a" }]' })
   assert.deepEqual([config.access.rules[0]?.host, config.upstreams[0]?.host], [undefined, undefined])
+})
+
+test('what only the compilers of rules and templates see comes with everything else, each with its line (C16)', () => {
+  const problems = problemsOf({
+    text: `logLevel: loud
+excludedURLs:
+  - /public
+  - /a%2fb
+rules:
+  - path: /a
+    methods:
+      - GET
+      - "*"
+  - host: app.example.com:443
+  - path: /b
+    policy: public
+    require: { groups: [a] }
+headers:
+  - name: X-A
+    value: "{{.Claims.email"
+  - name: x_a
+    template: "{{.Claims.email}}"
+upstreams:
+  - url: http://127.0.0.1:1
+    rules:
+      - path: /%zz
+redis: { enabled: true }
+`,
+  })
+  assert.deepEqual(
+    problems.map((line) => line.split(': ').slice(0, 2).join(' ')),
+    [
+      'c.yaml:1 logLevel',
+      'c.yaml:4 excludedURLs[1]',
+      'c.yaml:7 rules[0].methods',
+      'c.yaml:10 rules[1].host',
+      'c.yaml:13 rules[2].require',
+      'c.yaml:16 headers[0].value',
+      'c.yaml:17 headers[1].name',
+      'c.yaml:22 upstreams[0].rules[0].path',
+      'c.yaml:23 redis.address',
+    ],
+    problems.join('\n'),
+  )
+})
+
+test('a name of a directory is one group, however it is written (C13)', () => {
+  const name = 'CN=admins,OU=groups,DC=example,DC=com'
+  assert.deepEqual(load({ text: `allowedRolesAndGroups: ${name}` }).config.access.allowedRolesAndGroups, [name])
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: name } }).config.access.allowedRolesAndGroups, [name])
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: `["${name}", b]` } }).config.access.allowedRolesAndGroups, [
+    name,
+    'b',
+  ])
+  assert.deepEqual(
+    load({ text: `rules: [{ path: /a, require: { groups: "${name}" } }]` }).config.access.rules[0]?.require?.groups,
+    [name],
+  )
+  assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: 'a,b' } }).config.access.allowedRolesAndGroups, ['a', 'b'])
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { RedisConfig } from '../../src/config/config.ts'
 import { load, problemsOf } from './load-fixture.ts'
 
 const redisOf = (group: string, files: Record<string, string> = {}) =>
@@ -108,7 +109,7 @@ const refusals: [group: string, problem: RegExp][] = [
     /redis\.sentinel\.enableTLS: protects the question/,
   ],
   ['{ url: "http://h:1" }', /redis\.url: is no Redis URL/],
-  ['{ url: "redis://h:1/16" }', /redis\.url: must name a database from 0 to 15/],
+  ['{ url: "redis://h:1/16" }', /redis\.url: must be a whole number from 0 to 15; if the server has more/],
   ['{ url: "redis://h:1/zero" }', /redis\.url: must name its database by number/],
   ['{ url: "redis://h:1?x=1" }', /redis\.url: must not have a query/],
   ['{ url: "redis://:%zz@h:1" }', /redis\.url: has a % that encodes nothing/],
@@ -154,3 +155,126 @@ test('an address left from before the move to a Sentinel or a Cluster is not use
     assert.match(warnings.join('\n'), new RegExp(`redis\\.address: is not used: redis\\.${place}`))
   }
 })
+
+const sockets: [group: string, path: string, db: number, user: string | undefined][] = [
+  ['address: /run/redis/redis.sock', '/run/redis/redis.sock', 0, undefined],
+  ['address: "unix:/run/redis.sock", db: 3', '/run/redis.sock', 3, undefined],
+  ['address: "unix:///run/redis.sock"', '/run/redis.sock', 0, undefined],
+  ['url: "unix:///run/redis.sock?db=2"', '/run/redis.sock', 2, undefined],
+  ['url: "redis+unix:///run/redis.sock", username: user', '/run/redis.sock', 0, 'user'],
+]
+for (const [group, path, db, user] of sockets) {
+  test(`Redis may be behind a Unix socket: ${group} (C14)`, () => {
+    const { redis } = load({ text: `redis: { enabled: true, ${group} }` }).config
+    assert.deepEqual([redis.socketPath, redis.address, redis.db, redis.username], [path, undefined, db, user])
+  })
+}
+
+const socketProblems: [group: string, problem: RegExp][] = [
+  ['address: run/redis.sock', /redis\.address: must be host:port.*or the path of a socket/],
+  ['address: /run/redis.sock, enableTLS: true', /redis\.enableTLS: means nothing on a Unix socket/],
+  ['url: "unix://host/run/redis.sock"', /redis\.url: must name a socket by its absolute path/],
+  ['url: "unix:///run/redis.sock?x=1"', /redis\.url: must name a socket/],
+  ['url: "unix:///run/redis.sock?db=99"', /redis\.url: must be a whole number from 0 to 15/],
+  ['url: "unix:///run/redis.sock?db=x"', /redis\.url: must name its database by number/],
+]
+for (const [group, problem] of socketProblems) {
+  test(`of a Unix socket this is refused: ${group} (C14)`, () => {
+    const problems = problemsOf({ text: `redis: { enabled: true, ${group} }` })
+    assert.equal(problems.length, 1, problems.join('\n'))
+    assert.match(problems[0] ?? '', problem)
+  })
+}
+
+test('a server with more databases says how many (C14)', () => {
+  assert.equal(load({ text: 'redis: { enabled: true, address: "r:1", db: 40, databases: 64 }' }).config.redis.db, 40)
+  assert.equal(load({ text: 'redis: { enabled: true, url: "redis://r:1/40", databases: 64 }' }).config.redis.db, 40)
+  assert.match(
+    problemsOf({ text: 'redis: { enabled: true, address: "r:1", db: 64, databases: 64 }' }).join(),
+    /redis\.db: must be a whole number from 0 to 63; if the server has more databases, say how many in redis\.databases/,
+  )
+})
+
+const yielding: [
+  what: string,
+  group: string,
+  env: Record<string, string>,
+  said: RegExp,
+  of: (redis: RedisConfig) => unknown,
+  value: unknown,
+][] = [
+  [
+    'REDIS_URL to another address of the file',
+    'address: "mine:6379", password: mine',
+    { REDIS_URL: 'redis://:theirs@other:6379/5' },
+    /^environment:REDIS_URL: redis\.url: is not used: redis\.address in the file says where Redis is/,
+    ({ address, db, password }) => [address?.host, db, password?.()],
+    ['mine', 0, 'mine'],
+  ],
+  [
+    'REDIS_URL to the Sentinels of the file',
+    'sentinel: { masterName: m, addresses: ["s:1"] }',
+    { REDIS_URL: 'redis://other:6379' },
+    /REDIS_URL: redis\.url: is not used: redis\.sentinel\.addresses in the file/,
+    ({ sentinel, address }) => [sentinel?.masterName, address],
+    ['m', undefined],
+  ],
+  [
+    'REDIS_ADDRESS to the URL of the file',
+    'url: "redis://mine:6379/2"',
+    { REDIS_ADDRESS: 'other:6379', REDIS_DB: '7', REDIS_PASSWORD: 'theirs' },
+    /^environment:REDIS_ADDRESS: redis\.address: is not used: redis\.url in the file says otherwise/,
+    ({ address, db, password }) => [address?.host, db, password?.()],
+    ['mine', 2, 'theirs'],
+  ],
+]
+for (const [what, group, env, said, of, value] of yielding) {
+  test(`${what} yields, and that is said (D9)`, () => {
+    const { config, warnings } = load({
+      text: `redis:\n  enabled: true\n  ${group.replaceAll(/, (?=\w+: [^{}]*$)/g, '\n  ')}\n`,
+      env,
+    })
+    assert.deepEqual(of(config.redis), value)
+    assert.match(warnings.join('\n'), said)
+  })
+}
+
+test('REDIS_URL fills what the file leaves open, also beside the same address (D9)', () => {
+  const env = { REDIS_URL: 'redis://user:pw@r:6379/3' }
+  for (const text of ['redis: { enabled: true }', 'redis: { enabled: true, address: "r:6379" }']) {
+    const { config, warnings } = load({ text, env })
+    assert.deepEqual(
+      [config.redis.address, config.redis.db, config.redis.password?.()],
+      [{ host: 'r', port: 6379 }, 3, 'pw'],
+    )
+    assert.deepEqual(warnings, [])
+  }
+})
+
+test('of two variables that contradict each other neither yields (D9)', () => {
+  const env = { REDIS_ENABLED: 'true', REDIS_URL: 'redis://a:1', REDIS_ADDRESS: 'b:1' }
+  assert.match(problemsOf({ env }).join(), /environment:REDIS_ADDRESS: redis\.address: contradicts redis\.url/)
+  assert.match(
+    problemsOf({ text: 'redis: { enabled: true, enableTLS: false }', env: { REDIS_URL: 'rediss://a:1' } }).join(),
+    /redis\.enableTLS: contradicts redis\.url/,
+  )
+})
+
+const suggestions: [text: string, said: RegExp][] = [
+  ['redis: { sentinel: { enabled: true } }', /redis\.sentinel\.enabled: is no known option; see config\.example\.yaml/],
+  ['redis: { cluster: { enabled: true } }', /redis\.cluster\.enabled: is no known option; see/],
+  ['redis: { sentinel: { master: m } }', /redis\.sentinel\.master: is no known option/],
+  ['redis: { sentinel: { mastername2: m } }', /did you mean redis\.sentinel\.masterName\?/],
+  ['redis: { host: r }', /redis\.host: is no known option/],
+  ['redis: { adress: r }', /did you mean redis\.address\?/],
+  ['enabled: true', /^c\.yaml:1: enabled: is no known option; see/],
+  ['lsiten: 4180', /did you mean listen\?/],
+  ['maxStale: 5m', /did you mean outage\.maxStale\?/],
+]
+for (const [text, said] of suggestions) {
+  test(`a suggestion makes sense or there is none: ${text} (D9)`, () => {
+    const problems = problemsOf({ text })
+    assert.match(problems.join('\n'), said)
+    assert.ok(!problems.join().includes('dynamicClientRegistration'))
+  })
+}

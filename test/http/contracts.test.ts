@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BadRequest } from '../../src/errors.ts'
-import type { Contract } from '../../src/config/config.ts'
-import { contracts } from '../../src/http/contracts.ts'
+import type { Contract, OAuth2ProxyDialect } from '../../src/config/contracts.ts'
+import { createReaders } from '../../src/http/contracts.ts'
 
 type Headers = Record<string, string>
 const forwarded: Headers = {
@@ -13,8 +13,9 @@ const forwarded: Headers = {
   'x-forwarded-host': 'app.example.com',
   'x-forwarded-uri': '/a/b?c=d,e',
 }
+const readers = createReaders('traefik')
 const read = (contract: Contract, headers: Headers, url = '/auth', method = 'GET') => {
-  const { method: asked, scheme, host, path, rawQuery } = contracts[contract].read({ method, headers, url })
+  const { method: asked, scheme, host, path, rawQuery } = readers[contract]({ method, headers, url })
   return `${asked} ${scheme}://${host}${path}${rawQuery}`
 }
 const same = 'POST https://app.example.com/a/b?c=d,e'
@@ -45,9 +46,6 @@ const good: [contract: Contract, headers: Headers, url: string, method: string, 
     'GET',
     'GET https://app.example.com/',
   ],
-  ['oauth2-proxy', { host: 'inner', ...forwarded }, '/oauth2/auth', 'GET', same],
-  ['oauth2-proxy', { 'x-original-url': 'https://app.example.com/a/b?c=d,e' }, '/oauth2/auth', 'POST', same],
-  ['oauth2-proxy', { host: 'app.example.com' }, '/oauth2/auth', 'GET', 'GET http://app.example.com/'],
 ]
 for (const [contract, headers, url, method, expected] of good) {
   test(`${contract} with ${Object.keys(headers).join(', ')} at ${url} is ${expected}`, () =>
@@ -69,18 +67,88 @@ const bad: [name: string, contract: Contract, headers: Headers][] = [
   ['a URL with user info', 'nginx', nginx('https://user@app.example.com/')],
   ['a URL without host', 'nginx', nginx('https:///x')],
   ['a URL with a query for a path', 'nginx', nginx('https://app.example.com?x')],
-  ['both descriptions', 'oauth2-proxy', { ...forwarded, 'x-original-url': 'https://app.example.com/' }],
 ]
 for (const [name, contract, headers] of bad) {
   test(`${contract} with ${name} is a bad request`, () => assert.throws(() => read(contract, headers), BadRequest))
 }
 
-test('a subrequest at /oauth2/auth that states no path is ambiguous, not a request for /', () => {
-  const subrequest = { method: 'GET', headers: { host: 'app.example.com' }, url: '/oauth2/auth' }
-  const request = contracts['oauth2-proxy'].read(subrequest)
-  assert.equal(request.ambiguity, 'path_not_stated')
-  assert.equal(
-    contracts['oauth2-proxy'].read({ ...subrequest, headers: { host: 'inner', ...forwarded } }).ambiguity,
-    undefined,
-  )
+// --- /oauth2/auth: only what the named dialect sets ----------------------------------------------------------------------
+
+/** Everything that some recipe sets, as a client would send it. */
+const spoofed: Headers = {
+  'x-forwarded-method': 'OPTIONS',
+  'x-forwarded-proto': 'https',
+  'x-forwarded-host': 'public.example.com',
+  'x-forwarded-uri': '/public',
+  'x-original-url': 'https://public.example.com/public',
+  'x-original-method': 'OPTIONS',
+  'x-original-uri': '/public',
+  'x-rewrite-url': '/public',
+  'x-http-method-override': 'OPTIONS',
+  'x-auth-request-redirect': 'https://public.example.com/public',
+  forwarded: 'host=public.example.com;proto=https',
+}
+const recipes: Record<OAuth2ProxyDialect, { sets: Headers; unstated: 'request' | 'method' | undefined; is: string }> = {
+  none: { sets: { host: 'app.example.com' }, unstated: 'request', is: 'GET http://app.example.com/' },
+  nginx: {
+    sets: { host: 'app.example.com', 'x-real-ip': '192.0.2.1', 'x-forwarded-uri': '/a?b' },
+    unstated: 'method',
+    is: 'GET http://app.example.com/a?b',
+  },
+  'ingress-nginx': {
+    sets: { host: 'auth.inner', 'x-original-url': 'https://app.example.com/a?b', 'x-original-method': 'PUT' },
+    unstated: undefined,
+    is: 'PUT https://app.example.com/a?b',
+  },
+  traefik: {
+    sets: {
+      host: 'auth.inner',
+      'x-forwarded-method': 'PUT',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': 'app.example.com',
+      'x-forwarded-uri': '/a?b',
+    },
+    unstated: undefined,
+    is: 'PUT https://app.example.com/a?b',
+  },
+  caddy: { sets: { host: 'app.example.com', ...forwarded }, unstated: undefined, is: same },
+}
+for (const [dialect, { sets, unstated, is }] of Object.entries(recipes) as [
+  OAuth2ProxyDialect,
+  (typeof recipes)['none'],
+][]) {
+  const readAs = (headers: Headers) =>
+    createReaders(dialect)['oauth2-proxy']({ method: 'GET', headers, url: '/oauth2/auth' })
+
+  test(`/oauth2/auth, ${dialect}: ${is} and nothing that the client adds (B3)`, () => {
+    for (const headers of [sets, { ...spoofed, ...sets }]) {
+      const { method, scheme, host, path, rawQuery, ...rest } = readAs(headers)
+      assert.equal(`${method} ${scheme}://${host}${path}${rawQuery}`, is)
+      assert.equal(rest.unstated, unstated)
+    }
+  })
+
+  test(`/oauth2/auth, ${dialect}: a header that its recipe sets and that is missing or repeated is refused (B3)`, () => {
+    for (const name of Object.keys(sets).filter((one) => one.startsWith('x-') && one !== 'x-real-ip')) {
+      assert.throws(() => readAs({ ...sets, [name]: '' }), BadRequest, name)
+      assert.throws(
+        () => readAs(Object.fromEntries(Object.entries(sets).filter(([key]) => key !== name))),
+        BadRequest,
+        name,
+      )
+      assert.throws(() => readAs({ ...sets, [name]: `${sets[name]}, ${sets[name]}` }), BadRequest, name)
+    }
+  })
+}
+
+test('envoy at the bare /auth states no path: it is not taken for / (B3)', () => {
+  const asked = { method: 'GET', headers: { host: 'app.example.com' } }
+  for (const [url, unstated] of [
+    ['/auth', 'request'],
+    ['/auth?x', 'request'],
+    ['/auth/envoy', undefined],
+    ['/auth/envoy/', undefined],
+  ] as const) {
+    assert.equal(readers.envoy({ ...asked, url }).unstated, unstated, url)
+  }
 })

@@ -43,6 +43,19 @@ for (const [query, passes] of table) {
     assert.equal(extraOf(query, 'groups')?.(alice), passes))
 }
 
+for (const [query, passes] of [
+  ['allowed_emails=alice@corp.example', false],
+  ['allowed_email_domains=corp.example', false],
+  ['allowed_groups=dev&allowed_emails=alice@corp.example', false],
+  ['allowed_groups=dev', true],
+] as const) {
+  test(`?${query} ${passes ? 'lets' : 'does not let'} alice in while her address is not verified (B8)`, () => {
+    for (const email_verified of [false, 'false']) {
+      assert.equal(extraOf(query, 'groups')?.(session({ ...alice.claims, email_verified })), passes)
+    }
+  })
+}
+
 test('a query that asks for nothing adds no condition', () => {
   for (const query of ['', 'x=y', 'rd=/']) assert.equal(extraOf(query, 'groups'), undefined)
 })

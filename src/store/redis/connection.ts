@@ -179,6 +179,7 @@ function whereabouts(config: RedisConfig): Options {
       sentinelCommandTimeout: config.connectTimeoutMs,
     }
   }
+  if (config.socketPath !== undefined) return { path: config.socketPath }
   if (address === undefined) throw new ConfigInvalid(['redis.address: missing; expected host:port'])
   return { host: address.host, port: address.port, ...tlsOption(tls, address.host) }
 }

@@ -54,12 +54,15 @@ const meanings = {
   cluster_down: 'the Redis Cluster cannot serve this key now (CLUSTERDOWN or TRYAGAIN): part of it is down or moving',
   master_down: 'the Redis replica has lost its primary (MASTERDOWN)',
   sentinel: 'no Sentinel answered, or none knows redis.sentinel.masterName',
+  is_sentinel:
+    'this is a Sentinel, which knows where Redis is and holds nothing: put its address into redis.sentinel.addresses, with redis.sentinel.masterName',
   max_clients: 'Redis has no room for another connection: raise its maxclients',
   not_cluster: 'redis.cluster is configured, but this Redis is not a Cluster: use redis.address',
   is_cluster: 'this Redis is a Cluster (MOVED): configure redis.cluster.addresses instead of redis.address',
   moved: 'the Redis Cluster moved this key and the driver could not follow in time (MOVED or ASK)',
   wrong_type: 'a key of ours holds a value of another type (WRONGTYPE): something else writes under redis.keyPrefix',
-  script: 'Redis rejected one of our commands or scripts: it may be too old, or a proxy between does not support EVAL',
+  script:
+    'Redis rejected one of our commands or scripts: it may be too old, a proxy between may not support EVAL, or redis.address may name a Sentinel (redis.sentinel.addresses is for those)',
   other: 'Redis answered with an error that has no name here',
 } as const
 
@@ -79,6 +82,9 @@ export function fault(kind: RedisFaultKind): RedisFault {
 
 const kindsByCode: Readonly<Record<string, RedisFaultKind>> = {
   ECONNREFUSED: 'refused',
+  // Of a Unix socket: not there, or not for us.
+  ENOENT: 'refused',
+  EACCES: 'refused',
   EHOSTUNREACH: 'refused',
   ENETUNREACH: 'refused',
   EHOSTDOWN: 'refused',
@@ -156,8 +162,19 @@ export function redisFault(error: unknown): RedisFault {
   if (byCode !== undefined && !(byCode === 'reset' && /secure TLS/.test(error.message))) return fault(byCode)
   // Connecting to a name with several addresses fails with one error for each.
   if (error instanceof AggregateError && error.errors.length > 0) return redisFault(error.errors[0])
-  for (const [words, kind] of kindsByWords) if (words.test(error.message)) return fault(kind)
+  for (const [words, kind] of kindsByWords) if (words.test(error.message)) return ofSentinels(error, fault(kind))
   return fault('other')
+}
+
+/** The Sentinels have a password of their own. */
+function ofSentinels(error: Error, found: RedisFault): RedisFault {
+  if (!/All sentinels are unreachable/.test(error.message)) return found
+  if (found.kind !== 'auth_required' && found.kind !== 'wrong_password') return found
+  return {
+    ...found,
+    words:
+      'the Sentinels require a password or refused it (NOAUTH, WRONGPASS): set redis.sentinel.password and redis.sentinel.username, which are not those of Redis',
+  }
 }
 
 function codeOf(error: unknown): string | undefined {

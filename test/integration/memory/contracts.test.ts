@@ -1,6 +1,7 @@
 // SPEC 4: what each kind of proxy gets, for each kind of person.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient, type Reply } from '../../fixtures/http-client.ts'
 import {
   appHost,
@@ -8,7 +9,7 @@ import {
   browserHeaders,
   scriptHeaders,
   startTestApp,
-  type Contract,
+  subrequest,
 } from '../../fixtures/in-process-app.ts'
 
 const app = await startTestApp(
@@ -27,7 +28,6 @@ const app = await startTestApp(
 app.provider.person = { sub: 'alice', email: 'alice@example.com', name: 'Alice', groups: ['staff'] }
 const cookie = await app.login()
 
-const contracts: readonly Contract[] = ['traefik', 'caddy', 'nginx', 'haproxy', 'envoy', 'oauth2-proxy']
 const identityHeaders = [
   'x-auth-request-user',
   'x-auth-request-email',
@@ -39,7 +39,7 @@ const identityHeaders = [
 const identityOf = (reply: Reply) => Object.fromEntries(identityHeaders.map((name) => [name, reply.headers[name]]))
 const startURL = (uri: string) => `${appOrigin}/oauth2/start?${new URLSearchParams({ rd: appOrigin + uri }).toString()}`
 
-for (const contract of contracts) {
+for (const contract of contractNames) {
   const allowed = contract === 'oauth2-proxy' ? 202 : 200
 
   test(`${contract}: who is logged in passes, with every identity header, no body and no cookie`, async () => {
@@ -254,8 +254,8 @@ const oauth2ProxyQueries: [query: string, status: number][] = [
 for (const [query, status] of oauth2ProxyQueries) {
   test(`/oauth2/auth?${query} is ${status} for alice of staff`, async () => {
     const path = `/oauth2/auth?${query}`
-    const headers = { cookie, 'x-forwarded-uri': '/page', 'x-forwarded-host': appHost }
-    assert.equal((await createHttpClient().send(`${app.url}${path}`, { headers })).status, status)
+    const { headers } = subrequest('oauth2-proxy', { method: 'GET', uri: '/page', host: appHost, scheme: 'http' })
+    assert.equal((await createHttpClient().send(app.url + path, { headers: { ...headers, cookie } })).status, status)
   })
 }
 

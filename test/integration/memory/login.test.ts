@@ -349,4 +349,44 @@ test('one address cannot pose as many: what it puts into X-Forwarded-For itself 
   assert.deepEqual(statuses, [302, 302, 429, 429])
 })
 
+const recipes: [
+  name: string,
+  honest: (address: string) => Record<string, string>,
+  madeUp: (address: string) => Record<string, string>,
+][] = [
+  [
+    'X-Forwarded-For with a port',
+    (address) => ({ 'x-forwarded-for': `${address}:51008` }),
+    (other) => ({ 'x-real-ip': other }),
+  ],
+  ['X-Real-IP alone', (address) => ({ 'x-real-ip': address }), (other) => ({ 'x-forwarded-for': other })],
+  [
+    'X-Forwarded-For that is appended to, and X-Real-IP',
+    (address) => ({ 'x-forwarded-for': address, 'x-real-ip': address }),
+    () => ({}),
+  ],
+]
+for (const [name, honest, madeUp] of recipes) {
+  test(`behind a proxy that sends ${name} each client has a limit of its own, and cannot make up more (C9)`, async (t) => {
+    const limited = await startTestApp(t, { config: { rateLimit: 2 } })
+    const start = async (headers: Record<string, string>) => {
+      const { status } = await createHttpClient().send(`${limited.url}/oauth2/start`, {
+        headers: { ...browserHeaders, ...headers },
+      })
+      return status
+    }
+    for (const address of ['203.0.113.7', '203.0.113.8', '203.0.113.9']) {
+      const statuses = [await start(honest(address)), await start(honest(address)), await start(honest(address))]
+      assert.deepEqual(statuses, [302, 302, 429], address)
+    }
+    const made: number[] = []
+    for (let attempt = 0; attempt < 8; attempt++) {
+      made.push(await start({ ...madeUp(`192.0.2.${attempt}`), ...honest('203.0.113.7') }))
+    }
+    // Those who contradict themselves share one limit, which is nobody else's.
+    assert.ok(made.filter((status) => status === 302).length <= 2, made.join())
+    assert.equal(await start(honest('203.0.113.10')), 302)
+  })
+}
+
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -1,0 +1,117 @@
+// A session was found, or none is needed: does it meet what is required here, and what is the application told? On a near session
+// everything is ready-made: one look into a map, no promise, no allocation.
+import type { DenialReason, Verdict } from '../access/access.ts'
+import type { IdentityHeaders } from '../access/identity-headers.ts'
+import type { Session } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { Count, Metrics } from '../telemetry/metrics.ts'
+import type { Denials } from './denials.ts'
+import { allowing, type Allowed, type Case, type Outcome } from './outcome.ts'
+import type { PassRenewal } from './pass-renewal.ts'
+
+export interface Admissions {
+  /** `allowed`: what to count. Never rejects; throws what the rules throw. */
+  allowOrDeny(about: Case, session: Session, ticket: string, allowed: Count | undefined): Outcome | Promise<Outcome>
+  /** A public page, and nobody whom to name. */
+  publicly(about: Case): Outcome
+}
+
+export interface AdmissionsDeps {
+  readonly identityHeaders: IdentityHeaders
+  readonly sessions: Pick<Sessions, 'tokens'>
+  readonly denials: Pick<Denials, 'denied' | 'failed'>
+  /** Absent: the proxy does not pass our cookies on with a 200. */
+  readonly passRenewal: PassRenewal | undefined
+  readonly metrics: Pick<Metrics, 'decisions'>
+}
+
+type Admission = Outcome & { readonly allow: Allowed }
+
+/** What a session's requests have in common, each made once and kept as long as the session object lives. */
+interface Remembered {
+  readonly verdicts: (Verdict | undefined)[]
+  admission: Admission | undefined
+  admissionForOAuth2Proxy: Admission | undefined
+}
+
+const globally = [0] as const
+
+export function createAdmissions(deps: AdmissionsDeps): Admissions {
+  const { identityHeaders, passRenewal, metrics } = deps
+  const { denied, failed } = deps.denials
+  const rememberedOf = new WeakMap<Session, Remembered>()
+  const nobody = allowing(identityHeaders.headersFor(undefined))
+
+  /** A public page is for everybody; it names a person only who would get in without its being public. */
+  function allowOrDeny(
+    about: Case,
+    session: Session,
+    ticket: string,
+    allowed: Count | undefined,
+  ): Outcome | Promise<Outcome> {
+    const remembered = remember(session)
+    const refusal = refusalFor(about, session, remembered)
+    if (refusal !== undefined) return about.policy.kind === 'public' ? publicly(about) : denied(about, refusal, session)
+    if (about.label === 'oauth2-proxy') {
+      const headers = () => identityHeaders.headersForOAuth2Proxy(session)
+      return allow(about, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers())), allowed)
+    }
+    const { admission } = remembered
+    if (admission !== undefined) return allow(about, session, admission, allowed)
+    if (identityHeaders.needsTokens) return allowWithTokens(about, session, ticket, allowed)
+    return allow(about, session, (remembered.admission = allowing(identityHeaders.headersFor(session))), allowed)
+  }
+
+  function remember(session: Session): Remembered {
+    let remembered = rememberedOf.get(session)
+    if (remembered === undefined) {
+      remembered = { verdicts: [], admission: undefined, admissionForOAuth2Proxy: undefined }
+      rememberedOf.set(session, remembered)
+    }
+    return remembered
+  }
+
+  function refusalFor(
+    { policy, rules, extra }: Case,
+    session: Session,
+    { verdicts }: Remembered,
+  ): DenialReason | undefined {
+    for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
+      const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
+      if (!verdict.ok) return verdict.reason
+    }
+    return extra === undefined || extra(session) ? undefined : 'group_not_allowed'
+  }
+
+  async function allowWithTokens(
+    about: Case,
+    session: Session,
+    ticket: string,
+    allowed: Count | undefined,
+  ): Promise<Outcome> {
+    try {
+      const tokens = await deps.sessions.tokens(ticket)
+      const admission = allowing(identityHeaders.headersFor(session, tokens))
+      // Without its tokens a header would stay empty for as long as the session is near.
+      if (tokens !== undefined) remember(session).admission = admission
+      return allow(about, session, admission, allowed)
+    } catch (error) {
+      return about.policy.kind === 'public' ? publicly(about) : failed(about.label, about.request, error, 400)
+    }
+  }
+
+  function allow(about: Case, session: Session, admission: Admission, allowed: Count | undefined): Outcome {
+    if (allowed !== undefined) allowed.value++
+    return passRenewal === undefined
+      ? admission
+      : { ...admission, cookies: passRenewal(about.request.headers, session) }
+  }
+
+  function publicly(about: Case): Outcome {
+    const reason = about.policy.kind === 'public' ? about.policy.reason : 'public_rule'
+    metrics.decisions.with({ contract: about.label, decision: 'allow', reason }).value++
+    return nobody
+  }
+
+  return { allowOrDeny, publicly }
+}

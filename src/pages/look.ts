@@ -1,0 +1,33 @@
+// What an operator may choose of our pages' look. Both become part of the markup: nothing but a picture's address and a colour
+// may pass.
+import type { PagesConfig } from '../config/config.ts'
+import type { Finding } from '../config/problems.ts'
+
+/** Everything about the look that could not be used. */
+export function lookFindings({ logo, accentColor }: PagesConfig): readonly Finding[] {
+  const findings: Finding[] = []
+  if (logo !== undefined && !isPicture(logo)) {
+    findings.push({
+      path: ['pages', 'logo'],
+      message: 'must be a data:image/… URI (percent-encoded or base64) or an https URL',
+    })
+  }
+  if (accentColor !== undefined && colourChannels(accentColor) === undefined) {
+    const message = 'must be a colour such as "#0a7" or "#00aa77" (in quotes: YAML takes # for a comment)'
+    findings.push({ path: ['pages', 'accentColor'], message })
+  }
+  return findings
+}
+
+function isPicture(logo: string): boolean {
+  if (/^data:image\/[a-z+.-]+[;,][\w%+/=;,.:!*'()~-]*$/i.test(logo)) return true
+  return URL.canParse(logo) && new URL(logo).protocol === 'https:' && !/[\s"'<>]/.test(logo)
+}
+
+/** Red, green and blue (0 to 255) of `#rgb` or `#rrggbb`; undefined for anything else. */
+export function colourChannels(colour: string): readonly number[] | undefined {
+  const [, r, g, b, rr, gg, bb] =
+    /^#(?:([\da-f])([\da-f])([\da-f])|([\da-f]{2})([\da-f]{2})([\da-f]{2}))$/i.exec(colour) ?? []
+  if (r === undefined && rr === undefined) return undefined
+  return [rr ?? `${r}${r}`, gg ?? `${g}${g}`, bb ?? `${b}${b}`].map((pair) => Number.parseInt(pair, 16))
+}

@@ -1,0 +1,119 @@
+// Whom an answer names, and what it gives away with the name.
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { startDemoUpstream } from '../../../deploy/demo/upstream.ts'
+import { contractNames } from '../../../src/config/contracts.ts'
+import { createHttpClient, type Reply } from '../../fixtures/http-client.ts'
+import { browserHeaders, scriptHeaders, startTestApp } from '../../fixtures/in-process-app.ts'
+
+const named = (reply: Reply) =>
+  Object.fromEntries(
+    Object.entries(reply.headers).filter(([name]) => /^x-(?:auth-request|forwarded|name|access)/.test(name)),
+  )
+const isNobody = (reply: Reply) => Object.values(named(reply)).every((value) => value === '')
+
+const refusing: [name: string, config: Record<string, unknown>, person: Record<string, unknown>][] = [
+  ['is not among allowedUsers', { allowedUsers: ['alice@example.com'] }, {}],
+  ['is in none of allowedUserDomains', { allowedUserDomains: ['corp.example'] }, {}],
+  ['is in none of allowedRolesAndGroups', { allowedRolesAndGroups: ['staff'] }, { groups: ['guests'] }],
+  ['has an address that is not verified', { allowedUserDomains: ['example.com'] }, { email_verified: false }],
+]
+for (const [name, config, person] of refusing) {
+  test(`on a public page nobody is named who ${name} (B9)`, async (t) => {
+    const app = await startTestApp(t, {
+      config: { ...config, excludedURLs: ['/pub'], headers: [{ name: 'X-Name', value: '{{.Claims.email}}' }] },
+    })
+    app.provider.person = { sub: 'mallory', email: 'mallory@example.com', ...person }
+    const cookie = await app.login()
+    for (const contract of contractNames) {
+      const reply = await app.ask(contract, { uri: '/pub', cookie, headers: browserHeaders })
+      assert.ok(reply.status === 200 || reply.status === 202, `${contract}: ${reply.status}`)
+      assert.ok(isNobody(reply), `${contract}: ${JSON.stringify(named(reply))}`)
+      assert.equal(reply.headers['x-name'], '', 'still there, so that the client’s own does not get through')
+      assert.equal((await app.ask(contract, { uri: '/private', cookie, headers: scriptHeaders })).status, 403, contract)
+    }
+  })
+}
+
+test('on a public page who may log in is named, whatever other pages require (B9)', async (t) => {
+  const app = await startTestApp(t, {
+    config: {
+      excludedURLs: ['/pub'],
+      allowedUserDomains: ['example.com'],
+      rules: [{ path: '/a', require: { groups: ['g'] } }],
+    },
+  })
+  const cookie = await app.login()
+  for (const contract of contractNames) {
+    assert.ok(!isNobody(await app.ask(contract, { uri: '/pub', cookie })), contract)
+  }
+})
+
+test('in reverse-proxy mode the application of a public page is not told of a refused person either (B9)', async (t) => {
+  const application = await startDemoUpstream()
+  t.after(() => application.stop())
+  const app = await startTestApp(t, {
+    config: {
+      excludedURLs: ['/api'],
+      allowedUsers: ['alice@example.com'],
+      upstreams: [{ url: `http://127.0.0.1:${application.port}` }],
+    },
+  })
+  app.provider.person = { sub: 'mallory', email: 'mallory@example.com' }
+  const cookie = await app.login()
+  const reply = await createHttpClient().send(`${app.url}/api/whoami`, { headers: { ...scriptHeaders, cookie } })
+  assert.equal(reply.status, 200)
+  assert.doesNotMatch(reply.body, /mallory/)
+})
+
+// --- tokens --------------------------------------------------------------------------------------------------------------
+
+const tokens = await startTestApp(
+  { after },
+  {
+    config: {
+      excludedURLs: ['/pub'],
+      headers: [
+        { name: 'X-Access-Token', value: '{{.AccessToken}}' },
+        { name: 'Authorization', value: 'Bearer {{.IDToken}}' },
+        { name: 'X-Forwarded-User', value: '{{default "x" .AccessToken}}' },
+        { name: 'X-Name', value: '{{.Claims.email}}' },
+      ],
+    },
+  },
+)
+const cookie = await tokens.login()
+
+for (const method of ['GET', 'HEAD', 'POST']) {
+  for (const uri of ['/', '/pub']) {
+    test(`/oauth2/auth by ${method} for ${uri} carries no token, which any script of the site could read (B7)`, async () => {
+      for (const headers of [scriptHeaders, browserHeaders]) {
+        const reply = await tokens.ask('oauth2-proxy', { uri, cookie, headers, as: method })
+        assert.equal(reply.status, 202)
+        for (const name of ['x-access-token', 'authorization', 'x-forwarded-user'])
+          assert.equal(reply.headers[name], '', name)
+        assert.equal(reply.headers['x-name'], 'alice@example.com')
+        assert.doesNotMatch(JSON.stringify([reply.headers, reply.body]), /eyJ|Bearer/)
+      }
+    })
+  }
+}
+
+test('where the answer goes to the proxy alone the tokens are there, whoever asked first (B7)', async () => {
+  for (const contract of contractNames.filter((name) => name !== 'oauth2-proxy')) {
+    const { headers } = await tokens.ask(contract, { cookie })
+    assert.match(String(headers['authorization']), /^Bearer eyJ/, contract)
+    assert.notEqual(headers['x-access-token'], '', contract)
+    assert.equal((await tokens.ask('oauth2-proxy', { cookie })).headers['x-access-token'], '')
+  }
+})
+
+test('no page and no endpoint of ours below /oauth2/ carries a token (B7)', async () => {
+  for (const path of ['userinfo', 'auth', 'sign_in', 'signed_out', 'session', 'start', '']) {
+    for (const headers of [scriptHeaders, browserHeaders]) {
+      const reply = await createHttpClient().send(`${tokens.url}/oauth2/${path}`, { headers: { ...headers, cookie } })
+      const { location: _, ...others } = reply.headers
+      assert.doesNotMatch(JSON.stringify([others, reply.body]), /eyJ|Bearer eyJ/, path)
+    }
+  }
+})
