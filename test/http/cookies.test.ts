@@ -67,7 +67,7 @@ const aCookie = (given: Partial<Cookie> = {}): Cookie => ({
 })
 
 test('a cookie is written with its attributes', () => {
-  assert.equal(setCookie(aCookie()), '__Host-fg=v; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(setCookie(aCookie()), '__Host-fg=v; Path=/; HttpOnly; Secure; SameSite=Lax')
   assert.equal(
     setCookie(
       aCookie({
@@ -87,15 +87,15 @@ test('a cookie is written with its attributes', () => {
 
 test('Envoy CVE-2025-55162: a cookie is deleted with the attributes it was set with', () => {
   const given = aCookie({ name: '__Secure-fg', domain: 'example.com', path: '/app' })
-  const attributes = /; Domain=.*$/.exec(setCookie(given))?.[0] ?? assert.fail()
-  assert.equal(expireCookie(given), `__Secure-fg=; Max-Age=0${attributes}; Expires=Thu, 01 Jan 1970 00:00:00 GMT`)
+  const withoutLife = (line: string) => line.replace(/^[^;]*/, '').replace(/; (?:Max-Age|Expires)=[^;]*/g, '')
+  assert.match(expireCookie(given), /^__Secure-fg=; Max-Age=0; .*; Expires=Thu, 01 Jan 1970 00:00:00 GMT;/)
+  assert.equal(withoutLife(expireCookie(given)), withoutLife(setCookie(given)))
 })
 
 const mistakes: [what: string, Partial<Cookie>][] = [
   ['a value with a semicolon', { value: 'a; Domain=evil.example' }],
   ['a value with CR LF', { value: 'a\r\nx' }],
   ['a value with a space', { value: 'a b' }],
-  ['a value with a quote', { value: '"a"' }],
   ['a value beyond ASCII', { value: 'ü' }],
   ['a name with =', { name: 'a=b' }],
   ['an empty name', { name: '' }],
