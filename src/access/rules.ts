@@ -131,7 +131,7 @@ export function compileRules({
 
 function decide(hosts: HostMap<HostRules>, request: OriginalRequest): Policy {
   if (request.ambiguity !== undefined) {
-    const concerned = request.ambiguity === 'host' ? hosts.all() : hosts.matching(request.host)
+    const concerned = request.ambiguity.startsWith('host') ? hosts.all() : hosts.matching(request.host)
     return concerned.some((rules) => rules.isRestrictive) ? deniedAsAmbiguous : loginWithGlobalRequirement
   }
   let first: Entry<Policy> | undefined
