@@ -15,11 +15,15 @@ import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
-import { createEndpoints, type Person } from './http/endpoints.ts'
+import { createCookieRepair, passRoom } from './http/cookie-budget.ts'
+import { createDestinations } from './http/destination.ts'
+import { createEndpoints } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
+import type { Person } from './http/profile-endpoints.ts'
 import { createRefusals } from './http/refusals.ts'
 import { requestIdOf } from './http/request-id.ts'
+import { createSend } from './http/send.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
@@ -116,6 +120,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     cache,
     sealer: sealerFor(`session ${scope}`),
     passSealer: sealerFor(`pass ${scope}`),
+    passRoom: passRoom(cookieConfig),
     provider,
     claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),
     nearLimits:
@@ -140,11 +145,13 @@ export function createApp(config: Config, runtime: Runtime): App {
     disableReplayDetection: config.tokens.disableReplayDetection,
     clockSkewMs: config.provider.clockSkewMs,
     clock,
+    random,
   })
 
   // HTTP
   const pages = createPages(config.pages)
   const refusals = createRefusals(pages)
+  const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
     sessionMaxAgeMs: lifetimes.maxAgeMs,
@@ -166,6 +173,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
   const endpoints = createEndpoints({
     addresses,
+    destinations: createDestinations({ addresses, logger, clock }),
     cookies: browserCookies,
     logins,
     sessions,
@@ -174,6 +182,9 @@ export function createApp(config: Config, runtime: Runtime): App {
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
+    issuer: config.provider.providerURL,
+    strictCookies: cookieConfig.sameSite === 'strict',
+    hintSealer: sealerFor(`logout ${scope}`),
     withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: outage.pass && cache.mode !== 'memory',
@@ -209,6 +220,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     endpoints,
     addresses,
     refusals,
+    send,
     visitOf,
     health,
     metrics,
@@ -231,7 +243,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   ])
 
   // Reverse-proxy mode
-  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals })
+  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals, send })
   const proxy = (): Promise<void> =>
     registerProxy(server, {
       ...gateway,

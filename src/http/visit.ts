@@ -9,7 +9,7 @@ export interface Visit {
   /** Lower case, `host[:port]`. */
   readonly host: string
   readonly path: string
-  /** Without `?`. */
+  /** Without `?`; ASCII, as Node takes nothing else in a request line. */
   readonly query: string
   readonly headers: IncomingHttpHeaders
   readonly clientAddress: string
@@ -65,7 +65,8 @@ function schemeIn(value: string | string[] | undefined): 'http' | 'https' | unde
 /** A host that can stand in a URL of ours as it is; anything else is nobody's wish. */
 function hostIn(value: string | string[] | undefined): string | undefined {
   if (typeof value !== 'string') return undefined
-  const host = value.toLowerCase()
+  // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
+  const host = value.toLowerCase().replace(/\.(?=$|:)/, '')
   // URL parsers take `a,b` for a name: two hosts, joined by a proxy that appends.
   if (!/^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/.test(host)) return undefined
   return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined

@@ -4,6 +4,7 @@ import { ConfigInvalid } from '../errors.ts'
 import { confirmLogoutPage } from './pages/confirm-logout.ts'
 import { errorPage } from './pages/error.ts'
 import { forbiddenPage } from './pages/forbidden.ts'
+import { goOnPage } from './pages/go-on.ts'
 import type { Look } from './pages/layout.ts'
 import { signInPage } from './pages/sign-in.ts'
 import { signedOutPage } from './pages/signed-out.ts'
@@ -19,6 +20,7 @@ export function createPages(config: PagesConfig): Pages {
     error: (page) => errorPage(look, page),
     forbidden: (page) => forbiddenPage(look, page),
     signedOut: (page) => signedOutPage(look, page),
+    goOn: (page) => goOnPage(look, page),
     confirmLogout: (page) => confirmLogoutPage(look, page),
     headers: {
       'content-type': 'text/html; charset=utf-8',
