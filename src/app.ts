@@ -183,6 +183,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
     issuer: config.provider.providerURL,
+    skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',
     hintSealer: sealerFor(`logout ${scope}`),
     withinBudget: cache.withinBudget,

@@ -65,7 +65,7 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
 }
 
 export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
-  const { name, logo, accentColor } = settings.pages
+  const { name, logo, accentColor, skipSignIn } = settings.pages
   if (logo !== undefined && !/^data:image\/[a-z+.-]+[;,]/i.test(logo) && parseWebURL(logo)?.protocol !== 'https:') {
     refuse(['pages', 'logo'], 'must be a data:image/… URI or an https URL')
   }
@@ -76,7 +76,7 @@ export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
       'must be a colour such as "#0a7" or "#00aa77" (in quotes: YAML takes # for a comment)',
     )
   }
-  return { name, logo, accentColor }
+  return { name, logo, accentColor, skipSignIn }
 }
 
 export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConfig {

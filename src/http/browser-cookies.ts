@@ -2,7 +2,7 @@
 import type { CookieConfig } from '../config/config.ts'
 import { flowSlots } from '../login/flow.ts'
 import type { FlowCookies } from '../login/slots.ts'
-import { cookiesWithPrefix, cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
+import { cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
 
 export interface BrowserCookies {
   /** Every ticket that was sent: a sibling host can plant a second one, the valid one wins. */
@@ -30,10 +30,9 @@ export function createBrowserCookies(
     tickets: (header) => cookieValues(header, config.sessionName),
     pass: (header) => cookieValues(header, config.passName)[0],
     flows: (header) =>
-      cookiesWithPrefix(header, config.flowPrefix).flatMap(([name, value]) => {
-        const slot = slotIn(config, name)
-        return slot === undefined ? [] : [[slot, value] as const]
-      }),
+      Array.from({ length: flowSlots }, (_, slot) =>
+        cookieValues(header, config.flowPrefix + slot).map((value) => [slot, value] as const),
+      ).flat(),
     setTicket: (value) => setCookie({ ...ticket, value, maxAgeSeconds: lifetimes.sessionMaxAgeMs / 1_000 }),
     setPass: (value) => setCookie({ ...pass, value, maxAgeSeconds: lifetimes.passMaxAgeMs / 1_000 }),
     setFlow: (slot, value, maxAgeMs) => setCookie({ ...flow(slot), value, maxAgeSeconds: maxAgeMs / 1_000 }),

@@ -2,7 +2,6 @@
 import { stringifySetCookie, type SetCookie } from 'cookie'
 
 const maxValues = 4
-const maxWithPrefix = 32
 
 export interface CookieAttributes {
   readonly name: string
@@ -32,24 +31,6 @@ export function cookieValues(header: string | undefined, name: string): string[]
     if (header.charCodeAt(equals) === 61 && startsPair(header, at)) values.push(valueAt(header, equals + 1))
   }
   return values
-}
-
-/** Name and value of each cookie whose name starts so, in the order sent, at most 32. */
-export function cookiesWithPrefix(header: string | undefined, prefix: string): [name: string, value: string][] {
-  const cookies: [string, string][] = []
-  if (header === undefined || prefix === '') return cookies
-  for (
-    let at = header.indexOf(prefix);
-    at >= 0 && cookies.length < maxWithPrefix;
-    at = header.indexOf(prefix, at + 1)
-  ) {
-    if (!startsPair(header, at)) continue
-    const equals = header.indexOf('=', at + prefix.length)
-    if (equals < 0) break
-    const name = header.slice(at, equals)
-    if (!name.includes(';')) cookies.push([name, valueAt(header, equals + 1)])
-  }
-  return cookies
 }
 
 /** A Set-Cookie value. Throws TypeError for what would be another cookie than the one meant: a mistake of ours. */

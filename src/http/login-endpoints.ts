@@ -40,6 +40,8 @@ export interface LoginDeps {
   readonly currentSession: CurrentSession
   /** The provider's issuer. */
   readonly issuer: string
+  /** `pages.skipSignIn` */
+  readonly skipSignIn: boolean
   /** `cookieSameSite: strict` */
   readonly strictCookies: boolean
   readonly metrics: Pick<Metrics, 'logins'>
@@ -160,7 +162,8 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return goal ?? `${addresses.origin(visit)}/`
   }
 
-  function signIn(visit: Visit): Answer {
+  function signIn(visit: Visit): Answer | Promise<Answer> {
+    if (deps.skipSignIn) return start(visit)
     const loginURL = addresses.startURL(visit, destinations.of(visit, new URLSearchParams(visit.query)))
     return page(200, pages.signIn({ loginURL, providerName: undefined }), pages.headers)
   }

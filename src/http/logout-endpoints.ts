@@ -10,6 +10,7 @@ import { ownPath, type Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Current, CurrentSession } from './current-session.ts'
+import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
 import type { Person } from './profile-endpoints.ts'
 import type { Refusals } from './refusals.ts'
@@ -17,6 +18,7 @@ import type { Visit } from './visit.ts'
 
 export interface LogoutDeps {
   readonly addresses: Addresses
+  readonly destinations: Destinations
   readonly cookies: BrowserCookies
   readonly sessions: Sessions
   readonly provider: Provider
@@ -62,8 +64,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       withoutSession.value++
       logger.debug({ event: 'logged_out', reason: 'no_session', requestId: visit.requestId }, 'there was no session')
     }
-    const rd = query.get('rd')
-    const goal = addresses.returnURL(visit, rd ?? undefined) ?? absolute(visit, deps.postLogoutRedirectURI)
+    const goal = deps.destinations.allowed(visit, query.getAll('rd')) ?? absolute(visit, deps.postLogoutRedirectURI)
     const atProvider = provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
     // Where the provider's own session goes on, most other goals would log the person in again at once.
     const location = atProvider?.href ?? addresses.ownOrigin(visit) + ownPath.signedOut

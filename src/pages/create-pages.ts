@@ -12,7 +12,7 @@ import type { Pages } from './pages.ts'
 import { contentSecurityPolicy, stylesheet } from './styles.ts'
 
 /** Throws ConfigInvalid for a colour or a logo that cannot be used. */
-export function createPages(config: PagesConfig): Pages {
+export function createPages(config: Omit<PagesConfig, 'skipSignIn'>): Pages {
   checkLogo(config.logo)
   const look: Look = { name: config.name, logo: config.logo, style: stylesheet(config.accentColor) }
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Cookie, cookieValues, cookiesWithPrefix, expireCookie, setCookie } from '../../src/http/cookies.ts'
+import { type Cookie, cookieValues, expireCookie, setCookie } from '../../src/http/cookies.ts'
 
 const name = '__Host-fg'
 const found: [header: string | undefined, values: string[]][] = [
@@ -36,24 +36,6 @@ for (const [header, values] of found) {
   test(`the cookie header ${JSON.stringify(header)} holds ${JSON.stringify(values)}`, () =>
     assert.deepEqual(cookieValues(header, name), values))
 }
-
-test('cookies are found by prefix, with their names', () => {
-  assert.deepEqual(
-    cookiesWithPrefix('fg_flow_1=a; x=fg_flow_2=b; fg_flow_3="c"; xfg_flow_4=d; fg_flow_5; fg_flow_=e', 'fg_flow_'),
-    [
-      ['fg_flow_1', 'a'],
-      ['fg_flow_3', 'c'],
-      ['fg_flow_', 'e'],
-    ],
-  )
-  assert.deepEqual(cookiesWithPrefix(undefined, 'a'), [])
-  assert.deepEqual(cookiesWithPrefix('a', 'a'), [])
-})
-
-test('no more than 32 cookies of a prefix are looked at', () => {
-  const header = Array.from({ length: 100 }, (_, index) => `f${index}=x`).join('; ')
-  assert.equal(cookiesWithPrefix(header, 'f').length, 32)
-})
 
 const aCookie = (given: Partial<Cookie> = {}): Cookie => ({
   name,
@@ -118,7 +100,6 @@ test('what is written is what is read, whatever stands beside it', () => {
       const pair = /^[^;]*/.exec(setCookie(aCookie({ value: text })))?.[0] ?? ''
       const header = [...before, pair, ...after].join('; ')
       assert.deepEqual(cookieValues(header, name), [text])
-      assert.deepEqual(cookiesWithPrefix(header, '__Host-'), [[name, text]])
     }),
   )
 })
@@ -145,7 +126,6 @@ test('no header is too odd to be read', () => {
               .replace(/^"(.*)"$/s, '$1'),
           )
         assert.deepEqual(cookieValues(header, asked), expected.slice(0, 4))
-        assert.ok(cookiesWithPrefix(header, asked).every(([given]) => given.startsWith(asked)))
       },
     ),
     { numRuns: 3_000 },

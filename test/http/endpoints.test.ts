@@ -42,6 +42,7 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     sessions: world.sessions,
     provider: { ...logins.loginProvider, ...provider },
     issuer: 'https://id.example.com',
+    skipSignIn: false,
     strictCookies: false,
     hintSealer: createSealer([encryptionKey], 'logout', randomBytes),
     pages,

@@ -169,6 +169,13 @@ describe('where a logout ends', () => {
     })
   }
 
+  test('an address that is refused is told with its reason (D8)', async () => {
+    const from = app.handed.length
+    await logOut(await app.login(), 'GET', { 'sec-fetch-site': 'none' }, '?rd=https%3A%2F%2Fwiki.example%2F')
+    const line = app.handed.slice(from).find(({ event }) => event === 'return_url_refused')
+    assert.deepEqual([line?.level, line?.['reason'], line?.['host']], ['info', 'host_not_allowed', 'wiki.example'])
+  })
+
   test('through a middleware it is the application’s host', async () => {
     const reply = await app.ask('traefik', {
       uri: '/oauth2/logout',
