@@ -1,5 +1,5 @@
 // The few pages that a person sees: server-rendered, no script, one strict CSP. create-pages.ts puts them together; texts
-// live in texts.ts, looks in styles.ts, what keeps hostile input inert in html.ts, one file per page in pages/.
+// live in texts.ts, looks in styles.ts, what keeps hostile input inert in html.ts, one file per page in templates/.
 
 /** HTML documents. Every argument is untrusted and escaped here. URLs are http(s) or paths. */
 export interface Pages {
