@@ -62,12 +62,14 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       logger.info({ event: 'logged_out', requestId: visit.requestId }, 'a person has logged out')
     } else {
       withoutSession.value++
-      logger.debug({ event: 'logged_out', reason: 'no_session', requestId: visit.requestId }, 'there was no session')
+      logger.debug({ event: 'logout_without_session', requestId: visit.requestId }, 'nobody was logged in')
     }
-    const goal = deps.destinations.allowed(visit, query.getAll('rd')) ?? absolute(visit, deps.postLogoutRedirectURI)
-    const atProvider = provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
+    const atProvider = (goal: string) =>
+      provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
+    const home = absolute(visit, deps.postLogoutRedirectURI)
+    const url = atProvider(deps.destinations.allowed(visit, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
-    const location = atProvider?.href ?? addresses.ownOrigin(visit) + ownPath.signedOut
+    const location = url?.href ?? addresses.ownOrigin(visit) + ownPath.signedOut
     return redirect(visit.method === 'GET' ? 302 : 303, location, forget(visit))
   }
 

@@ -75,8 +75,8 @@ export interface Provider {
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */
   revoke(tokens: Tokens): Promise<void>
   /**
-   * OpenID Connect RP-Initiated Logout 1.0. An ID token that would make the address too long is left out. Undefined when the
-   * provider has no such endpoint or is not known yet.
+   * OpenID Connect RP-Initiated Logout 1.0. An ID token that would make the address longer than 2 KB is left out.
+   * Undefined when it is too long even so, and when the provider has no such endpoint or is not known yet.
    */
   endSessionURL(request: EndSessionRequest): URL | undefined
 }

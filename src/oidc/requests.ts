@@ -63,21 +63,18 @@ const maxEndSessionURLLength = 2_048
 
 /**
  * OpenID Connect RP-Initiated Logout 1.0 section 2. `client_id` says who asks where the ID token, which would make the URL too
- * long, is left out: the provider then asks the person before it ends their session.
+ * long, is left out: the provider then asks the person before it ends their session. Undefined where it is too long even so.
  */
 export function endSessionURL(
   endpoint: string,
   config: ProviderConfig,
   { idToken, postLogoutRedirectURI, state }: EndSessionRequest,
-): URL {
+): URL | undefined {
   const plain = { client_id: config.clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
   const client = configuration(config, { end_session_endpoint: endpoint })
-  const url = (parameters: Record<string, string>) => buildEndSessionUrl(client, new URLSearchParams(parameters))
-  if (idToken !== undefined) {
-    const whole = url({ id_token_hint: idToken, ...plain })
-    if (whole.href.length <= maxEndSessionURLLength) return whole
-  }
-  return url(plain)
+  return [...(idToken === undefined ? [] : [{ id_token_hint: idToken, ...plain }]), plain]
+    .map((parameters) => buildEndSessionUrl(client, new URLSearchParams(parameters)))
+    .find(({ href }) => href.length <= maxEndSessionURLLength)
 }
 
 function configuration({ clientID, providerURL }: ProviderConfig, endpoints: object): Configuration {

@@ -134,6 +134,13 @@ describe('the logout request', () => {
     })
   })
 
+  test('is undefined where it would be too long even so (C4)', async (t) => {
+    const { provider } = await aWorld(t)
+    const long = `https://app.example.com/?${'x'.repeat(2_000)}`
+    assert.equal(provider.endSessionURL({ ...request, postLogoutRedirectURI: long }), undefined)
+    assert.equal(provider.endSessionURL({ ...request, state: long }), undefined)
+  })
+
   test('goes to the configured endpoint first', async (t) => {
     const { provider } = await aWorld(t, { config: { endSessionURL: 'https://op.example/bye?x=1' }, start: false })
     const url = provider.endSessionURL(request)

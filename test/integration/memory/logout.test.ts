@@ -169,6 +169,15 @@ describe('where a logout ends', () => {
     })
   }
 
+  test('an address that makes the way to the provider too long is given up, the logout there is not (C4)', async () => {
+    const rd = `/bye?${'x=y&'.repeat(600)}`
+    const query = `?${new URLSearchParams({ rd }).toString()}`
+    const reply = await logOut(await app.login(), 'GET', { 'sec-fetch-site': 'none' }, query)
+    const goal = new URL(reply.headers.location ?? '')
+    assert.ok(goal.href.startsWith(`${app.provider.issuer}/logout`) && goal.href.length <= 2_048)
+    assert.equal(goal.searchParams.get('post_logout_redirect_uri'), `${app.url}/`)
+  })
+
   test('an address that is refused is told with its reason (D8)', async () => {
     const from = app.handed.length
     await logOut(await app.login(), 'GET', { 'sec-fetch-site': 'none' }, '?rd=https%3A%2F%2Fwiki.example%2F')

@@ -280,6 +280,15 @@ describe('switching the account', () => {
     assert.equal(info.email, 'bob@example.com')
   })
 
+  test('where the way back is too long for the provider asks for a login anew (E3, C4)', async (t) => {
+    const other = await startTestApp(t, { provider: keycloak })
+    const client = createHttpClient()
+    await other.login(client)
+    const long = query({ rd: `/wanted?${'x=y&'.repeat(600)}`, prompt: 'select_account' })
+    const reply = await get(client, other.url + long, { 'sec-fetch-site': 'same-origin' })
+    assert.equal(new URL(reply.headers.location ?? '').searchParams.get('prompt'), 'login')
+  })
+
   const fallbacks: [name: string, headers: Record<string, string>, logsIn: boolean, discovery: object][] = [
     ['of somebody without a session', {}, false, {}],
     ['that a page elsewhere asks for', { 'sec-fetch-site': 'cross-site' }, true, {}],
