@@ -55,7 +55,9 @@ export function createAddresses(config: {
 }): Addresses {
   const { callbackPath, logoutPath, publicURL, forceHTTPS } = config
   const isOwnPath = (path: string) => path.startsWith(ownPrefix) || path === callbackPath || path === logoutPath
-  const origin = ({ scheme, host }: HostAndScheme) => `${forceHTTPS ? 'https' : scheme}://${host}`
+  const origin = ({ scheme, host }: HostAndScheme) =>
+    // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
+    `${forceHTTPS ? 'https' : scheme}://${host.replace(/\.(?=$|:)/, '')}`
   const ownOrigin = (request: HostAndScheme) => publicURL ?? origin(request)
 
   /** Cookies know no ports. */
@@ -84,8 +86,9 @@ export function createAddresses(config: {
     sharesCookies(request) {
       // Browsers drop a Secure cookie that comes over plain http.
       if (forceHTTPS && request.scheme !== 'https') return false
-      const [here, there] = [origin(request), ownOrigin(request)].map((url) => new URL(url).hostname)
-      return here === there || (isUnder(here) && isUnder(there))
+      const here = URL.parse(`${request.scheme}://${request.host}`)?.hostname
+      const there = URL.parse(ownOrigin(request))?.hostname
+      return here !== undefined && (here === there || (isUnder(here) && isUnder(there)))
     },
     redirectURI: (request) => ownOrigin(request) + callbackPath,
     startURL(request, returnTo, { prompt, again } = {}) {

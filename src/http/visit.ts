@@ -65,8 +65,7 @@ function schemeIn(value: string | string[] | undefined): 'http' | 'https' | unde
 /** A host that can stand in a URL of ours as it is; anything else is nobody's wish. */
 function hostIn(value: string | string[] | undefined): string | undefined {
   if (typeof value !== 'string') return undefined
-  // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
-  const host = value.toLowerCase().replace(/\.(?=$|:)/, '')
+  const host = value.toLowerCase()
   // URL parsers take `a,b` for a name: two hosts, joined by a proxy that appends.
   if (!/^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/.test(host)) return undefined
   return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined

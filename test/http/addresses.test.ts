@@ -60,6 +60,16 @@ const cookieReach: [
     false,
   ],
 ]
+test('a host with a dot at its end is the plain one in every address of ours, and another one to cookies (C13)', () => {
+  const dotted = { scheme: 'http', host: 'app.example.com.:8080' } as const
+  assert.equal(addresses.redirectURI(dotted), addresses.redirectURI(request))
+  assert.equal(addresses.returnURL(dotted, '/x'), addresses.returnURL(request, '/x'))
+  assert.equal(addresses.sharesCookies(dotted), false)
+})
+
+test('a host that no URL can have shares nothing', () =>
+  assert.equal(addresses.sharesCookies({ scheme: 'http', host: '999.999.999.999' }), false))
+
 for (const [name, given, scheme, shares] of cookieReach) {
   test(`a cookie set on ${name} ${shares ? 'comes along' : 'does not come along'} to the callback`, () =>
     assert.equal(createAddresses({ ...config, ...given }).sharesCookies({ ...request, scheme }), shares))

@@ -211,9 +211,25 @@ describe('another name of the same host', () => {
     assert.equal(plain.status, 403)
   })
 
-  test('that only looks like a number is not led round in circles', async () => {
-    const reply = await app.ask('traefik', { host: '127.1', headers: browserHeaders })
-    assert.ok(reply.headers.location === undefined || new URL(reply.headers.location).host !== '127.1')
+  for (const host of ['127.1', '999.999.999.999', '0x7f.1.']) {
+    test(`that only looks like a number, ${host}, is not led round in circles`, async () => {
+      const reply = await app.ask('traefik', { host, uri: '/x', headers: browserHeaders })
+      assert.ok([302, 400].includes(reply.status), `${reply.status}`)
+      assert.notEqual(URL.parse(reply.headers.location ?? '')?.pathname, '/x')
+    })
+  }
+
+  test('with a dot at its end leads to the plain one in reverse-proxy mode, and is no way around a rule (C13)', async (t) => {
+    const gateway = await startTestApp(t, {
+      config: { upstreams: [{ url: 'http://127.0.0.1:9' }], rules: [{ path: '/public', policy: 'public' }] },
+    })
+    const headers = { ...browserHeaders, 'x-forwarded-host': `${appHost}.` }
+    const person = await createHttpClient().send(`${gateway.url}/public?x`, { headers })
+    assert.deepEqual([person.status, person.headers.location], [302, `http://${appHost}/public?x`])
+    const program = await createHttpClient().send(`${gateway.url}/public?x`, {
+      headers: { ...headers, ...scriptHeaders },
+    })
+    assert.equal(program.status, 401)
   })
 
   test('with a dot is the plain one to our own pages (C13)', async () => {
