@@ -5,6 +5,8 @@ import { after, before, describe, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { browserMissing, newPage, openBrowser } from '../fixtures/browser.ts'
 import { nginxMissing, startNginx } from '../fixtures/nginx.ts'
+import { startDemoUpstream } from '../../deploy/demo/upstream.ts'
+import { startTestApp } from '../fixtures/in-process-app.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
 
 describe('the jar of a browser behind nginx', { skip: browserMissing || nginxMissing }, () => {
@@ -114,6 +116,27 @@ describe('the jar of a browser behind nginx', { skip: browserMissing || nginxMis
     await chooseIfAsked(page, 'alice')
     assert.equal(page.url(), `${site.url}/after`)
     assert.ok(!statuses.includes(400))
+  })
+
+  test('a login left behind each minute for an hour: below 4 KB, and the last one can be finished (B5)', async (t) => {
+    const service = await startTestApp(t)
+    const application = await startDemoUpstream()
+    const nginx = await startNginx({ foregatePort: service.port, applicationPort: application.port })
+    t.after(() => Promise.all([nginx.stop(), application.stop()]).then(() => {}))
+    service.provider.fault('authorize', { status: 200, body: 'who are you?', contentType: 'text/html' })
+    const { context } = await somebody()
+    const page = await newPage(context)
+    for (let at = 0; at < 60; at++) {
+      const answer = await page.goto(`${nginx.url}/left/${at}`)
+      assert.equal(answer?.status(), 200)
+      assert.ok(page.url().startsWith(service.provider.issuer))
+      assert.ok((await bytesOf(context, nginx.url)) <= 4_096, `after ${at} minutes`)
+      service.advance(60_000)
+    }
+    service.provider.fault('authorize', undefined)
+    await page.goto(`${nginx.url}/in`)
+    assert.equal(page.url(), `${nginx.url}/in`)
+    assert.ok((await bytesOf(context, nginx.url)) <= 4_096)
   })
 
   test('cookieSameSite: strict: one login, and the person is in (C3)', async () => {
