@@ -78,6 +78,7 @@ const noProvider: Provider = {
   start: unused,
   stop: unused,
   authorizationURL: unused,
+  offersPrompt: unused,
   redeem: unused,
   refresh: unused,
   revoke: unused,

@@ -17,14 +17,18 @@ import { createAuth } from './http/auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createReaders } from './http/contracts.ts'
+import { createCookieRepair, passRoom } from './http/cookie-budget.ts'
 import { createDenials } from './http/denials.ts'
-import { createEndpoints, type Person } from './http/endpoints.ts'
+import { createDestinations } from './http/destination.ts'
+import { createEndpoints } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
+import type { Person } from './http/profile-endpoints.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
+import { createSend } from './http/send.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
@@ -133,6 +137,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     cache,
     sealer: sealerFor(`session ${scope}`),
     passSealer: sealerFor(`pass ${scope}`),
+    passRoom: passRoom(cookieConfig),
     provider,
     claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),
     nearLimits:
@@ -157,11 +162,13 @@ export function createApp(config: Config, runtime: Runtime): App {
     disableReplayDetection: config.tokens.disableReplayDetection,
     clockSkewMs: config.provider.clockSkewMs,
     clock,
+    random,
   })
 
   // HTTP
   const pages = createPages(config.pages)
   const refusals = createRefusals(pages)
+  const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
     sessionMaxAgeMs: lifetimes.maxAgeMs,
@@ -183,6 +190,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
   const endpoints = createEndpoints({
     addresses,
+    destinations: createDestinations({ addresses, logger, clock }),
     cookies: browserCookies,
     logins,
     sessions,
@@ -191,6 +199,10 @@ export function createApp(config: Config, runtime: Runtime): App {
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe,
+    issuer: config.provider.providerURL,
+    skipSignIn: config.pages.skipSignIn,
+    strictCookies: cookieConfig.sameSite === 'strict',
+    hintSealer: sealerFor(`logout ${scope}`),
     withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: outage.pass && cache.mode !== 'memory',
@@ -241,6 +253,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     endpoints,
     addresses,
     refusals,
+    send,
     visitOf,
     health,
     metrics,
@@ -263,7 +276,7 @@ export function createApp(config: Config, runtime: Runtime): App {
   ])
 
   // Reverse-proxy mode
-  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals })
+  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals, send })
   const proxy = (): Promise<void> =>
     registerProxy(server, {
       ...gateway,

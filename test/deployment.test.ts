@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { deploymentScope } from '../src/deployment.ts'
 import { createSealer } from '../src/sealing.ts'
-import { createPasses } from '../src/session/pass.ts'
+import { createPasses, maxPassLength } from '../src/session/pass.ts'
 import { newTicket } from '../src/session/ticket.ts'
 import { load } from './config/load-fixture.ts'
 
@@ -49,6 +49,7 @@ test('what one deployment sealed opens in no other with the same key', () => {
       clock: () => 0,
       maxAgeMs: 1_000,
       sessionMaxAgeMs: 1_000,
+      maxLength: maxPassLength,
     })
   const ticket = newTicket(randomBytes)
   const session = {

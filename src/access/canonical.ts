@@ -10,6 +10,7 @@ import type { OriginalRequest } from './access.ts'
 export type Ambiguity =
   | 'method'
   | 'host'
+  | 'host_dot'
   | 'fragment'
   | 'dot_segment'
   | 'empty_segment'
@@ -66,8 +67,7 @@ export function originalRequest({ method, scheme, host, target }: RequestDescrip
     rawPath,
     rawQuery,
     path: reading.path,
-    ambiguity:
-      (authority.ambiguous ? 'host' : undefined) ?? reading.ambiguity ?? (verb.ambiguous ? 'method' : undefined),
+    ambiguity: authority.ambiguity ?? reading.ambiguity ?? (verb.ambiguous ? 'method' : undefined),
   }
 }
 
@@ -140,34 +140,41 @@ function decodedOnce(text: string): string | undefined {
   }
 }
 
-function readHost(value: string, scheme: 'http' | 'https'): { host: string; ambiguous: boolean } {
+interface HostReading {
+  readonly host: string
+  readonly ambiguity: 'host' | 'host_dot' | undefined
+}
+
+function readHost(value: string, scheme: 'http' | 'https'): HostReading {
   const parts = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{0,5}))?$/i.exec(value)
   const [, givenName, givenPort] = parts ?? []
   if (givenName === undefined) throw new BadRequest('the host is not a host name or address with an optional port')
   const name = givenName.startsWith('[') ? canonicalIPv6(givenName) : canonicalName(givenName)
-  if (givenPort === undefined) return { host: name.host, ambiguous: name.ambiguous }
+  if (givenPort === undefined) return name
 
   const port = Number(givenPort)
   if (port > 65_535 || (port === 0 && givenPort !== '')) throw new BadRequest('the host has an impossible port')
   const isDefault = givenPort === '' || port === (scheme === 'https' ? 443 : 80)
   return {
     host: isDefault ? name.host : `${name.host}:${port}`,
-    ambiguous: name.ambiguous || String(port) !== givenPort,
+    ambiguity: String(port) === givenPort ? name.ambiguity : 'host',
   }
 }
 
-function canonicalName(given: string): { host: string; ambiguous: boolean } {
+function canonicalName(given: string): HostReading {
   const host = given.toLowerCase().replace(/\.$/, '')
   if (host.length > 253 || !/^(?:[a-z0-9_][a-z0-9_-]*\.)*[a-z0-9_][a-z0-9_-]*$/.test(host)) {
     throw new BadRequest('the host is not a host name')
   }
   // `127.1`, `0x7f.1` and `017700000001` are addresses to a browser and names to a rule.
   const looksNumeric = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(host)
-  return { host, ambiguous: host !== given || (looksNumeric && !isIPv4(host)) }
+  if (looksNumeric && !isIPv4(host)) return { host, ambiguity: 'host' }
+  if (host === given) return { host, ambiguity: undefined }
+  return { host, ambiguity: given === `${host}.` ? 'host_dot' : 'host' }
 }
 
-function canonicalIPv6(given: string): { host: string; ambiguous: boolean } {
+function canonicalIPv6(given: string): HostReading {
   if (!isIPv6(given.slice(1, -1))) throw new BadRequest('the host is not an IPv6 address')
   const host = new URL(`http://${given}/`).hostname
-  return { host, ambiguous: host !== given }
+  return { host, ambiguity: host === given ? undefined : 'host' }
 }

@@ -55,7 +55,9 @@ export function createReplayDetection(deps: {
       const isFirst = await mark({ kind: 'used', id: `${kind}:${hash}` }, Math.max(1, Math.ceil(ttlMs)))
       if (!isFirst) {
         metrics.replaysRejected.with({ kind }).value++
-        logger.warn({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')
+        // Whoever has begun a login can present it as often as they like; an ID token comes from the provider.
+        const level = kind === 'flow' ? 'debug' : 'warn'
+        logger[level]({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')
       }
       return isFirst
     },

@@ -217,4 +217,6 @@ export interface PagesConfig {
   readonly logo: string | undefined
   /** CSS colours (hex). */
   readonly accentColor: string | undefined
+  /** `/oauth2/sign_in` shows no page, but sends the person to the provider at once. */
+  readonly skipSignIn: boolean
 }

@@ -221,6 +221,7 @@ const serviceOptions = {
     name: withDefault('Foregate', leaf(text)),
     logo: optional(leaf(text)),
     accentColor: optional(leaf(text)),
+    skipSignIn: off(),
   }),
 }
 

@@ -92,10 +92,9 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
 }
 
 export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
-  const { name, logo, accentColor } = settings.pages
-  const pages = { name, logo, accentColor }
-  for (const { path, message } of lookFindings(pages)) refuse(path, message)
-  return pages
+  const { name, logo, accentColor, skipSignIn } = settings.pages
+  for (const { path, message } of lookFindings({ name, logo, accentColor })) refuse(path, message)
+  return { name, logo, accentColor, skipSignIn }
 }
 
 export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConfig {

@@ -51,6 +51,9 @@ function checkedKey(checks: Checks, path: (string | number)[], text: string, how
   return key
 }
 
+/** What all our cookies may take of a browser's Cookie header is 4 KB, and each of seven names is part of it. */
+const MAX_NAME_LENGTH = 64
+
 const GUARDED = /^__(host|secure)-/i
 
 export function cookieConfig(checks: Checks): CookieConfig {
@@ -66,7 +69,8 @@ export function cookieConfig(checks: Checks): CookieConfig {
     const name = settings[option]
     if (name === undefined) continue
     const prefix = GUARDED.exec(name)?.[1]?.toLowerCase()
-    if (!isToken(name))
+    if (name.length > MAX_NAME_LENGTH) refuse([option], `is longer than ${MAX_NAME_LENGTH} characters`)
+    else if (!isToken(name))
       refuse([option], 'has characters that a cookie name must not have; use letters, digits, _ and -')
     else if (prefix === 'host' && !mayBeHost) {
       refuse(

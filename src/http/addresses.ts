@@ -1,5 +1,5 @@
 // Under which addresses browsers reach us and the application: derived from the original request, in one place.
-import { safeReturnURL } from './return-url.ts'
+import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
 
 /** Our own pages and endpoints. All but callback and logout have fixed paths. */
 export const ownPrefix = '/oauth2/'
@@ -20,16 +20,29 @@ export interface Addresses {
   origin(request: HostAndScheme): string
   /** Where our own endpoints are reached: `publicURL`, else the application's own origin. */
   ownOrigin(request: HostAndScheme): string
+  /** Whether a cookie that is set with the answer to this request comes along to our own endpoints. */
+  sharesCookies(request: HostAndScheme): boolean
   redirectURI(request: HostAndScheme): string
-  /** Our start of a login that comes back to `returnTo`. */
-  startURL(request: HostAndScheme, returnTo: string, prompt?: 'select_account'): string
+  /** Our start of a login that comes back to `returnTo`. `again`: see Flow. */
+  startURL(request: HostAndScheme, returnTo: string, options?: { prompt?: 'select_account'; again?: boolean }): string
   /** `candidate` if it stays on the allowed sites and does not lead to one of our own paths; undefined otherwise. */
   returnURL(request: HostAndScheme, candidate: string | undefined): string | undefined
+  /** The same, with the reason where it is refused. */
+  judgeReturn(request: HostAndScheme, candidate: string): { url: string } | { refused: ReturnRefusal | 'own_path' }
 }
 
 export interface HostAndScheme {
   readonly scheme: 'http' | 'https'
   readonly host: string
+}
+
+/** As a router reads it; as it is where it is damaged. */
+function decoded(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname)
+  } catch {
+    return pathname
+  }
 }
 
 export function createAddresses(config: {
@@ -42,8 +55,27 @@ export function createAddresses(config: {
 }): Addresses {
   const { callbackPath, logoutPath, publicURL, forceHTTPS } = config
   const isOwnPath = (path: string) => path.startsWith(ownPrefix) || path === callbackPath || path === logoutPath
-  const origin = ({ scheme, host }: HostAndScheme) => `${forceHTTPS ? 'https' : scheme}://${host}`
+  const origin = ({ scheme, host }: HostAndScheme) =>
+    // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
+    `${forceHTTPS ? 'https' : scheme}://${host.replace(/\.(?=$|:)/, '')}`
   const ownOrigin = (request: HostAndScheme) => publicURL ?? origin(request)
+
+  /** Cookies know no ports. */
+  const isUnder = (name = '') => {
+    const domain = config.cookieDomain?.toLowerCase().replace(/^\./, '')
+    return domain !== undefined && (name === domain || name.endsWith(`.${domain}`))
+  }
+
+  function judgeReturn(request: HostAndScheme, candidate: string): ReturnType<Addresses['judgeReturn']> {
+    const judged = safeReturnURL(candidate, {
+      origin: origin(request),
+      publicURL,
+      cookieDomain: config.cookieDomain,
+      allowedRedirectHosts: config.allowedRedirectHosts,
+    })
+    // A login that returns to the login would go round in circles.
+    return 'url' in judged && isOwnPath(decoded(new URL(judged.url).pathname)) ? { refused: 'own_path' } : judged
+  }
 
   return {
     callbackPath,
@@ -51,20 +83,23 @@ export function createAddresses(config: {
     isOwnPath,
     origin,
     ownOrigin,
+    sharesCookies(request) {
+      // Browsers drop a Secure cookie that comes over plain http.
+      if (forceHTTPS && request.scheme !== 'https') return false
+      const here = URL.parse(`${request.scheme}://${request.host}`)?.hostname
+      const there = URL.parse(ownOrigin(request))?.hostname
+      return here !== undefined && (here === there || (isUnder(here) && isUnder(there)))
+    },
     redirectURI: (request) => ownOrigin(request) + callbackPath,
-    startURL(request, returnTo, prompt) {
-      const query = new URLSearchParams({ rd: returnTo, ...(prompt !== undefined && { prompt }) })
+    startURL(request, returnTo, { prompt, again } = {}) {
+      const query = new URLSearchParams({ rd: returnTo, ...(prompt && { prompt }), ...(again && { again: '1' }) })
       return `${ownOrigin(request)}${ownPath.start}?${query.toString()}`
     },
     returnURL(request, candidate) {
       if (candidate === undefined || candidate === '') return undefined
-      const url = safeReturnURL(candidate, {
-        origin: origin(request),
-        cookieDomain: config.cookieDomain,
-        allowedRedirectHosts: config.allowedRedirectHosts,
-      })
-      // A login that returns to the login would go round in circles.
-      return url === undefined || isOwnPath(new URL(url).pathname) ? undefined : url
+      const judged = judgeReturn(request, candidate)
+      return 'url' in judged ? judged.url : undefined
     },
+    judgeReturn,
   }
 }

@@ -1,8 +1,8 @@
-// Our three cookies: the session's ticket, the pass for an outage, and one per login under way.
+// Our three cookies: the session's ticket, the pass for an outage, and one per login under way in one of a few slots.
 import type { CookieConfig } from '../config/config.ts'
-import { isFlowId } from '../login/flow.ts'
-import type { FlowCookies } from '../login/login.ts'
-import { cookiesWithPrefix, cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
+import { flowSlots } from '../login/flow.ts'
+import type { FlowCookies } from '../login/slots.ts'
+import { cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
 
 export interface BrowserCookies {
   /** Every ticket that was sent: a sibling host can plant a second one, the valid one wins. */
@@ -11,10 +11,10 @@ export interface BrowserCookies {
   flows(header: string | undefined): FlowCookies
   setTicket(ticket: string): string
   setPass(pass: string): string
-  setFlow(id: string, value: string, maxAgeMs: number): string
+  setFlow(slot: number, value: string, maxAgeMs: number): string
   expireTicket(): string
   expirePass(): string
-  expireFlow(id: string): string
+  expireFlow(slot: number): string
   /** Whether a cookie of this name is ours: not to be passed on to an application. */
   isOurs(name: string): boolean
 }
@@ -23,35 +23,45 @@ export function createBrowserCookies(
   config: CookieConfig,
   lifetimes: { sessionMaxAgeMs: number; passMaxAgeMs: number },
 ): BrowserCookies {
-  const attributes = (name: string): CookieAttributes => ({
-    name,
-    domain: config.domain,
-    path: config.path,
-    sameSite: config.sameSite,
-    secure: config.forceHTTPS,
-    httpOnly: true,
-  })
-  // A flow cookie has to come along on the provider's cross-site redirect back to us: `strict` would lose every login.
-  const flowAttributes = (id: string): CookieAttributes => ({
-    ...attributes(config.flowPrefix + id),
-    sameSite: config.sameSite === 'strict' ? 'lax' : config.sameSite,
-  })
+  const ticket = cookieAttributes(config, config.sessionName)
+  const pass = cookieAttributes(config, config.passName)
+  const flow = (slot: number) => cookieAttributes(config, config.flowPrefix + slot)
   return {
     tickets: (header) => cookieValues(header, config.sessionName),
     pass: (header) => cookieValues(header, config.passName)[0],
     flows: (header) =>
-      cookiesWithPrefix(header, config.flowPrefix)
-        .map(([name, value]) => [name.slice(config.flowPrefix.length), value] as const)
-        // A sibling host may plant any name; one that we cannot have given could not even be deleted.
-        .filter(([id]) => isFlowId(id)),
-    setTicket: (value) =>
-      setCookie({ ...attributes(config.sessionName), value, maxAgeSeconds: lifetimes.sessionMaxAgeMs / 1_000 }),
-    setPass: (value) =>
-      setCookie({ ...attributes(config.passName), value, maxAgeSeconds: lifetimes.passMaxAgeMs / 1_000 }),
-    setFlow: (id, value, maxAgeMs) => setCookie({ ...flowAttributes(id), value, maxAgeSeconds: maxAgeMs / 1_000 }),
-    expireTicket: () => expireCookie(attributes(config.sessionName)),
-    expirePass: () => expireCookie(attributes(config.passName)),
-    expireFlow: (id) => expireCookie(flowAttributes(id)),
-    isOurs: (name) => name === config.sessionName || name === config.passName || name.startsWith(config.flowPrefix),
+      Array.from({ length: flowSlots }, (_, slot) =>
+        cookieValues(header, config.flowPrefix + slot).map((value) => [slot, value] as const),
+      ).flat(),
+    setTicket: (value) => setCookie({ ...ticket, value, maxAgeSeconds: lifetimes.sessionMaxAgeMs / 1_000 }),
+    setPass: (value) => setCookie({ ...pass, value, maxAgeSeconds: lifetimes.passMaxAgeMs / 1_000 }),
+    setFlow: (slot, value, maxAgeMs) => setCookie({ ...flow(slot), value, maxAgeSeconds: maxAgeMs / 1_000 }),
+    expireTicket: () => expireCookie(ticket),
+    expirePass: () => expireCookie(pass),
+    expireFlow: (slot) => expireCookie(flow(slot)),
+    isOurs: (name) => isOurCookie(config, name),
   }
+}
+
+/** With what the cookie of this name is set, and so what deletes it. */
+export function cookieAttributes(config: CookieConfig, name: string): CookieAttributes {
+  // A flow cookie has to come along on the provider's cross-site redirect back to us: `strict` would lose every login.
+  const crossesSites = name.startsWith(config.flowPrefix) && config.sameSite === 'strict'
+  return {
+    name,
+    domain: config.domain,
+    path: config.path,
+    sameSite: crossesSites ? 'lax' : config.sameSite,
+    secure: config.forceHTTPS,
+    httpOnly: true,
+  }
+}
+
+export const isOurCookie = ({ sessionName, passName, flowPrefix }: CookieConfig, name: string): boolean =>
+  name === sessionName || name === passName || name.startsWith(flowPrefix)
+
+/** The slot of a flow cookie's name; undefined for a name that we do not give. */
+export function slotIn({ flowPrefix }: CookieConfig, name: string): number | undefined {
+  const slot = name.slice(flowPrefix.length)
+  return name.startsWith(flowPrefix) && /^\d$/.test(slot) && Number(slot) < flowSlots ? Number(slot) : undefined
 }

@@ -1,7 +1,7 @@
 // Cookies on the wire. Reading is a plain scan, as it happens on every request; values are neither decoded nor trusted.
+import { stringifySetCookie, type SetCookie } from 'cookie'
 
 const maxValues = 4
-const maxWithPrefix = 32
 
 export interface CookieAttributes {
   readonly name: string
@@ -33,51 +33,30 @@ export function cookieValues(header: string | undefined, name: string): string[]
   return values
 }
 
-/** Name and value of each cookie whose name starts so, in the order sent, at most 32. */
-export function cookiesWithPrefix(header: string | undefined, prefix: string): [name: string, value: string][] {
-  const cookies: [string, string][] = []
-  if (header === undefined || prefix === '') return cookies
-  for (
-    let at = header.indexOf(prefix);
-    at >= 0 && cookies.length < maxWithPrefix;
-    at = header.indexOf(prefix, at + 1)
-  ) {
-    if (!startsPair(header, at)) continue
-    const equals = header.indexOf('=', at + prefix.length)
-    if (equals < 0) break
-    const name = header.slice(at, equals)
-    if (!name.includes(';')) cookies.push([name, valueAt(header, equals + 1)])
-  }
-  return cookies
-}
-
 /** A Set-Cookie value. Throws TypeError for what would be another cookie than the one meant: a mistake of ours. */
-export function setCookie({ name, value, maxAgeSeconds, domain, path, sameSite, secure, httpOnly }: Cookie): string {
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) throw new TypeError('a cookie name must be a token')
-  if (!/^[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*$/.test(value)) {
-    throw new TypeError(`the value of cookie ${name} holds a character that cookies cannot`)
-  }
-  // A browser drops a cookie whose prefix promises what its attributes do not keep; better to hear of it here.
-  if (name.startsWith('__Host-') && (!secure || path !== '/' || domain !== undefined)) {
-    throw new TypeError(`cookie ${name} must be Secure, have path / and no domain`)
-  }
-  if (name.startsWith('__Secure-') && !secure) throw new TypeError(`cookie ${name} must be Secure`)
-  if (!/^[\x20-\x3a\x3c-\x7e]*$/.test(`${path}${domain ?? ''}`))
-    throw new TypeError(`cookie ${name} has bad attributes`)
-  return [
-    `${name}=${value}`,
-    ...(maxAgeSeconds === undefined ? [] : [`Max-Age=${Math.max(0, Math.floor(maxAgeSeconds))}`]),
-    ...(domain === undefined ? [] : [`Domain=${domain}`]),
-    `Path=${path}`,
-    ...(secure ? ['Secure'] : []),
-    ...(httpOnly ? ['HttpOnly'] : []),
-    `SameSite=${{ lax: 'Lax', strict: 'Strict', none: 'None' }[sameSite]}`,
-  ].join('; ')
+export function setCookie({ maxAgeSeconds, ...cookie }: Cookie): string {
+  checkPrefix(cookie)
+  const maxAge = maxAgeSeconds === undefined ? {} : { maxAge: Math.max(0, Math.floor(maxAgeSeconds)) }
+  return write({ ...cookie, ...maxAge })
 }
 
 /** Deletes the cookie: only the same name, domain and path do (Envoy CVE-2025-55162 left `__Secure-` ones behind). */
 export function expireCookie(attributes: CookieAttributes): string {
-  return `${setCookie({ ...attributes, value: '', maxAgeSeconds: 0 })}; Expires=Thu, 01 Jan 1970 00:00:00 GMT`
+  checkPrefix(attributes)
+  return write({ ...attributes, value: '', maxAge: 0, expires: new Date(0) })
+}
+
+function write({ domain, ...cookie }: Omit<SetCookie, 'domain'> & Pick<CookieAttributes, 'domain'>): string {
+  // Values are taken as they are: what a cookie cannot hold is a mistake, and not to be encoded.
+  return stringifySetCookie({ ...cookie, ...(domain !== undefined && { domain }) }, { encode: (value) => value })
+}
+
+/** A browser drops a cookie whose prefix promises what its attributes do not keep; better to hear of it here. */
+function checkPrefix({ name, secure, path, domain }: CookieAttributes): void {
+  if (name.startsWith('__Host-') && (!secure || path !== '/' || domain !== undefined)) {
+    throw new TypeError(`cookie ${name} must be Secure, have path / and no domain`)
+  }
+  if (name.startsWith('__Secure-') && !secure) throw new TypeError(`cookie ${name} must be Secure`)
 }
 
 function startsPair(header: string, at: number): boolean {

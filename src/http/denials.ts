@@ -1,7 +1,7 @@
 // The decision was no, or "not like this": sent to log in, refused, or told to come again. Counted with its reason, and worded
 // for whoever asked, a person or a program.
 import type { IncomingHttpHeaders } from 'node:http'
-import type { DenialReason, PolicyDenial } from '../access/access.ts'
+import type { DenialReason, OriginalRequest, PolicyDenial } from '../access/access.ts'
 import { contracts, type Contract, type ContractFacts } from '../config/contracts.ts'
 import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
@@ -11,9 +11,11 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
 import { json, page, redirect, type Answer } from './answer.ts'
 import type { TrustedPeers } from './client.ts'
-import type { Endpoints, Person } from './endpoints.ts'
+import type { Endpoints } from './endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import type { PassRenewal } from './pass-renewal.ts'
+import type { Person } from './profile-endpoints.ts'
+import { percentEncodedBytes } from './return-url.ts'
 import { refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 import { statusAndReason, type Refusals } from './refusals.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
@@ -56,21 +58,39 @@ export function createDenials(deps: DenialsDeps): Denials {
 
   function notLoggedIn(about: Case, reason = 'no_session'): Outcome | Promise<Outcome> {
     const { original, request, label } = about
-    count(label, 'login', reason)
-    const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
-    const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     const navigation = isNavigation(original.method, request.headers)
+    if (original.ambiguity === 'host_dot' && navigation) return toPlainHost(about)
+    count(label, 'login', reason)
+    const returnTo = askedURL(original)
+    const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     if (contract?.loginBy === 'refuse') {
       const start = addresses.startURL(original, returnTo)
       return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
     if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
-    if (contract?.loginBy === 'start') {
-      const status = original.method === 'GET' || original.method === 'HEAD' ? 302 : 303
-      return refusedWith(redirect(status, addresses.startURL(original, returnTo)))
+    // The flow's cookie has to be set where the callback will be: not on plain http, nor on another host.
+    if (contract?.loginBy === 'start' || !addresses.sharesCookies(original)) {
+      return refusedWith(redirect(statusOf(original.method), addresses.startURL(original, returnTo)))
     }
     return sendToProvider(about, returnTo)
   }
+
+  /** `app.example.com.` is another host to cookies and to the provider: a login that begins there cannot be finished. */
+  function toPlainHost(about: Case): Outcome {
+    const { original, label } = about
+    count(label, 'login', 'host_dot')
+    const location = askedURL(original)
+    return refusedWith(
+      label !== 'proxy' && contracts[label].loginBy === 'refuse'
+        ? loginRequired(about, location, { location, 'x-auth-request-redirect': location })
+        : redirect(statusOf(original.method), location),
+    )
+  }
+
+  const statusOf = (method: string) => (method === 'GET' || method === 'HEAD' ? 302 : 303)
+
+  const askedURL = (original: OriginalRequest) =>
+    addresses.origin(original) + percentEncodedBytes(original.rawPath + original.rawQuery)
 
   function unproven(about: Case, reason: string): Outcome | Promise<Outcome> {
     if (isNavigation(about.original.method, about.request.headers)) return notLoggedIn(about, reason)
@@ -88,10 +108,9 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     try {
       return refusedWith(
-        await endpoints.sendToProvider(
-          visit,
-          addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
-        ),
+        await endpoints.sendToProvider(visit, {
+          returnTo: addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
+        }),
       )
     } catch (error) {
       return failed(about.label, request, error, 400)
@@ -101,7 +120,7 @@ export function createDenials(deps: DenialsDeps): Denials {
   /** A program's request is part of a page: that is where the person wants to be after the login. */
   function pageOf({ original, request }: Case): string | undefined {
     const { referer } = request.headers
-    return referer === undefined ? undefined : addresses.returnURL(original, referer)
+    return referer === undefined ? undefined : addresses.returnURL(original, percentEncodedBytes(referer))
   }
 
   function loginRequired(about: Case, loginURL: string, headers: Readonly<Record<string, string>> = {}): Answer {
@@ -115,6 +134,7 @@ export function createDenials(deps: DenialsDeps): Denials {
 
   function denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome {
     const { original, label, request } = about
+    if (original.ambiguity === 'host_dot' && isNavigation(original.method, request.headers)) return toPlainHost(about)
     count(label, 'deny', reason)
     const who = asked(about, original.method)
     const fields = { event: 'access_denied', reason, requestId: who.requestId, path: original.rawPath }
@@ -129,10 +149,9 @@ export function createDenials(deps: DenialsDeps): Denials {
         json(403, { error: 'forbidden', reason, request_id: who.requestId }, { 'x-request-id': who.requestId }),
       )
     }
-    const returnTo = `${addresses.origin(original)}${original.rawPath}${original.rawQuery}`
     const html = deps.pages.forbidden({
       user: deps.describe(session).user,
-      switchAccountURL: addresses.startURL(original, returnTo, 'select_account'),
+      switchAccountURL: addresses.startURL(original, askedURL(original), { prompt: 'select_account' }),
       logoutURL: `${addresses.ownOrigin(original)}${addresses.logoutPath}`,
       requestId: who.requestId,
       reason,

@@ -9,7 +9,7 @@ import type { Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import type { Auth } from './auth.ts'
 import type { Refusals } from './refusals.ts'
-import { send } from './server.ts'
+import type { Send } from './send.ts'
 import type { Visit } from './visit.ts'
 
 export interface Gateway {
@@ -29,8 +29,9 @@ export function createGateway(deps: {
   visitOf: (raw: FastifyRequest['raw']) => Visit
   addresses: Addresses
   refusals: Refusals
+  send: Send
 }): Gateway {
-  const { auth, visitOf, addresses, refusals } = deps
+  const { auth, visitOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )

@@ -67,6 +67,8 @@ export interface Refusals {
 export interface RefuseOptions {
   /** Where a person can try again. */
   readonly retryURL?: string
+  /** The page goes there without being asked. */
+  readonly retriesByItself?: boolean
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -81,7 +83,8 @@ export function createRefusals(pages: Pages): Refusals {
     if (!isNavigation(asked.method, asked.headers)) {
       return json(status, { error: reason, request_id: requestId }, headers)
     }
-    const html = pages.error({ status, reason, requestId, retryURL: options.retryURL })
+    const { retryURL, retriesByItself } = options
+    const html = pages.error({ status, reason, requestId, retryURL, retriesByItself })
     return page(status, html, pages.headers, headers)
   }
 

@@ -8,6 +8,7 @@ import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
 import { refusedWith, type AuthRequest, type Outcome } from './outcome.ts'
 import type { Refusals } from './refusals.ts'
+import { percentEncodedBytes } from './return-url.ts'
 
 /** Never rejects. */
 export type RelayedPaths = (contract: Contract, request: AuthRequest, original: OriginalRequest) => Promise<Outcome>
@@ -33,7 +34,7 @@ export function createRelayedPaths(deps: {
         scheme: original.scheme,
         host: original.host,
         path: original.path,
-        query: original.rawQuery.slice(1),
+        query: percentEncodedBytes(original.rawQuery.slice(1)),
         clientAddress: peers.clientAddress(peer, headers),
         relayed: true,
       }),

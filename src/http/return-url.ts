@@ -10,38 +10,55 @@ export interface ReturnContext {
   readonly cookieDomain?: string | undefined
   /** `host[:port]` or `*.example.com[:port]`. An entry without a port means the scheme's own. */
   readonly allowedRedirectHosts: readonly string[]
+  /** `scheme://host[:port]` of our own pages, where that is fixed. */
+  readonly publicURL?: string | undefined
 }
 
-/** Characters. It travels in a sealed cookie beside the rest of the flow, and a cookie ends at 4,096 bytes. */
-export const maxReturnURLLength = 2_500
+/** Characters: no proxy's default lets a longer request line in. What becomes of a long one on its way: login/flow.ts. */
+export const maxReturnURLLength = 8_000
+
+/** Why a return address is not taken; stable words for logs. */
+export type ReturnRefusal = 'too_long' | 'control_character' | 'not_a_url' | 'host_not_allowed' | 'leaves_the_site'
 
 /**
  * The absolute URL to go to, with path and query exactly as given (only what no header can carry, a space or non-ASCII, is
- * percent-encoded), or undefined when the candidate could lead anywhere but to the request's own host, a host under
+ * percent-encoded), or why not: the candidate could lead anywhere but to the request's own host, `publicURL`, a host under
  * `cookieDomain` or one of `allowedRedirectHosts`, or is too long.
  */
-export function safeReturnURL(candidate: string, context: ReturnContext): string | undefined {
+export function safeReturnURL(candidate: string, context: ReturnContext): { url: string } | { refused: ReturnRefusal } {
+  if (candidate.length > maxReturnURLLength) return { refused: 'too_long' }
   // oxlint-disable-next-line no-control-regex -- browsers drop tab, CR and LF wherever they stand: `/\t/evil.example`
-  if (candidate.length > maxReturnURLLength || /[\x00-\x1f\x7f-\x9f]/.test(candidate)) return undefined
+  if (/[\x00-\x1f\x7f-\x9f]/.test(candidate)) return { refused: 'control_character' }
   const own = parsed(context.origin)
-  if (own === undefined) return undefined
+  if (own === undefined) return { refused: 'not_a_url' }
   const absolute = /^(https?):\/\/((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?([/?#].*)?$/i.exec(
     candidate,
   )
   if (absolute === null) {
-    return candidate.startsWith('/') ? onSite(`${own.protocol}//${own.host}`, candidate) : undefined
+    if (!candidate.startsWith('/')) return { refused: 'not_a_url' }
+    return onSite(`${own.protocol}//${own.host}`, candidate)
   }
   const [, scheme = '', name = '', port = '', rest = ''] = absolute
   const site = parsed(`${scheme}://${name}${port}`)
   // The parser must have read the very host that stands there: `127.1`, `0x7f000001` and odd punycode are other names to it.
-  if (site === undefined || site.hostname !== name.toLowerCase() || !isAllowed(site, own, context)) return undefined
+  if (site === undefined || site.hostname !== name.toLowerCase()) return { refused: 'not_a_url' }
+  if (!isAllowed(site, own, context)) return { refused: 'host_not_allowed' }
   return onSite(`${site.protocol}//${site.host}`, rest.startsWith('/') ? rest : `/${rest}`)
 }
 
-function isAllowed(site: URL, own: URL, { cookieDomain, allowedRedirectHosts }: ReturnContext): boolean {
+/**
+ * A header's or a request line's text with its bytes beyond ASCII percent-encoded: Node reads them as Latin-1, so that the UTF-8
+ * that browsers and proxies write comes as other characters.
+ */
+export const percentEncodedBytes = (text: string): string =>
+  text.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
+
+function isAllowed(site: URL, own: URL, context: ReturnContext): boolean {
+  const { cookieDomain, allowedRedirectHosts, publicURL } = context
   const downgrades = own.protocol === 'https:' && site.protocol === 'http:'
   // `host` leaves out the scheme's own port, so http://app -> https://app is the same host and :8080 is not.
   if (site.host === own.host) return !downgrades
+  if (publicURL !== undefined && site.origin === URL.parse(publicURL)?.origin) return true
   if (cookieDomain !== undefined && cookieDomain !== '') {
     const domain = cookieDomain.toLowerCase().replace(/^\./, '')
     const isUnder = site.hostname === domain || site.hostname.endsWith(`.${domain}`)
@@ -60,21 +77,25 @@ function matchesEntry(site: URL, entry: string): boolean {
 }
 
 /** `rest` begins with a slash. It is taken when each reading of its path, raw, once and twice decoded, stays on `origin`. */
-function onSite(origin: string, rest: string): string | undefined {
+function onSite(origin: string, rest: string): { url: string } | { refused: ReturnRefusal } {
   let path = /^[^?#]*/.exec(rest)?.[0] ?? ''
   for (let decodings = 0; decodings <= 2; decodings++) {
-    // oxlint-disable-next-line no-control-regex -- `/%09/evil.example` (oauth2-proxy CVE-2020-11053), `/%5cevil.example` (CVE-2020-5233)
-    if (/[\x00-\x1f\x7f\\]/.test(path)) return undefined
-    // Said outright, because `//app.example.com/x` would not leave the origin and still not be the path it seems to be.
-    const reading = path.startsWith('//') ? null : URL.parse(path, origin)
-    if (reading === null || reading.origin !== origin) return undefined
-    // `/..//evil.example` and `/ /evil.example` become `//evil.example` for somebody further down.
-    if (/^\/\s*\//.test(asText(reading.pathname))) return undefined
+    if (!staysOn(origin, path)) return { refused: 'leaves_the_site' }
     path = decodedOnce(path)
   }
   const url = origin + encodedBeyondASCII(rest)
   // Last word: what the browser will make of exactly this text.
-  return URL.parse(url)?.origin === origin ? url : undefined
+  return URL.parse(url)?.origin === origin ? { url } : { refused: 'leaves_the_site' }
+}
+
+function staysOn(origin: string, path: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- `/%09/evil.example` (oauth2-proxy CVE-2020-11053), `/%5cevil.example` (CVE-2020-5233)
+  if (/[\x00-\x1f\x7f\\]/.test(path)) return false
+  // Said outright, because `//app.example.com/x` would not leave the origin and still not be the path it seems to be.
+  const reading = path.startsWith('//') ? null : URL.parse(path, origin)
+  if (reading === null || reading.origin !== origin) return false
+  // `/..//evil.example` and `/ /evil.example` become `//evil.example` for somebody further down.
+  return !/^\/\s*\//.test(asText(reading.pathname))
 }
 
 function parsed(url: string): URL | undefined {

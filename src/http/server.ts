@@ -20,6 +20,7 @@ import type { Endpoints } from './endpoints.ts'
 import type { Health } from './health.ts'
 import { extraOf, type Extra } from './oauth2-proxy-query.ts'
 import type { Refusals } from './refusals.ts'
+import type { Send } from './send.ts'
 import { queryOf, type Visit } from './visit.ts'
 
 export interface ServerDeps {
@@ -27,6 +28,7 @@ export interface ServerDeps {
   readonly endpoints: Endpoints
   readonly addresses: Addresses
   readonly refusals: Refusals
+  readonly send: Send
   readonly visitOf: (raw: IncomingMessage) => Visit
   readonly health: Health
   readonly metrics: Metrics
@@ -46,7 +48,7 @@ const maxHeaderBytes = 32 * 1024
 const allMethods = METHODS.filter((method) => method !== 'CONNECT')
 
 export function createServer(deps: ServerDeps): FastifyInstance {
-  const { auth, endpoints, addresses, refusals, health } = deps
+  const { auth, endpoints, addresses, refusals, send, health } = deps
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
     // Above the idle timeouts of the proxies in front (Traefik 90 s): whoever closes first causes the other's retry.
@@ -105,11 +107,11 @@ export function createServer(deps: ServerDeps): FastifyInstance {
       if (outcome instanceof Promise) {
         // It never rejects; should it ever, one request is refused rather than the process ended.
         outcome
-          .then((settled) => sendOutcome(reply, settled, allowStatus))
+          .then((settled) => sendOutcome(reply, settled, allowStatus, send))
           .catch((error: unknown) => failed(error, request, reply))
         return reply
       }
-      sendOutcome(reply, outcome, allowStatus)
+      sendOutcome(reply, outcome, allowStatus, send)
       return reply
     }
   }
@@ -176,7 +178,7 @@ function addMetricsRoute(app: FastifyInstance, metrics: Metrics): void {
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
 }
 
-function sendOutcome(reply: FastifyReply, outcome: Outcome, allowStatus: number): void {
+function sendOutcome(reply: FastifyReply, outcome: Outcome, allowStatus: number, send: Send): void {
   if (outcome.allow === undefined) {
     void send(reply, outcome.answer)
     return
@@ -186,12 +188,6 @@ function sendOutcome(reply: FastifyReply, outcome: Outcome, allowStatus: number)
   // Past Fastify's reply: there is no body to serialise and no hook to run, and it costs a quarter of the whole answer.
   void reply.hijack()
   reply.raw.writeHead(allowStatus, cookies.length === 0 ? wire : [...wire, 'set-cookie', [...cookies]]).end()
-}
-
-export function send(reply: FastifyReply, answer: Answer): FastifyReply {
-  void reply.code(answer.status).headers(answer.headers)
-  if (answer.cookies.length > 0) void reply.header('set-cookie', answer.cookies)
-  return reply.send(answer.body)
 }
 
 const isAboutBody = (error: { readonly code?: string }) =>

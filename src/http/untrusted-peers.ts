@@ -1,21 +1,17 @@
 import type { Logger } from '../telemetry/logger.ts'
-import { minutes, type Clock } from '../time.ts'
+import type { Clock } from '../time.ts'
+import { createLogQuota } from './log-quota.ts'
 
 /** One log line per address and minute: a proxy that is missing from `trustedProxies` would otherwise fill the log. */
 export interface UntrustedPeerNotices {
   notice(peer: string | undefined): void
 }
 
-const maxAddresses = 1_000
-
 export function createUntrustedPeerNotices(logger: Logger, clock: Clock): UntrustedPeerNotices {
-  const noticed = new Map<string, number>()
+  const mayTell = createLogQuota(1, clock)
   return {
     notice(peer = 'unknown') {
-      const now = clock()
-      if (now < (noticed.get(peer) ?? 0)) return
-      if (noticed.size >= maxAddresses) noticed.clear()
-      noticed.set(peer, now + minutes(1))
+      if (!mayTell(peer)) return
       logger.warn(
         { event: 'untrusted_peer', reason: 'not_in_trusted_proxies', peer },
         `refused a forward-auth request from ${peer}: if this is your proxy, add it to trustedProxies`,

@@ -9,7 +9,7 @@ export interface Visit {
   /** Lower case, `host[:port]`. */
   readonly host: string
   readonly path: string
-  /** Without `?`. */
+  /** Without `?`; ASCII, as Node takes nothing else in a request line. */
   readonly query: string
   readonly headers: IncomingHttpHeaders
   readonly clientAddress: string

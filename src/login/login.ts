@@ -6,38 +6,39 @@ import type { Provider } from '../oidc/provider.ts'
 import type { Begun, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../time.ts'
-import {
-  flowIdOfState,
-  flowLifetimeMs,
-  isFlowId,
-  maxFlowsPerBrowser,
-  sameState,
-  type Flow,
-  type Flows,
-} from './flow.ts'
-
-/** Flow cookies that the browser sent: id and sealed value. */
-export type FlowCookies = readonly (readonly [id: string, value: string])[]
+import { flowLifetimeMs, type Flow, type Flows } from './flow.ts'
+import { chooseSlot, type FlowCookies } from './slots.ts'
 
 export interface LoginStart {
   readonly location: URL
-  readonly flow: { readonly id: string; readonly value: string; readonly maxAgeMs: number }
-  /** Flows that have to go so that no browser keeps more than 5. */
-  readonly evictedFlows: readonly string[]
+  readonly flow: { readonly slot: number; readonly value: string; readonly maxAgeMs: number }
+  /** The return address was too long to be kept whole. */
+  readonly isCut: boolean
 }
 
 export type LoginEnd =
-  | { readonly kind: 'logged-in'; readonly begun: Begun; readonly returnTo: string; readonly flowId: string }
-  /** A late tab: the person has a session already and just goes where they wanted to. */
-  | { readonly kind: 'already'; readonly returnTo: string | undefined; readonly flowId: string | undefined }
+  | { readonly kind: 'logged-in'; readonly begun: Begun; readonly returnTo: string }
+  /** A late tab: the person has a session already and just goes where they wanted to, as far as that is known. */
+  | { readonly kind: 'already'; readonly returnTo: string | undefined }
+
+/** The login that a callback belongs to. */
+export interface LoginTrace {
+  /** This browser began it, not long ago. Anybody can come with a callback of which that is not true. */
+  readonly isHeld: boolean
+  readonly returnTo: string
+  /** See Flow. */
+  readonly again: boolean
+  /** Cookies that are of no use any more once it is over. */
+  readonly slots: readonly number[]
+}
 
 export interface Logins {
   /** Throws ProviderUnavailable. */
   start(request: StartRequest): Promise<LoginStart>
   /** Throws LoginRejected, ProviderUnavailable or StoreUnavailable. */
   complete(request: CompleteRequest): Promise<LoginEnd>
-  /** Where the person behind a callback wanted to go, if the flow is theirs: for "try again". */
-  destination(query: string, flows: FlowCookies): string | undefined
+  /** Whether it succeeds or not. Undefined for a callback of a login that was not begun here. Proves nothing of who asks. */
+  trace(query: string, flows: FlowCookies): LoginTrace | undefined
 }
 
 export interface StartRequest {
@@ -46,6 +47,10 @@ export interface StartRequest {
   readonly returnTo: string
   readonly flows: FlowCookies
   readonly prompt: 'select_account' | 'login' | undefined
+  /** Whom a third party that sent the person here expects (OpenID Connect Core 1.0 section 4). */
+  readonly loginHint?: string | undefined
+  /** See Flow. */
+  readonly again: boolean
 }
 
 export interface HeldSession {
@@ -70,39 +75,45 @@ export function createLogins(deps: {
   disableReplayDetection: boolean
   clockSkewMs: number
   clock: Clock
+  /** 0 <= x < 1. */
+  random: () => number
 }): Logins {
-  const { flows, provider, sessions, used, clock } = deps
+  const { flows, provider, sessions, used, clock, random } = deps
 
   return {
-    async start({ redirectURI, returnTo, flows: cookies, prompt }) {
-      const flow = flows.start({ redirectURI, returnTo, fresh: prompt !== undefined })
-      const location = await provider.authorizationURL({ ...flow, ...(prompt !== undefined && { prompt }) })
-      const known = cookies
-        .map(([id]) => id)
-        .filter(isFlowId)
-        .sort()
+    async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, again }) {
+      const { flow, state, cookie } = flows.start({ redirectURI, returnTo, fresh: prompt !== undefined, again })
+      const location = await provider.authorizationURL({
+        redirectURI,
+        state,
+        nonce: flow.nonce,
+        codeVerifier: flow.codeVerifier,
+        ...(prompt !== undefined && { prompt }),
+        ...(loginHint !== undefined && { loginHint }),
+      })
       return {
         location,
-        flow: { id: flow.id, value: flows.seal(flow), maxAgeMs: flowLifetimeMs },
-        evictedFlows: known.slice(0, Math.max(0, known.length - (maxFlowsPerBrowser - 1))),
+        flow: { slot: chooseSlot(cookies, clock, random), value: cookie, maxAgeMs: flowLifetimeMs },
+        isCut: flow.returnTo !== returnTo,
       }
     },
 
     async complete({ query, flows: cookies, current, previous }) {
-      const flow = flowOf(query, cookies)
-      if (flow instanceof LoginRejected) {
-        if (current !== undefined) return { kind: 'already', returnTo: undefined, flowId: undefined }
-        throw flow
+      const state = stateOf(query)
+      const flow = state instanceof LoginRejected ? undefined : flows.read(state)
+      if (state instanceof LoginRejected || flow === undefined || !isHeld(flow, cookies)) {
+        if (current !== undefined) return { kind: 'already', returnTo: flow?.returnTo }
+        throw state instanceof LoginRejected ? state : unknownLogin()
       }
       if (current !== undefined && !flow.fresh && current.session.createdAt >= flow.startedAt) {
-        return { kind: 'already', returnTo: flow.returnTo, flowId: flow.id }
+        return { kind: 'already', returnTo: flow.returnTo }
       }
       // Before the code exchange, so that a replayed callback finds nothing to redeem.
-      if (!(await used.first('flow', flow.state, flowLifetimeMs))) {
-        if (current !== undefined) return { kind: 'already', returnTo: flow.returnTo, flowId: flow.id }
+      if (!(await used.first('flow', flow.id, flowLifetimeMs))) {
+        if (current !== undefined) return { kind: 'already', returnTo: flow.returnTo }
         throw new LoginRejected('state_reused', 'this login was completed before')
       }
-      const grant = await provider.redeem({ query, ...flow })
+      const grant = await provider.redeem({ query, state, ...flow })
       if (!deps.disableReplayDetection) {
         const ttlMs = Math.max(1, grant.idTokenExpiresAt - clock()) + deps.clockSkewMs
         if (!(await used.first('id_token', grant.idTokenKey, ttlMs))) {
@@ -112,31 +123,27 @@ export function createLogins(deps: {
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
       if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
       const begun = await sessions.begin(grant)
-      return { kind: 'logged-in', begun, returnTo: flow.returnTo, flowId: flow.id }
+      return { kind: 'logged-in', begun, returnTo: flow.returnTo }
     },
 
-    destination,
+    trace(query, cookies) {
+      const flow = flows.read(new URLSearchParams(query).get('state') ?? '')
+      if (flow === undefined) return undefined
+      const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
+      return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
+    },
   }
 
-  function destination(query: string, cookies: FlowCookies): string | undefined {
-    const flow = flowOf(query, cookies)
-    return flow instanceof LoginRejected ? undefined : flow.returnTo
-  }
-
-  function flowOf(query: string, cookies: FlowCookies): Flow | LoginRejected {
-    const states = new URLSearchParams(query).getAll('state')
-    const [state] = states
-    if (state === undefined || state === '') return new LoginRejected('state_missing', 'the callback has no state')
-    if (states.length > 1) return new LoginRejected('parameter_repeated', 'the callback has several states')
-    const id = flowIdOfState(state)
-    for (const [cookieId, value] of cookies) {
-      if (cookieId !== id) continue
-      const flow = flows.open(id, value)
-      if (flow !== undefined && sameState(flow.state, state)) return flow
-    }
-    return new LoginRejected(
-      'state_unknown',
-      'this browser has not begun the login it comes back from, or too long ago',
-    )
+  function isHeld(flow: Flow, cookies: FlowCookies): boolean {
+    return cookies.some(([, value]) => flows.isHeldBy(flow, value))
   }
 }
+
+function stateOf(query: string): string | LoginRejected {
+  const [state = '', ...others] = new URLSearchParams(query).getAll('state')
+  if (state === '') return new LoginRejected('state_missing', 'the callback has no state')
+  return others.length === 0 ? state : new LoginRejected('parameter_repeated', 'the callback has several states')
+}
+
+const unknownLogin = () =>
+  new LoginRejected('state_unknown', 'this browser has not begun the login it comes back from, or too long ago')

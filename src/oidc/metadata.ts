@@ -21,6 +21,8 @@ export interface Metadata {
   readonly revocation_endpoint: string | undefined
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
+  /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
+  readonly prompts: readonly unknown[] | undefined
   /** RFC 9207: every answer of the authorization endpoint carries `iss`. */
   readonly sendsIss: boolean
 }
@@ -174,6 +176,7 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
   const advertised = document['id_token_signing_alg_values_supported']
   // RS256 is what every provider must support (Core 15.1).
   const offered: readonly unknown[] = Array.isArray(advertised) ? advertised : ['RS256']
+  const prompts = document['prompt_values_supported']
   return {
     issuer,
     authorization_endpoint: required('authorization_endpoint'),
@@ -183,6 +186,7 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
     algorithms: asymmetric.filter((algorithm) => offered.includes(algorithm)),
+    prompts: Array.isArray(prompts) ? prompts : undefined,
     sendsIss: document['authorization_response_iss_parameter_supported'] === true,
   }
 }

@@ -244,6 +244,7 @@ export function createProvider(options: ProviderOptions): Provider {
       transport.close()
     },
     authorizationURL: async (request) => authorizationURL(await metadataSource.require(), config, request),
+    offersPrompt: (prompt) => metadataSource.current()?.prompts?.includes(prompt) ?? true,
     redeem,
     refresh,
     revoke,

@@ -13,6 +13,13 @@ export interface AuthorizationRequest {
   readonly codeVerifier: string
   /** `select_account`, `login`, ...: overrides nothing that we manage ourselves. */
   readonly prompt?: string
+  readonly loginHint?: string
+}
+
+export interface EndSessionRequest {
+  readonly idToken: string | undefined
+  readonly postLogoutRedirectURI: string
+  readonly state: string
 }
 
 /** A callback as the browser brought it, together with what the flow remembers. */
@@ -59,12 +66,17 @@ export interface Provider {
   stop(): void
   /** Throws ProviderUnavailable while no metadata is known. */
   authorizationURL(request: AuthorizationRequest): Promise<URL>
+  /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
+  offersPrompt(prompt: string): boolean
   /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
   redeem(callback: Callback): Promise<Grant>
   /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
   refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */
   revoke(tokens: Tokens): Promise<void>
-  /** OpenID Connect RP-Initiated Logout 1.0. Undefined when the provider has no such endpoint or is not known yet. */
-  endSessionURL(request: { idToken: string | undefined; postLogoutRedirectURI: string; state: string }): URL | undefined
+  /**
+   * OpenID Connect RP-Initiated Logout 1.0. An ID token that would make the address longer than 2 KB is left out.
+   * Undefined when it is too long even so, and when the provider has no such endpoint or is not known yet.
+   */
+  endSessionURL(request: EndSessionRequest): URL | undefined
 }

@@ -3,7 +3,7 @@ import { Configuration, None, allowInsecureRequests, buildAuthorizationUrl, buil
 import { calculatePKCECodeChallenge } from 'openid-client'
 import type { ProviderConfig } from '../config/config.ts'
 import type { Metadata } from './metadata.ts'
-import type { AuthorizationRequest } from './provider.ts'
+import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 
 // What `extraAuthParams` cannot set: ours, and those that would make the answer one that we cannot read.
 const managed = new Set([
@@ -23,7 +23,7 @@ const managed = new Set([
 export async function authorizationURL(
   metadata: Metadata,
   config: ProviderConfig,
-  { redirectURI, state, nonce, codeVerifier, prompt }: AuthorizationRequest,
+  { redirectURI, state, nonce, codeVerifier, prompt, loginHint }: AuthorizationRequest,
 ): Promise<URL> {
   const google = asGoogleWantsIt(config)
   const extra = Object.entries(config.extraAuthParams).filter(([name]) => !managed.has(name))
@@ -32,6 +32,7 @@ export async function authorizationURL(
     ...google.parameters,
     ...Object.fromEntries(extra),
     ...(prompt === undefined ? {} : { prompt }),
+    ...(loginHint === undefined ? {} : { login_hint: loginHint }),
     scope: google.scopes.join(' '),
     redirect_uri: redirectURI,
     state,
@@ -57,18 +58,23 @@ function asGoogleWantsIt({ providerURL, scopes }: ProviderConfig): {
   }
 }
 
-/** OpenID Connect RP-Initiated Logout 1.0 section 2. */
+/** Bytes: what every server and proxy takes. An ID token with many groups alone can be longer than nginx lets a request line be. */
+const maxEndSessionURLLength = 2_048
+
+/**
+ * OpenID Connect RP-Initiated Logout 1.0 section 2. `client_id` says who asks where the ID token, which would make the URL too
+ * long, is left out: the provider then asks the person before it ends their session. Undefined where it is too long even so.
+ */
 export function endSessionURL(
   endpoint: string,
   config: ProviderConfig,
-  request: { idToken: string | undefined; postLogoutRedirectURI: string; state: string },
-): URL {
-  const parameters = new URLSearchParams({
-    ...(request.idToken === undefined ? {} : { id_token_hint: request.idToken }),
-    post_logout_redirect_uri: request.postLogoutRedirectURI,
-    state: request.state,
-  })
-  return buildEndSessionUrl(configuration(config, { end_session_endpoint: endpoint }), parameters)
+  { idToken, postLogoutRedirectURI, state }: EndSessionRequest,
+): URL | undefined {
+  const plain = { client_id: config.clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
+  const client = configuration(config, { end_session_endpoint: endpoint })
+  return [...(idToken === undefined ? [] : [{ id_token_hint: idToken, ...plain }]), plain]
+    .map((parameters) => buildEndSessionUrl(client, new URLSearchParams(parameters)))
+    .find(({ href }) => href.length <= maxEndSessionURLLength)
 }
 
 function configuration({ clientID, providerURL }: ProviderConfig, endpoints: object): Configuration {

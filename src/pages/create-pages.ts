@@ -2,17 +2,18 @@
 import type { PagesConfig } from '../config/config.ts'
 import { refuseFindings } from '../config/problems.ts'
 import { lookFindings } from './look.ts'
-import { confirmLogoutPage } from './pages/confirm-logout.ts'
-import { errorPage } from './pages/error.ts'
-import { forbiddenPage } from './pages/forbidden.ts'
-import type { Look } from './pages/layout.ts'
-import { signInPage } from './pages/sign-in.ts'
-import { signedOutPage } from './pages/signed-out.ts'
+import { confirmLogoutPage } from './templates/confirm-logout.ts'
+import { errorPage } from './templates/error.ts'
+import { forbiddenPage } from './templates/forbidden.ts'
+import { goOnPage } from './templates/go-on.ts'
+import type { Look } from './templates/layout.ts'
+import { signInPage } from './templates/sign-in.ts'
+import { signedOutPage } from './templates/signed-out.ts'
 import type { Pages } from './pages.ts'
 import { contentSecurityPolicy, stylesheet } from './styles.ts'
 
 /** Throws ConfigInvalid for a colour or a logo that cannot be used. */
-export function createPages(config: PagesConfig): Pages {
+export function createPages(config: Omit<PagesConfig, 'skipSignIn'>): Pages {
   refuseFindings(lookFindings(config))
   const look: Look = { name: config.name, logo: config.logo, style: stylesheet(config.accentColor) }
   return {
@@ -20,6 +21,7 @@ export function createPages(config: PagesConfig): Pages {
     error: (page) => errorPage(look, page),
     forbidden: (page) => forbiddenPage(look, page),
     signedOut: (page) => signedOutPage(look, page),
+    goOn: (page) => goOnPage(look, page),
     confirmLogout: (page) => confirmLogoutPage(look, page),
     headers: {
       'content-type': 'text/html; charset=utf-8',

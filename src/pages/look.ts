@@ -4,7 +4,7 @@ import type { PagesConfig } from '../config/config.ts'
 import type { Finding } from '../config/problems.ts'
 
 /** Everything about the look that could not be used. */
-export function lookFindings({ logo, accentColor }: PagesConfig): readonly Finding[] {
+export function lookFindings({ logo, accentColor }: Pick<PagesConfig, 'logo' | 'accentColor'>): readonly Finding[] {
   const findings: Finding[] = []
   if (logo !== undefined && !isPicture(logo)) {
     findings.push({

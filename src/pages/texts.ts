@@ -40,6 +40,11 @@ export const texts = {
     body: 'Your session here has ended. On a shared computer, close the browser window as well.',
     button: 'Sign in again',
   },
+  goOn: {
+    title: 'You are signed in',
+    body: 'You are being taken to the page that you asked for.',
+    button: 'Go on',
+  },
   confirmLogout: {
     title: 'Sign out?',
     body: 'Another site asked to sign you out. If that was not you, nothing has happened yet.',

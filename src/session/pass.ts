@@ -7,7 +7,7 @@ import type { Ticket } from './ticket.ts'
 
 const version = 1
 /** Browsers drop cookies above 4096 bytes, name and attributes included. */
-const maxValueLength = 3500
+export const maxPassLength = 3_500
 
 export interface Passes {
   /**
@@ -33,12 +33,14 @@ export function createPasses(deps: {
   maxAgeMs: number
   /** `session.maxAge` of today: sessions that were begun under a longer one end by it, too. */
   sessionMaxAgeMs: number
+  /** Characters of the cookie's value. */
+  maxLength: number
 }): Passes {
-  const { sealer, clock, maxAgeMs, sessionMaxAgeMs } = deps
+  const { sealer, clock, maxAgeMs, sessionMaxAgeMs, maxLength } = deps
   const context = (ticket: Ticket) => `pass:${ticket.id} ${version}`
 
   function stored(value: string, ticket: Ticket): Stored | undefined {
-    if (value.length > maxValueLength) return undefined
+    if (value.length > maxPassLength) return undefined
     const plain = sealer.open(Buffer.from(value, 'base64url'), context(ticket), ticket.secret)
     // Sealed by us under this version: the shape is what `issue` wrote.
     return plain === undefined ? undefined : (JSON.parse(plain.toString()) as Stored)
@@ -48,7 +50,7 @@ export function createPasses(deps: {
     issue(session, ticket, unwritten = false) {
       const pass: Stored = { at: clock(), session, ...(unwritten && { unwritten }) }
       const value = sealer.seal(Buffer.from(JSON.stringify(pass)), context(ticket), ticket.secret).toString('base64url')
-      return value.length <= maxValueLength ? value : undefined
+      return value.length <= maxLength ? value : undefined
     },
     open(value, ticket) {
       const found = stored(value, ticket)

@@ -13,7 +13,7 @@ import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
 import { createLookup, type Lookup } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
-import { createPasses } from './pass.ts'
+import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
 import type { FullSession, Session } from './session.ts'
@@ -61,6 +61,8 @@ export interface SessionsDeps {
   readonly cache: SharedCache
   readonly sealer: Sealer
   readonly passSealer: Sealer
+  /** Characters that the browser's jar has left for a pass. */
+  readonly passRoom?: number
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
   /** Keeps of the claims what the configuration reads. */
   readonly claimsToKeep: (claims: Grant['claims']) => Grant['claims']
@@ -83,7 +85,13 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const passes =
     passMaxAgeMs === undefined
       ? undefined
-      : createPasses({ sealer: deps.passSealer, clock, maxAgeMs: passMaxAgeMs, sessionMaxAgeMs: maxAgeMs })
+      : createPasses({
+          sealer: deps.passSealer,
+          clock,
+          maxAgeMs: passMaxAgeMs,
+          sessionMaxAgeMs: maxAgeMs,
+          maxLength: Math.min(deps.passRoom ?? maxPassLength, maxPassLength),
+        })
   const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const refresher = createRefresher({
     provider,

@@ -7,6 +7,7 @@ export interface Ticket {
 }
 
 const idLength = 22
+export const ticketLength = 65
 const shape = /^[\w-]{21}[AQgw][\w-]{42}[AEIMQUYcgkosw048]$/
 
 export function newTicket(randomBytes: (size: number) => Buffer): Ticket {

@@ -74,6 +74,7 @@ const refusals: [text: string, problem: RegExp][] = [
   ['cookieName: "a b"', /cookieName: has characters that a cookie name must not have/],
   ['cookieName: __Host-a\ncookieDomain: example.com', /cookieName: begins with __Host-/],
   ['cookiePrefix: __Secure-a\nforceHTTPS: false', /cookiePrefix: begins with __Secure-/],
+  [`cookiePrefix: ${'x'.repeat(65)}`, /cookiePrefix: is longer than 64 characters/],
   ['cookieName: foregate_pass', /cookieName: is the name of another cookie of ours/],
   ['cookiePath: /app', /cookiePath: does not cover callbackURL/],
   // access

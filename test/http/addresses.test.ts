@@ -20,7 +20,7 @@ test('our addresses are on the request’s own host', () => {
     addresses.startURL(request, 'http://a/?b&c'),
     'http://app.example.com:8080/oauth2/start?rd=http%3A%2F%2Fa%2F%3Fb%26c',
   )
-  assert.match(addresses.startURL(request, 'x', 'select_account'), /&prompt=select_account$/)
+  assert.match(addresses.startURL(request, 'x', { prompt: 'select_account' }), /&prompt=select_account$/)
 })
 
 test('forceHTTPS makes them https', () => {
@@ -35,6 +35,45 @@ test('publicURL moves our own endpoints, not the application', () => {
   assert.equal(central.ownOrigin(request), 'https://auth.example.com')
   assert.equal(central.origin(request), 'http://app.example.com:8080')
 })
+
+const cookieReach: [
+  name: string,
+  given: Partial<Parameters<typeof createAddresses>[0]>,
+  scheme: 'http' | 'https',
+  shares: boolean,
+][] = [
+  ['the host that our endpoints are on', {}, 'http', true],
+  ['plain http where everything is forced to https', { forceHTTPS: true }, 'http', false],
+  ['https where everything is', { forceHTTPS: true }, 'https', true],
+  ['another host than publicURL', { publicURL: 'http://auth.example.com' }, 'http', false],
+  ['another port than publicURL', { publicURL: 'http://app.example.com:1' }, 'http', true],
+  [
+    'another host than publicURL in one cookieDomain',
+    { publicURL: 'http://auth.example.com', cookieDomain: '.example.com' },
+    'http',
+    true,
+  ],
+  [
+    'another host than publicURL in another cookieDomain',
+    { publicURL: 'http://auth.example.com', cookieDomain: 'auth.example.com' },
+    'http',
+    false,
+  ],
+]
+test('a host with a dot at its end is the plain one in every address of ours, and another one to cookies (C13)', () => {
+  const dotted = { scheme: 'http', host: 'app.example.com.:8080' } as const
+  assert.equal(addresses.redirectURI(dotted), addresses.redirectURI(request))
+  assert.equal(addresses.returnURL(dotted, '/x'), addresses.returnURL(request, '/x'))
+  assert.equal(addresses.sharesCookies(dotted), false)
+})
+
+test('a host that no URL can have shares nothing', () =>
+  assert.equal(addresses.sharesCookies({ scheme: 'http', host: '999.999.999.999' }), false))
+
+for (const [name, given, scheme, shares] of cookieReach) {
+  test(`a cookie set on ${name} ${shares ? 'comes along' : 'does not come along'} to the callback`, () =>
+    assert.equal(createAddresses({ ...config, ...given }).sharesCookies({ ...request, scheme }), shares))
+}
 
 const own: [path: string, isOwn: boolean][] = [
   ['/oauth2/start', true],
@@ -62,6 +101,7 @@ const returns: [candidate: string | undefined, expected: string | undefined][] =
   ['/x/../oauth2/start', undefined],
   ['/x/%2e%2e/oauth2/start', undefined],
   ['https://other.example.com/oauth2/start', undefined],
+  ['/%6fauth2/start', undefined],
 ]
 for (const [candidate, expected] of returns) {
   test(`a login may ${expected === undefined ? 'not ' : ''}return to ${candidate}`, () =>

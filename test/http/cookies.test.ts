@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { type Cookie, cookieValues, cookiesWithPrefix, expireCookie, setCookie } from '../../src/http/cookies.ts'
+import { type Cookie, cookieValues, expireCookie, setCookie } from '../../src/http/cookies.ts'
 
 const name = '__Host-fg'
 const found: [header: string | undefined, values: string[]][] = [
@@ -37,24 +37,6 @@ for (const [header, values] of found) {
     assert.deepEqual(cookieValues(header, name), values))
 }
 
-test('cookies are found by prefix, with their names', () => {
-  assert.deepEqual(
-    cookiesWithPrefix('fg_flow_1=a; x=fg_flow_2=b; fg_flow_3="c"; xfg_flow_4=d; fg_flow_5; fg_flow_=e', 'fg_flow_'),
-    [
-      ['fg_flow_1', 'a'],
-      ['fg_flow_3', 'c'],
-      ['fg_flow_', 'e'],
-    ],
-  )
-  assert.deepEqual(cookiesWithPrefix(undefined, 'a'), [])
-  assert.deepEqual(cookiesWithPrefix('a', 'a'), [])
-})
-
-test('no more than 32 cookies of a prefix are looked at', () => {
-  const header = Array.from({ length: 100 }, (_, index) => `f${index}=x`).join('; ')
-  assert.equal(cookiesWithPrefix(header, 'f').length, 32)
-})
-
 const aCookie = (given: Partial<Cookie> = {}): Cookie => ({
   name,
   value: 'v',
@@ -67,7 +49,7 @@ const aCookie = (given: Partial<Cookie> = {}): Cookie => ({
 })
 
 test('a cookie is written with its attributes', () => {
-  assert.equal(setCookie(aCookie()), '__Host-fg=v; Path=/; Secure; HttpOnly; SameSite=Lax')
+  assert.equal(setCookie(aCookie()), '__Host-fg=v; Path=/; HttpOnly; Secure; SameSite=Lax')
   assert.equal(
     setCookie(
       aCookie({
@@ -87,15 +69,15 @@ test('a cookie is written with its attributes', () => {
 
 test('Envoy CVE-2025-55162: a cookie is deleted with the attributes it was set with', () => {
   const given = aCookie({ name: '__Secure-fg', domain: 'example.com', path: '/app' })
-  const attributes = /; Domain=.*$/.exec(setCookie(given))?.[0] ?? assert.fail()
-  assert.equal(expireCookie(given), `__Secure-fg=; Max-Age=0${attributes}; Expires=Thu, 01 Jan 1970 00:00:00 GMT`)
+  const withoutLife = (line: string) => line.replace(/^[^;]*/, '').replace(/; (?:Max-Age|Expires)=[^;]*/g, '')
+  assert.match(expireCookie(given), /^__Secure-fg=; Max-Age=0; .*; Expires=Thu, 01 Jan 1970 00:00:00 GMT;/)
+  assert.equal(withoutLife(expireCookie(given)), withoutLife(setCookie(given)))
 })
 
 const mistakes: [what: string, Partial<Cookie>][] = [
   ['a value with a semicolon', { value: 'a; Domain=evil.example' }],
   ['a value with CR LF', { value: 'a\r\nx' }],
   ['a value with a space', { value: 'a b' }],
-  ['a value with a quote', { value: '"a"' }],
   ['a value beyond ASCII', { value: 'ü' }],
   ['a name with =', { name: 'a=b' }],
   ['an empty name', { name: '' }],
@@ -118,7 +100,6 @@ test('what is written is what is read, whatever stands beside it', () => {
       const pair = /^[^;]*/.exec(setCookie(aCookie({ value: text })))?.[0] ?? ''
       const header = [...before, pair, ...after].join('; ')
       assert.deepEqual(cookieValues(header, name), [text])
-      assert.deepEqual(cookiesWithPrefix(header, '__Host-'), [[name, text]])
     }),
   )
 })
@@ -145,7 +126,6 @@ test('no header is too odd to be read', () => {
               .replace(/^"(.*)"$/s, '$1'),
           )
         assert.deepEqual(cookieValues(header, asked), expected.slice(0, 4))
-        assert.ok(cookiesWithPrefix(header, asked).every(([given]) => given.startsWith(asked)))
       },
     ),
     { numRuns: 3_000 },

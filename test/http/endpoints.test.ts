@@ -1,17 +1,21 @@
 // Our own paths while something is broken: login, logout and userinfo in an outage. How they answer when all is well is tested over
 // a real port in test/integration/memory/.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createAddresses } from '../../src/http/addresses.ts'
 import type { Answer } from '../../src/http/answer.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
+import { createDestinations } from '../../src/http/destination.ts'
 import { createEndpoints } from '../../src/http/endpoints.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
 import type { Visit } from '../../src/http/visit.ts'
+import type { EndSessionRequest, Provider } from '../../src/oidc/provider.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
+import { createSealer } from '../../src/sealing.ts'
 import { load } from '../config/load-fixture.ts'
 import { aLoginWorld, type LoginWorld } from '../login/world.ts'
-import { aWorld, hour, look, minute, type World } from '../session/world.ts'
+import { aWorld, encryptionKey, hour, look, minute, type World } from '../session/world.ts'
 
 const { config } = load({ text: '' })
 const { sessionName, passName, flowPrefix } = config.cookies
@@ -20,21 +24,27 @@ const person = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-s
 const program = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-site': 'same-origin' }
 
 /** A replica's own paths, and a login world to look into. */
-function aSite(world: World = aWorld()) {
+function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
   const logins = aLoginWorld({}, world)
+  const addresses = createAddresses({
+    callbackPath: '/oauth2/callback',
+    logoutPath: '/oauth2/logout',
+    publicURL: undefined,
+    forceHTTPS: true,
+    cookieDomain: undefined,
+    allowedRedirectHosts: [],
+  })
   const endpoints = createEndpoints({
-    addresses: createAddresses({
-      callbackPath: '/oauth2/callback',
-      logoutPath: '/oauth2/logout',
-      publicURL: undefined,
-      forceHTTPS: true,
-      cookieDomain: undefined,
-      allowedRedirectHosts: [],
-    }),
+    addresses,
+    destinations: createDestinations({ addresses, logger: world.log, clock: world.time.clock }),
     cookies: createBrowserCookies(config.cookies, { sessionMaxAgeMs: 24 * hour, passMaxAgeMs: 8 * hour }),
     logins: logins.logins,
     sessions: world.sessions,
-    provider: { ...logins.loginProvider, endSessionURL: () => undefined },
+    provider: { ...logins.loginProvider, ...provider },
+    issuer: 'https://id.example.com',
+    skipSignIn: false,
+    strictCookies: false,
+    hintSealer: createSealer([encryptionKey], 'logout', randomBytes),
     pages,
     refusals: createRefusals(pages),
     rateLimit: { allows: () => true },
@@ -167,7 +177,7 @@ test('a logout that nobody else could be told of says so, with a way to try agai
   assert.deepEqual([answer.status, answer.headers['retry-after'], answer.cookies], [503, '5', []])
   assert.match(answer.body, /Not signed out everywhere yet/)
   assert.match(answer.body, /logout_incomplete/)
-  assert.match(answer.body, /href="https:\/\/app\.example\.com\/oauth2\/logout"/)
+  assert.match(answer.body, /href="https:\/\/app\.example\.com\/oauth2\/logout\?hint=[\w-]+"/)
   assert.deepEqual([browser.ticket, browser.pass], [ticket, pass])
   assert.equal(await look(site.sessions, ticket, pass), 'revoked', 'here it is over at once')
   assert.equal(site.log.lines.at(-1)?.event, 'logout_incomplete')
@@ -184,7 +194,7 @@ test('trying again says the same for as long as nobody else can be told, and “
   }
   await site.cache.comeBack()
   const answer = await browser.visit(site, '/oauth2/logout')
-  assert.deepEqual([answer.status, answer.headers['location']], [302, 'https://app.example.com/'])
+  assert.deepEqual([answer.status, answer.headers['location']], [302, 'https://app.example.com/oauth2/signed_out'])
   assert.deepEqual([browser.ticket, browser.pass], ['', undefined])
   assert.equal(answer.cookies.filter((line) => /; Max-Age=0;/.test(line)).length, 2)
   assert.equal(await look(site.replica().sessions, ticket, pass), 'revoked')
@@ -213,6 +223,39 @@ for (const road of ['peers', 'spool'] as const) {
     site.cache.secondRoad = road
     assert.equal((await browser.visit(site, '/oauth2/logout')).status, 302)
     assert.deepEqual([browser.ticket, browser.pass], ['', undefined])
+  })
+}
+
+test('the second attempt at a logout still names the session to the provider, and ends where the first would have', async () => {
+  const asked: EndSessionRequest[] = []
+  const world = aWorld()
+  const site = aSite(world, {
+    endSessionURL: (request) => {
+      asked.push(request)
+      return new URL('https://id.example.com/logout')
+    },
+  })
+  const browser = aBrowser()
+  await browser.logIn(site)
+  site.cache.goAway()
+  const first = await browser.visit(site, '/oauth2/logout', 'rd=%2Fbye')
+  assert.equal(first.status, 503)
+  const retry = new URL(/href="([^"]+\/oauth2\/logout[^"]*)"/.exec(first.body)?.[1]?.replaceAll('&#38;', '&') ?? '')
+  await site.cache.comeBack()
+  const again = await browser.visit(site, retry.pathname, retry.search.slice(1))
+  assert.equal(again.headers['location'], 'https://id.example.com/logout')
+  assert.equal(asked.at(-1)?.idToken, world.grant().tokens.idToken)
+  assert.equal(asked.at(-1)?.postLogoutRedirectURI, 'https://app.example.com/bye')
+  assert.equal(first.body.includes(world.grant().tokens.idToken ?? '?'), false, 'the token itself is on no page')
+})
+
+for (const hint of ['', 'x', 'AAAA', '%00', 'a'.repeat(3_000)]) {
+  test(`a made-up hint ${JSON.stringify(hint.slice(0, 10))} names no session to the provider`, async () => {
+    const asked: EndSessionRequest[] = []
+    const site = aSite(aWorld(), { endSessionURL: (request) => void asked.push(request) })
+    const answer = await aBrowser().visit(site, '/oauth2/logout', `hint=${hint}`)
+    assert.equal(answer.status, 302)
+    assert.equal(asked[0]?.idToken, undefined)
   })
 }
 

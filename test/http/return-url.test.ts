@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { maxReturnURLLength, type ReturnContext, safeReturnURL } from '../../src/http/return-url.ts'
+import {
+  maxReturnURLLength,
+  percentEncodedBytes,
+  type ReturnContext,
+  safeReturnURL as judge,
+} from '../../src/http/return-url.ts'
+
+function safeReturnURL(candidate: string, context: ReturnContext): string | undefined {
+  const judged = judge(candidate, context)
+  return 'url' in judged ? judged.url : undefined
+}
 
 const aContext = (given: Partial<ReturnContext> = {}): ReturnContext => ({
   origin: 'https://app.example.com',
@@ -102,6 +112,41 @@ test(`a candidate of ${maxReturnURLLength} characters is kept, one more is not`,
   const longest = `/${'a'.repeat(maxReturnURLLength - 1)}`
   assert.equal(safeReturnURL(longest, aContext()), `https://app.example.com${longest}`)
   assert.equal(safeReturnURL(`${longest}a`, aContext()), undefined)
+})
+
+test('publicURL’s own host is allowed, exactly as it is configured (D8)', () => {
+  const context = aContext({ publicURL: 'https://auth.example.net:8443' })
+  assert.equal(safeReturnURL('https://auth.example.net:8443/x', context), 'https://auth.example.net:8443/x')
+  for (const other of [
+    'https://auth.example.net/',
+    'http://auth.example.net:8443/',
+    'https://x.auth.example.net:8443/',
+  ]) {
+    assert.deepEqual(judge(other, context), { refused: 'host_not_allowed' }, other)
+  }
+})
+
+const reasons: [candidate: string, refused: string][] = [
+  ['https://evil.example/', 'host_not_allowed'],
+  ['http://app.example.com/', 'host_not_allowed'],
+  ['//evil.example', 'leaves_the_site'],
+  ['/%09/evil.example', 'leaves_the_site'],
+  ['javascript:alert(1)', 'not_a_url'],
+  ['app.example.com', 'not_a_url'],
+  ['https://127.1/', 'not_a_url'],
+  ['/x\r\ny', 'control_character'],
+  [`/${'a'.repeat(maxReturnURLLength)}`, 'too_long'],
+]
+for (const [candidate, refused] of reasons) {
+  test(`${JSON.stringify(candidate.slice(0, 40))} is refused with the reason ${refused} (D8)`, () =>
+    assert.deepEqual(judge(candidate, aContext()), { refused }))
+}
+
+test('bytes beyond ASCII come back as the bytes that were sent, whether they are UTF-8 or not (C11)', () => {
+  const onTheWire = (text: string, encoding: BufferEncoding) => Buffer.from(text, encoding).toString('latin1')
+  assert.equal(percentEncodedBytes(onTheWire('/übersicht/日本?q=é', 'utf8')), encodeURI('/übersicht/日本?q=é'))
+  assert.equal(percentEncodedBytes(onTheWire('/caf\xe9', 'latin1')), '/caf%E9')
+  assert.equal(percentEncodedBytes('/plain%20?x=%C3%BC'), '/plain%20?x=%C3%BC')
 })
 
 // --- What must not --------------------------------------------------------------------------------------------------------

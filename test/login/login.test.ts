@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ProviderUnavailable } from '../../src/errors.ts'
 import { flowLifetimeMs } from '../../src/login/flow.ts'
-import type { FlowCookies, HeldSession, LoginEnd, StartRequest } from '../../src/login/login.ts'
+import type { HeldSession, LoginEnd, StartRequest } from '../../src/login/login.ts'
+import type { FlowCookies } from '../../src/login/slots.ts'
 import { outcomeOf } from '../oidc/setup.ts'
 import { hour, look, minute, sessionIn, type World } from '../session/world.ts'
 import { aLoginWorld, type LoginWorld } from './world.ts'
 
 /** A browser that keeps its flow cookies. */
 function aBrowser(world: LoginWorld) {
-  const flows = new Map<string, string>()
+  const flows = new Map<number, string>()
   const cookies = (): FlowCookies => [...flows]
   return {
     flows,
@@ -20,10 +21,10 @@ function aBrowser(world: LoginWorld) {
         returnTo: 'https://app.example.com/wanted',
         flows: cookies(),
         prompt: undefined,
+        again: false,
         ...overrides,
       })
-      flows.set(begun.flow.id, begun.flow.value)
-      for (const id of begun.evictedFlows) flows.delete(id)
+      flows.set(begun.flow.slot, begun.flow.value)
       return `state=${world.asked.at(-1)?.state}&code=c`
     },
     /** Keeps the flow's cookie: the test decides what becomes of it. */
@@ -67,18 +68,6 @@ test('a browser keeps at most five flows: the oldest goes', async () => {
   }
 })
 
-test('cookies that only look like flows are neither counted nor evicted', async () => {
-  const world = aLoginWorld()
-  const foreign = Array.from({ length: 20 }, (_, index): [string, string] => [`foreign${index}`, 'x'])
-  const begun = await world.logins.start({
-    redirectURI: 'https://a.example/cb',
-    returnTo: 'https://a.example/',
-    flows: foreign,
-    prompt: undefined,
-  })
-  assert.deepEqual(begun.evictedFlows, [])
-})
-
 const refused: [name: string, query: (good: string) => string, reason: string][] = [
   ['without a state', () => 'code=c', 'state_missing'],
   ['with an empty state', () => 'state=&code=c', 'state_missing'],
@@ -111,14 +100,14 @@ test('login CSRF: a callback that another browser began is refused', async () =>
   assert.equal(world.redeemed.length, 0)
 })
 
-test('a flow cookie that was put under another flow’s name opens nothing', async () => {
+test('a flow’s cookie proves nothing for another flow, in whichever slot it is', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)
   const query = await browser.start()
   const [other] = [...browser.flows.values()]
   world.time.advance(1)
   const next = await browser.start()
-  for (const id of browser.flows.keys()) browser.flows.set(id, other ?? '')
+  for (const slot of browser.flows.keys()) browser.flows.set(slot, other ?? '')
   assert.equal(await outcomeOf(browser.callback(next)), 'state_unknown')
   assert.equal(await outcomeOf(browser.callback(query)), 'ok')
 })
@@ -172,14 +161,17 @@ test('a late tab with a session goes where it wanted to, without another login',
   assert.equal(world.redeemed.length, 1)
 })
 
-test('a used or unknown flow with a session just goes home', async () => {
+test('a used or lost flow with a session goes where it wanted to, an unknown one home', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)
   const query = await browser.start()
   const current = await currentOf(world, await browser.callback(query))
   assert.equal((await browser.callback(query, current)).kind, 'already')
   browser.flows.clear()
-  assert.deepEqual(await browser.callback(query, current), { kind: 'already', returnTo: undefined, flowId: undefined })
+  const wanted = 'https://app.example.com/wanted'
+  assert.deepEqual(await browser.callback(query, current), { kind: 'already', returnTo: wanted })
+  assert.deepEqual(await browser.callback('state=x', current), { kind: 'already', returnTo: undefined })
+  assert.deepEqual(await browser.callback('', current), { kind: 'already', returnTo: undefined })
 })
 
 test('a login that begins while a session exists replaces it: the old one is dead', async () => {
@@ -214,13 +206,18 @@ test('a login that the provider fails keeps the session that is there', async ()
   assert.match(await look(world.sessions, current.ticket), /near|shared/)
 })
 
-test('where a person wanted to go is told only to the browser that began', async () => {
+test('where a person wanted to go is known without the cookie, and whether it is theirs is told beside it (B5)', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)
   const query = await browser.start()
-  assert.equal(world.logins.destination(query, browser.cookies()), 'https://app.example.com/wanted')
-  assert.equal(world.logins.destination(query, []), undefined)
-  assert.equal(world.logins.destination('', browser.cookies()), undefined)
+  const slots = [...browser.flows.keys()]
+  const trace = { returnTo: 'https://app.example.com/wanted', again: false }
+  assert.deepEqual(world.logins.trace(query, browser.cookies()), { ...trace, isHeld: true, slots })
+  assert.deepEqual(world.logins.trace(query, []), { ...trace, isHeld: false, slots: [] })
+  assert.equal(world.logins.trace('', browser.cookies()), undefined)
+  assert.equal(world.logins.trace('state=x', browser.cookies()), undefined)
+  world.time.advance(flowLifetimeMs)
+  assert.equal(world.logins.trace(query, browser.cookies())?.isHeld, false, 'late')
 })
 
 test('while the store is away logins go on by this process’s memory, and are single use all the same', async () => {

@@ -61,6 +61,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
       disableReplayDetection,
       clockSkewMs: minute,
       clock: time.clock,
+      random: () => 0.5,
     })
   const made: LoginWorld = {
     ...world,

@@ -120,6 +120,27 @@ describe('the logout request', () => {
     assert.equal(unknown.endSessionURL(request), undefined)
   })
 
+  test('leaves out an ID token that would make it longer than 2 KB, and names the client all the same (C4)', async (t) => {
+    const { provider } = await aWorld(t)
+    const lengthWith = (length: number) =>
+      provider.endSessionURL({ ...request, idToken: 'x'.repeat(length) })?.href.length ?? 0
+    const fits = 2_048 - lengthWith(1) + 1
+    assert.equal(lengthWith(fits), 2_048)
+    const url = provider.endSessionURL({ ...request, idToken: 'x'.repeat(fits + 1) })
+    assert.deepEqual(Object.fromEntries(url?.searchParams ?? []), {
+      client_id: 'client',
+      post_logout_redirect_uri: 'https://app.example.com/',
+      state: 'logout-state',
+    })
+  })
+
+  test('is undefined where it would be too long even so (C4)', async (t) => {
+    const { provider } = await aWorld(t)
+    const long = `https://app.example.com/?${'x'.repeat(2_000)}`
+    assert.equal(provider.endSessionURL({ ...request, postLogoutRedirectURI: long }), undefined)
+    assert.equal(provider.endSessionURL({ ...request, state: long }), undefined)
+  })
+
   test('goes to the configured endpoint first', async (t) => {
     const { provider } = await aWorld(t, { config: { endSessionURL: 'https://op.example/bye?x=1' }, start: false })
     const url = provider.endSessionURL(request)

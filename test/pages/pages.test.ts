@@ -8,7 +8,9 @@ import { createPages } from '../../src/pages/create-pages.ts'
 import type { Pages } from '../../src/pages/pages.ts'
 import { denialTexts, errorTexts } from '../../src/pages/texts.ts'
 
-const config: PagesConfig = { name: 'Example', logo: undefined, accentColor: undefined }
+type PageLook = Omit<PagesConfig, 'skipSignIn'>
+
+const config: PageLook = { name: 'Example', logo: undefined, accentColor: undefined }
 const pages = createPages(config)
 
 /** Every page, with the same text in each place that takes one. */
@@ -16,7 +18,9 @@ const everyPage = (pages: Pages, text: string, url: string): readonly string[] =
   pages.signIn({ loginURL: url, providerName: text }),
   pages.error({ status: 400, reason: text, requestId: text, retryURL: url }),
   pages.forbidden({ user: text, switchAccountURL: url, logoutURL: url, requestId: text, reason: text }),
+  pages.error({ status: 400, reason: text, requestId: text, retryURL: url, retriesByItself: true }),
   pages.signedOut({ loginURL: url }),
+  pages.goOn({ url }),
   pages.confirmLogout({ action: url, user: text }),
 ]
 const plain = everyPage(pages, 'Ann', '/x')
@@ -132,7 +136,7 @@ for (const [given, written] of urls) {
   })
 }
 
-const configs: [name: string, config: PagesConfig][] = [
+const configs: [name: string, config: PageLook][] = [
   ['the defaults', config],
   ['a colour', { ...config, accentColor: '#0a7' }],
   ['a data: logo', { ...config, logo: 'data:image/svg+xml;base64,PHN2Zy8+' }],
@@ -177,7 +181,7 @@ test('the logo is on the page as configured, without words that the name beside 
   assert.deepEqual(picture?.attributes, { src: 'https://cdn.example/logo.png?v=1&#38;x=2', alt: '', height: '44' })
 })
 
-const refusedConfigs: [name: string, config: PagesConfig][] = [
+const refusedConfigs: [name: string, config: PageLook][] = [
   ['a colour that is CSS', { ...config, accentColor: 'red;}body{display:none' }],
   ['a colour by name', { ...config, accentColor: 'red' }],
   ['a script as logo', { ...config, logo: 'javascript:alert(1)' }],

@@ -5,7 +5,7 @@ import { createSealer } from '../../src/sealing.ts'
 import { createFallback } from '../../src/session/fallback.ts'
 import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
-import { createPasses } from '../../src/session/pass.ts'
+import { createPasses, maxPassLength } from '../../src/session/pass.ts'
 import type { Session } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
@@ -86,7 +86,13 @@ function inSituation(situation: Situation) {
     ...situation.session,
   }
   const sealer = createSealer([encryptionKey], 'pass', randomBytes)
-  const passes = createPasses({ sealer, clock, maxAgeMs: 8 * hour, sessionMaxAgeMs: 7 * 24 * hour })
+  const passes = createPasses({
+    sealer,
+    clock,
+    maxAgeMs: 8 * hour,
+    sessionMaxAgeMs: 7 * 24 * hour,
+    maxLength: maxPassLength,
+  })
   const passOf = (generation: number) => passes.issue({ ...session, generation }, ticket)
   const early = typeof pass === 'number' ? passOf(pass) : undefined
   if (copy !== false) {

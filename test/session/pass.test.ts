@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createSealer } from '../../src/sealing.ts'
-import { createPasses } from '../../src/session/pass.ts'
+import { createPasses, maxPassLength } from '../../src/session/pass.ts'
 import type { Session } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { stoppedTime } from '../oidc/setup.ts'
@@ -13,7 +13,13 @@ const sealer = createSealer([encryptionKey], 'pass', randomBytes)
 
 function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives = 24 * hour) {
   const time = stoppedTime()
-  const passes = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour, sessionMaxAgeMs: 7 * 24 * hour })
+  const passes = createPasses({
+    sealer,
+    clock: time.clock,
+    maxAgeMs: 8 * hour,
+    sessionMaxAgeMs: 7 * 24 * hour,
+    maxLength: maxPassLength,
+  })
   const ticket = newTicket(randomBytes)
   const session: Session = {
     id: ticket.id,
@@ -47,7 +53,13 @@ test('a pass is of no use without its ticket: not with another id, not with anot
 
 test('a maxAge that was made shorter holds for passes that were issued before', () => {
   const { time, ticket, session, value } = aPass()
-  const stricter = createPasses({ sealer, clock: time.clock, maxAgeMs: 8 * hour, sessionMaxAgeMs: hour })
+  const stricter = createPasses({
+    sealer,
+    clock: time.clock,
+    maxAgeMs: 8 * hour,
+    sessionMaxAgeMs: hour,
+    maxLength: maxPassLength,
+  })
   const expiresAt = session.createdAt + hour
   assert.deepEqual(stricter.open(value, ticket), { ...session, expiresAt })
   time.advance(hour)

@@ -36,6 +36,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     stop: notHere,
     authorizationURL: notHere,
     redeem: notHere,
+    offersPrompt: notHere,
     endSessionURL: notHere,
     async refresh(tokens) {
       provider.refreshes.push(tokens)

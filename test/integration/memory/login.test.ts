@@ -37,7 +37,7 @@ test('with forceHTTPS every cookie is __Host-, Secure and HttpOnly, and addresse
   const started = await secure.begin(createHttpClient())
   assert.match(
     started.setCookies[0] ?? '',
-    /^__Host-foregate_flow_\S+; Max-Age=900; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+    /^__Host-foregate_flow_\S+; Max-Age=900; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
   )
   assert.match(new URL(started.headers.location ?? '').searchParams.get('redirect_uri') ?? '', /^https:/)
 })
@@ -75,13 +75,13 @@ describe('the callback', () => {
     assert.equal(app.provider.calls.token, before)
   })
 
-  test('used again with a session just goes home', async () => {
+  test('used again with a session just goes where the login went', async () => {
     const client = createHttpClient()
     const callback = await untilCallback(client)
     await get(client, callback)
     const again = await get(client, callback)
     assert.equal(again.status, 302)
-    assert.equal(again.headers.location, `${app.url}/`)
+    assert.equal(again.headers.location, `${app.url}/wanted`)
   })
 
   test('of another browser is refused before anything is redeemed', async () => {
@@ -257,7 +257,7 @@ describe('parallel tabs', () => {
     }
     assert.equal(client.cookies.get(sessionCookie), ticket, 'one login')
     const lost = await get(client, callbacks[1])
-    assert.equal(lost.headers.location, `${app.url}/`, 'an evicted flow with a session goes home')
+    assert.equal(lost.headers.location, `${app.url}/tab/1`, 'so does one whose flow was evicted')
     assert.deepEqual(client.cookies.names(), [sessionCookie])
   })
 })

@@ -116,6 +116,38 @@ test('an id without its secret logs nobody out', async () => {
   assert.equal(await isLoggedIn(cookie), true)
 })
 
+test('of somebody with 150 groups the way to the provider is short enough for every proxy (C4)', async (t) => {
+  t.after(() => void (app.provider.idToken = (draft) => draft))
+  const groups = Array.from({ length: 150 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`)
+  app.provider.idToken = (draft) => ({ ...draft, claims: { ...draft.claims, groups } })
+  const cookie = await app.login()
+  const reply = await logOut(cookie, 'GET', { 'sec-fetch-site': 'none' })
+  const goal = new URL(reply.headers.location ?? '')
+  assert.ok(goal.href.length <= 2_048)
+  assert.deepEqual([...goal.searchParams.keys()].sort(), ['client_id', 'post_logout_redirect_uri', 'state'])
+  assert.equal(await isLoggedIn(cookie), false)
+})
+
+describe('a logout where the provider has no end_session_endpoint', () => {
+  for (const [name, query] of [
+    ['', ''],
+    [' with rd=/bye', '?rd=%2Fbye'],
+  ] as const) {
+    test(`ends on a page that logs nobody in again${name} (C5)`, async (t) => {
+      const alone = await startTestApp(t, {
+        provider: { discovery: (document) => ({ ...document, end_session_endpoint: undefined }) },
+      })
+      const client = createHttpClient()
+      await alone.login(client)
+      const reply = await client.send(`${alone.url}/oauth2/logout${query}`, { headers: browserHeaders })
+      assert.deepEqual([reply.status, reply.headers.location], [302, `${alone.url}/oauth2/signed_out`])
+      const page = await client.send(reply.headers.location ?? '', { headers: browserHeaders })
+      assert.equal(page.status, 200)
+      assert.match(page.body, /You are signed out/)
+    })
+  }
+})
+
 describe('where a logout ends', () => {
   const goals: [rd: string, expected: () => string][] = [
     ['/bye', () => `${app.url}/bye`],
@@ -136,6 +168,22 @@ describe('where a logout ends', () => {
       assert.equal(goal, expected())
     })
   }
+
+  test('an address that makes the way to the provider too long is given up, the logout there is not (C4)', async () => {
+    const rd = `/bye?${'x=y&'.repeat(600)}`
+    const query = `?${new URLSearchParams({ rd }).toString()}`
+    const reply = await logOut(await app.login(), 'GET', { 'sec-fetch-site': 'none' }, query)
+    const goal = new URL(reply.headers.location ?? '')
+    assert.ok(goal.href.startsWith(`${app.provider.issuer}/logout`) && goal.href.length <= 2_048)
+    assert.equal(goal.searchParams.get('post_logout_redirect_uri'), `${app.url}/`)
+  })
+
+  test('an address that is refused is told with its reason (D8)', async () => {
+    const from = app.handed.length
+    await logOut(await app.login(), 'GET', { 'sec-fetch-site': 'none' }, '?rd=https%3A%2F%2Fwiki.example%2F')
+    const line = app.handed.slice(from).find(({ event }) => event === 'return_url_refused')
+    assert.deepEqual([line?.level, line?.['reason'], line?.['host']], ['info', 'host_not_allowed', 'wiki.example'])
+  })
 
   test('through a middleware it is the application’s host', async () => {
     const reply = await app.ask('traefik', {

@@ -1,5 +1,5 @@
 // What every page has in common: the document, the operator's name and picture, the card, the line for support.
-import { escape, html, trusted, type Markup } from '../html.ts'
+import { escape, html, safeURL, trusted, type Markup } from '../html.ts'
 import { texts } from '../texts.ts'
 
 export interface Look {
@@ -13,9 +13,11 @@ export interface Content {
   readonly title: string
   readonly tone: 'bad' | 'good' | 'info'
   readonly body: Markup
+  /** Where the page goes by itself, at once. */
+  readonly goOnTo?: string | undefined
 }
 
-export function layout(look: Look, { title, tone, body }: Content): string {
+export function layout(look: Look, { title, tone, body, goOnTo }: Content): string {
   // The style stands without a space around it: the hash in the policy is of exactly what is between the tags.
   return html`<!doctype html>
     <html lang="${texts.lang}" dir="${texts.dir}">
@@ -23,6 +25,7 @@ export function layout(look: Look, { title, tone, body }: Content): string {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="robots" content="noindex" />
+        ${goOnTo === undefined ? undefined : html`<meta http-equiv="refresh" content="0;url=${safeURL(goOnTo)}" />`}
         <title>${title} · ${look.name}</title>
         ${trusted(`<style>${look.style}</style>`)}
       </head>

@@ -1,0 +1,45 @@
+// Whose browser comes to one of our own paths.
+import { StoreUnavailable } from '../errors.ts'
+import type { Found, Sessions } from '../session/sessions.ts'
+import type { Session } from '../session/session.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { Visit } from './visit.ts'
+
+export interface Current {
+  readonly session: Session
+  readonly ticket: string
+  /** `unproven`: theirs, but not to be believed now. */
+  readonly from: Extract<Found, { kind: 'found' }>['from'] | 'unproven'
+}
+
+/** Throws StoreUnavailable or ProviderUnavailable when it cannot be said. */
+export type CurrentSession = (visit: Pick<Visit, 'headers'>) => Promise<Current | undefined>
+
+export function createCurrentSession({
+  sessions,
+  cookies,
+}: {
+  sessions: Sessions
+  cookies: BrowserCookies
+}): CurrentSession {
+  return async ({ headers }) => {
+    const pass = cookies.pass(headers.cookie)
+    let unanswered: unknown
+    let unproven: Current | undefined
+    for (const ticket of cookies.tickets(headers.cookie)) {
+      try {
+        const found: Found = await sessions.find(ticket, pass)
+        if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
+        if (found.kind !== 'unproven') continue
+        if (found.session === undefined)
+          unanswered ??= new StoreUnavailable('the store lacks it, which proves nothing now')
+        else unproven ??= { session: found.session, ticket, from: 'unproven' }
+      } catch (error) {
+        // Another cookie of the same name may still be the good one.
+        unanswered ??= error
+      }
+    }
+    if (unproven === undefined && unanswered !== undefined) throw unanswered
+    return unproven
+  }
+}

@@ -1,0 +1,18 @@
+import { minutes, type Clock } from '../time.ts'
+
+const maxKeys = 1_000
+
+/** True `perMinute` times a minute for each key: what anybody can cause would otherwise fill the log. */
+export function createLogQuota(perMinute: number, clock: Clock): (key: string) => boolean {
+  const windows = new Map<string, { readonly endsAt: number; left: number }>()
+  return (key) => {
+    const now = clock()
+    let window = windows.get(key)
+    if (window === undefined || now >= window.endsAt) {
+      if (windows.size >= maxKeys) windows.clear()
+      window = { endsAt: now + minutes(1), left: perMinute }
+      windows.set(key, window)
+    }
+    return window.left-- > 0
+  }
+}

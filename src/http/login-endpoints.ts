@@ -1,0 +1,172 @@
+// The way in: start, callback, the sign-in page.
+import { LoginRejected } from '../errors.ts'
+import type { LoginTrace, Logins } from '../login/login.ts'
+import type { LoginRateLimit } from '../login/rate-limit.ts'
+import type { Provider } from '../oidc/provider.ts'
+import type { Pages } from '../pages/pages.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { ownPath, type Addresses } from './addresses.ts'
+import { page, redirect, type Answer } from './answer.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { CurrentSession } from './current-session.ts'
+import type { Destinations } from './destination.ts'
+import { isOwnWish } from './own-wish.ts'
+import type { Refusals } from './refusals.ts'
+import type { Visit } from './visit.ts'
+
+type Prompt = 'select_account' | 'login'
+
+export interface LoginWish {
+  /** Absolute, already checked. */
+  readonly returnTo: string
+  readonly prompt?: Prompt | undefined
+  readonly loginHint?: string | undefined
+  /** See Flow. */
+  readonly again?: boolean
+}
+
+export interface LoginDeps {
+  readonly addresses: Addresses
+  readonly destinations: Destinations
+  readonly cookies: BrowserCookies
+  readonly logins: Logins
+  readonly sessions: Sessions
+  readonly provider: Provider
+  readonly pages: Pages
+  readonly refusals: Refusals
+  readonly rateLimit: LoginRateLimit
+  readonly currentSession: CurrentSession
+  /** The provider's issuer. */
+  readonly issuer: string
+  /** `pages.skipSignIn` */
+  readonly skipSignIn: boolean
+  /** `cookieSameSite: strict` */
+  readonly strictCookies: boolean
+  readonly metrics: Pick<Metrics, 'logins'>
+  readonly logger: Logger
+}
+
+export function createLoginEndpoints(deps: LoginDeps) {
+  const { addresses, destinations, cookies, logins, provider, pages, refusals, currentSession, metrics, logger } = deps
+
+  /** Ours, and where a third party sends a person to log in (OpenID Connect Core 1.0 section 4). */
+  async function start(visit: Visit): Promise<Answer> {
+    const query = new URLSearchParams(visit.query)
+    const returnTo = destinations.of(visit, query)
+    const issuers = query.getAll('iss')
+    if (issuers.some((issuer) => issuer !== deps.issuer)) {
+      metrics.logins.with({ outcome: 'refused', reason: 'iss_mismatch' }).value++
+      return refusals.refuse(visit, 400, 'iss_mismatch', { retryURL: addresses.startURL(visit, returnTo) })
+    }
+    const asked = query.get('prompt')
+    const prompt = asked === 'select_account' || asked === 'login' ? asked : undefined
+    const loginHint = query.get('login_hint')?.slice(0, 256) || undefined
+    try {
+      if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(visit, returnTo)
+      return await sendToProvider(visit, { returnTo, prompt, loginHint, again: query.get('again') === '1' })
+    } catch (error) {
+      return refusals.forError(visit, error, { retryURL: addresses.startURL(visit, returnTo) })
+    }
+  }
+
+  /**
+   * A provider that cannot be asked for the choice of an account goes on with the person that it knows, and some refuse to log in
+   * anybody else until its session has ended. Its `state` brings back where to go afterwards: an address with a query of its own
+   * could not be registered there.
+   */
+  async function switchAccount(visit: Visit, returnTo: string): Promise<Answer> {
+    // A page elsewhere must not end anybody's session at the provider.
+    const current = isOwnWish(visit, addresses) ? await currentSession(visit).catch(() => undefined) : undefined
+    const tokens = current && (await deps.sessions.tokens(current.ticket).catch(() => undefined))
+    const atProvider =
+      tokens &&
+      provider.endSessionURL({
+        idToken: tokens.idToken,
+        postLogoutRedirectURI: addresses.ownOrigin(visit) + ownPath.start,
+        state: returnTo,
+      })
+    return atProvider === undefined
+      ? sendToProvider(visit, { returnTo, prompt: 'login' })
+      : redirect(302, atProvider.href)
+  }
+
+  async function sendToProvider(visit: Omit<Visit, 'path' | 'query'>, wish: LoginWish): Promise<Answer> {
+    if (!deps.rateLimit.allows(visit.clientAddress)) {
+      metrics.logins.with({ outcome: 'refused', reason: 'rate_limited' }).value++
+      return refusals.refuse(visit, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
+    }
+    const { returnTo, prompt, loginHint, again = false } = wish
+    const begun = await logins.start({
+      redirectURI: addresses.redirectURI(visit),
+      returnTo,
+      flows: cookies.flows(visit.headers.cookie),
+      prompt,
+      loginHint,
+      again,
+    })
+    if (begun.isCut) destinations.tellCut(visit, returnTo)
+    const { slot, value, maxAgeMs } = begun.flow
+    const status = visit.method === 'GET' || visit.method === 'HEAD' ? 302 : 303
+    return redirect(status, begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
+  }
+
+  async function callback(visit: Visit): Promise<Answer> {
+    const flows = cookies.flows(visit.headers.cookie)
+    const trace = logins.trace(visit.query, flows)
+    const forget = (trace?.slots ?? []).map((slot) => cookies.expireFlow(slot))
+    try {
+      // An ended session's cookie, or one that nobody can look up now, is no reason to refuse a login.
+      const current = await currentSession(visit).catch(() => undefined)
+      const end = await logins.complete({
+        query: visit.query,
+        flows,
+        current: current?.from === 'unproven' ? undefined : current,
+        previous: current,
+      })
+      if (end.kind === 'already') return redirect(302, goalOf(visit, trace), forget)
+      metrics.logins.with({ outcome: 'succeeded', reason: '' }).value++
+      logger.info({ event: 'login_succeeded', requestId: visit.requestId }, 'a person has logged in')
+      const { ticket, pass } = end.begun
+      const set = [cookies.setTicket(ticket), ...(pass === undefined ? [] : [cookies.setPass(pass)]), ...forget]
+      // The redirects that led here began at the provider: a browser that followed one more would leave a strict ticket behind.
+      return deps.strictCookies
+        ? { ...page(200, pages.goOn({ url: end.returnTo }), pages.headers), cookies: set }
+        : redirect(302, end.returnTo, set)
+    } catch (error) {
+      return refused(visit, error, trace)
+    }
+  }
+
+  function refused(visit: Visit, error: unknown, trace: LoginTrace | undefined): Answer {
+    // Its cookie has gone, pushed out by other tabs or by time: the login begins anew by itself, but not for ever.
+    const isLost = trace?.isHeld === false && !trace.again
+    const refusal = refusals.forError(visit, error, {
+      retryURL: addresses.startURL(visit, goalOf(visit, trace), { again: isLost }),
+      retriesByItself: isLost,
+    })
+    const reason = error instanceof LoginRejected ? error.reason : 'failed'
+    metrics.logins.with({ outcome: 'refused', reason }).value++
+    const fields = { event: 'login_refused', reason, requestId: visit.requestId, status: refusal.status }
+    if (!(error instanceof LoginRejected)) logger.error({ ...fields, err: error }, 'a login could not be completed')
+    // Anybody can come with the callback of no login, or of one that is over, as often as they like.
+    else if (trace?.isHeld !== true || reason === 'state_reused') logger.debug(fields, 'a callback was refused')
+    else logger.warn(fields, `a login was refused: ${error.message}`)
+    return refusal
+  }
+
+  /** A flow that is not this browser's may say where to go no more than a link could. */
+  function goalOf(visit: Visit, trace: LoginTrace | undefined): string {
+    const goal = trace?.isHeld === true ? trace.returnTo : addresses.returnURL(visit, trace?.returnTo)
+    return goal ?? `${addresses.origin(visit)}/`
+  }
+
+  function signIn(visit: Visit): Answer | Promise<Answer> {
+    if (deps.skipSignIn) return start(visit)
+    const loginURL = addresses.startURL(visit, destinations.of(visit, new URLSearchParams(visit.query)))
+    return page(200, pages.signIn({ loginURL, providerName: undefined }), pages.headers)
+  }
+
+  return { start, callback, signIn, sendToProvider }
+}

@@ -1,0 +1,141 @@
+// The way out: our session, the tokens, the session at the provider, and a page where all that ends.
+import type { Provider } from '../oidc/provider.ts'
+import type { Pages } from '../pages/pages.ts'
+import type { Sealer } from '../sealing.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { Session } from '../session/session.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { ownPath, type Addresses } from './addresses.ts'
+import { page, redirect, type Answer } from './answer.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { Current, CurrentSession } from './current-session.ts'
+import type { Destinations } from './destination.ts'
+import { isOwnWish } from './own-wish.ts'
+import type { Person } from './profile-endpoints.ts'
+import type { Refusals } from './refusals.ts'
+import type { Visit } from './visit.ts'
+
+export interface LogoutDeps {
+  readonly addresses: Addresses
+  readonly destinations: Destinations
+  readonly cookies: BrowserCookies
+  readonly sessions: Sessions
+  readonly provider: Provider
+  readonly pages: Pages
+  readonly refusals: Refusals
+  readonly describe: (session: Session) => Person
+  readonly currentSession: CurrentSession
+  /** For what a second attempt at a logout has to know of the first. */
+  readonly hintSealer: Sealer
+  readonly postLogoutRedirectURI: string
+  readonly passes: boolean
+  readonly randomId: () => string
+  readonly metrics: Pick<Metrics, 'sessions'>
+  readonly logger: Logger
+}
+
+const hintContext = 'id_token_hint'
+/** Characters. A longer one would not be sent to the provider either. */
+const maxHintLength = 2_800
+
+export function createLogoutEndpoints(deps: LogoutDeps) {
+  const { addresses, cookies, sessions, provider, pages, refusals, hintSealer, currentSession, logger } = deps
+  const withoutSession = deps.metrics.sessions.with({ event: 'logout_without_session' })
+
+  async function logout(visit: Visit): Promise<Answer> {
+    const current = await currentSession(visit).catch(() => undefined)
+    if (!isOwnWish(visit, addresses)) return confirm(visit, current)
+    const query = new URLSearchParams(visit.query)
+    const ended = await endAll(visit, current)
+    const idToken = ended.idToken ?? hintIn(query)
+    if (!ended.isKept) {
+      // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
+      // who asks.
+      logger.warn(
+        { event: 'logout_incomplete', requestId: visit.requestId },
+        'a logout is known here only: neither Redis nor a peer nor the spool took it',
+      )
+      return refusals.refuse(visit, 503, 'logout_incomplete', { retryURL: retryURL(visit, query, idToken) })
+    }
+    if (ended.isSomebodys) {
+      logger.info({ event: 'logged_out', requestId: visit.requestId }, 'a person has logged out')
+    } else {
+      withoutSession.value++
+      logger.debug({ event: 'logout_without_session', requestId: visit.requestId }, 'nobody was logged in')
+    }
+    const atProvider = (goal: string) =>
+      provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
+    const home = absolute(visit, deps.postLogoutRedirectURI)
+    const url = atProvider(deps.destinations.allowed(visit, query.getAll('rd')) ?? home) ?? atProvider(home)
+    // Where the provider's own session goes on, most other goals would log the person in again at once.
+    const location = url?.href ?? addresses.ownOrigin(visit) + ownPath.signedOut
+    return redirect(visit.method === 'GET' ? 302 : 303, location, forget(visit))
+  }
+
+  function confirm(visit: Visit, current: Current | undefined): Answer {
+    const user = current === undefined ? undefined : deps.describe(current.session).user
+    // On the host that the page is on: a form sent to another one would be taken for a stranger's again.
+    const action = `${addresses.origin(visit)}${addresses.logoutPath}`
+    return page(200, pages.confirmLogout({ action, user }), pages.headers)
+  }
+
+  async function endAll(visit: Visit, current: Current | undefined) {
+    const pass = cookies.pass(visit.headers.cookie)
+    let idToken: string | undefined
+    let isKept = true
+    let isSomebodys = false
+    for (const ticket of cookies.tickets(visit.headers.cookie)) {
+      const ended = await sessions
+        .end(ticket, ticket === current?.ticket ? current.session : undefined, pass)
+        .catch((error: unknown) => {
+          // Somebody's planted cookie must not keep the person's own session alive. But where none of them can be told from
+          // a made-up one, "logged out" would be a lie: the answer is "later", and the cookie stays.
+          if (current === undefined || ticket === current.ticket) throw error
+          return undefined
+        })
+      if (ended === undefined) continue
+      isSomebodys = true
+      isKept &&= ended.isKept
+      if (ended.full === undefined) continue
+      idToken ??= ended.full.tokens.idToken
+      // Best effort, and not at the person's expense: they are logged out here whether or not the provider listens.
+      void provider.revoke(ended.full.tokens)
+    }
+    return { idToken, isKept, isSomebodys }
+  }
+
+  /** The session has ended here with the first attempt, and its ID token with it: it travels along, sealed. */
+  function retryURL(visit: Visit, query: URLSearchParams, idToken: string | undefined): string {
+    const again = new URLSearchParams()
+    const rd = query.get('rd')
+    if (rd !== null) again.set('rd', rd)
+    const hint = idToken && hintSealer.seal(Buffer.from(idToken), hintContext).toString('base64url')
+    if (hint !== undefined && hint !== '' && hint.length <= maxHintLength) again.set('hint', hint)
+    return `${addresses.origin(visit)}${addresses.logoutPath}${again.size === 0 ? '' : `?${again.toString()}`}`
+  }
+
+  function hintIn(query: URLSearchParams): string | undefined {
+    const hint = query.get('hint')
+    return hint === null ? undefined : hintSealer.open(Buffer.from(hint, 'base64url'), hintContext)?.toString()
+  }
+
+  function forget(visit: Visit): string[] {
+    return [
+      cookies.expireTicket(),
+      ...(deps.passes ? [cookies.expirePass()] : []),
+      ...cookies.flows(visit.headers.cookie).map(([slot]) => cookies.expireFlow(slot)),
+    ]
+  }
+
+  function absolute(visit: Visit, uri: string): string {
+    return uri.startsWith('/') ? addresses.origin(visit) + uri : uri
+  }
+
+  function signedOut(visit: Visit): Answer {
+    const loginURL = addresses.startURL(visit, `${addresses.origin(visit)}/`)
+    return page(200, pages.signedOut({ loginURL }), pages.headers)
+  }
+
+  return { logout, signedOut }
+}

@@ -1,0 +1,21 @@
+import type { Addresses } from './addresses.ts'
+import type { Visit } from './visit.ts'
+
+/**
+ * Whether the person wants this, rather than a page elsewhere that makes the browser ask for it. Browsers say where a request
+ * comes from; where they do not (plain http), a foreign Origin or Referer still gives it away.
+ */
+export function isOwnWish(visit: Visit, addresses: Pick<Addresses, 'origin' | 'ownOrigin'>): boolean {
+  const site = visit.headers['sec-fetch-site']
+  const isOwn = (url: string) => {
+    const origin = URL.parse(url)?.origin
+    return origin === addresses.origin(visit) || origin === addresses.ownOrigin(visit)
+  }
+  if (visit.method === 'POST') {
+    const { origin } = visit.headers
+    return origin === undefined ? site === 'same-origin' : isOwn(origin)
+  }
+  if (site !== undefined) return site === 'same-origin' || site === 'same-site' || site === 'none'
+  const { referer } = visit.headers
+  return referer === undefined || isOwn(referer)
+}

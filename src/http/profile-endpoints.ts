@@ -1,0 +1,36 @@
+// Who am I: what a session says of its person, as shown to them.
+import type { Sessions } from '../session/sessions.ts'
+import type { Session } from '../session/session.ts'
+import { json, type Answer } from './answer.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { CurrentSession } from './current-session.ts'
+import type { Refusals } from './refusals.ts'
+import type { Visit } from './visit.ts'
+
+export interface Person {
+  readonly user: string
+  readonly email: string
+  readonly groups: readonly string[]
+  readonly preferredUsername: string
+}
+
+export interface ProfileDeps {
+  readonly cookies: BrowserCookies
+  readonly sessions: Sessions
+  readonly refusals: Refusals
+  readonly describe: (session: Session) => Person
+  readonly currentSession: CurrentSession
+}
+
+export function createProfileEndpoints({ cookies, sessions, refusals, describe, currentSession }: ProfileDeps) {
+  return {
+    async userinfo(visit: Visit): Promise<Answer> {
+      const current = await currentSession(visit)
+      if (current === undefined) return json(401, { error: 'login_required' })
+      if (current.from === 'unproven') return refusals.refuse(visit, 503, 'store_unavailable')
+      const body = { ...describe(current.session), expiry: new Date(current.session.expiresAt).toISOString() }
+      const pass = sessions.passFor(current.session, current.ticket)
+      return { ...json(200, body), cookies: pass === undefined ? [] : [cookies.setPass(pass)] }
+    },
+  }
+}
