@@ -93,7 +93,7 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
 
 export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
   const { name, logo, accentColor, skipSignIn } = settings.pages
-  for (const { path, message } of lookFindings({ name, logo, accentColor })) refuse(path, message)
+  for (const { path, message } of lookFindings({ logo, accentColor })) refuse(path, message)
   return { name, logo, accentColor, skipSignIn }
 }
 
