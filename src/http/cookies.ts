@@ -43,10 +43,11 @@ export function cookiesWithPrefix(header: string | undefined, prefix: string): [
     at = header.indexOf(prefix, at + 1)
   ) {
     if (!startsPair(header, at)) continue
-    const equals = header.indexOf('=', at + prefix.length)
-    if (equals < 0) break
-    const name = header.slice(at, equals)
-    if (!name.includes(';')) cookies.push([name, valueAt(header, equals + 1)])
+    // Within this pair: looking on to a `=` far behind would cost each pair without one the whole header.
+    const semicolon = header.indexOf(';', at)
+    const pair = header.slice(at, semicolon < 0 ? undefined : semicolon)
+    const equals = pair.indexOf('=', prefix.length)
+    if (equals >= 0) cookies.push([pair.slice(0, equals), valueAt(pair, equals + 1)])
   }
   return cookies
 }
