@@ -13,6 +13,7 @@ import { ownPath, type Addresses } from './addresses.ts'
 import { json, page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Refusals } from './refusals.ts'
+import { originOf } from './return-url.ts'
 import type { Visit } from './visit.ts'
 
 export interface Endpoints {
@@ -252,7 +253,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   function isOwnWish(visit: Visit): boolean {
     const site = visit.headers['sec-fetch-site']
     const isOwn = (url: string) => {
-      const origin = URL.parse(url)?.origin
+      const origin = originOf(url)
       return origin === addresses.origin(visit) || origin === addresses.ownOrigin(visit)
     }
     if (visit.method === 'POST') {

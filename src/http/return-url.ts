@@ -37,6 +37,18 @@ export function safeReturnURL(candidate: string, context: ReturnContext): string
   return onSite(`${site.protocol}//${site.host}`, rest.startsWith('/') ? rest : `/${rest}`)
 }
 
+/** No host is longer, with whoever stands before it and a port behind. */
+const maxAuthorityLength = 512
+
+/**
+ * The origin of an http(s) URL, undefined for anything else. No more of it is parsed than an authority can be long: the parser takes
+ * the square of the time for a name without end (combining marks, which it sorts).
+ */
+export function originOf(url: string): string | undefined {
+  const [start] = /^https?:\/\/[^/?#\\]+/i.exec(url) ?? []
+  return start === undefined || start.length > maxAuthorityLength ? undefined : URL.parse(start)?.origin
+}
+
 function isAllowed(site: URL, own: URL, { cookieDomain, allowedRedirectHosts }: ReturnContext): boolean {
   const downgrades = own.protocol === 'https:' && site.protocol === 'http:'
   // `host` leaves out the scheme's own port, so http://app -> https://app is the same host and :8080 is not.
