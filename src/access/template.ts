@@ -30,6 +30,9 @@ interface Lexeme {
   readonly at: number
 }
 
+/** More than anybody writes, and few enough for the stack. */
+const maxNesting = 20
+
 const lexeme = /\s*(?:(\.[\w:-]+(?:\.[\w:-]+)*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|([A-Za-z]\w*)|([|()])|(\}\}))/y
 
 /** `encodeText` is applied to the text around the values. Throws ConfigInvalid with one line: column and what is wrong. */
@@ -38,6 +41,7 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
   const claimPaths = new Set<string>()
   const tokenNames = new Set<TokenName>()
   let position = 0
+  let nesting = 0
 
   for (;;) {
     const open = source.indexOf('{{', position)
@@ -96,11 +100,18 @@ export function compileTemplate(source: string, encodeText: (text: string) => st
       const text = unquoted(head)
       return () => text
     }
-    if (head.text === '(') return pipeline(')')
+    if (head.text === '(') return nested(head)
     if (head.kind === 'field') return field(head)
     if (head.kind === 'word')
       throw problem(head.at, `\`${head.text}\` is not supported; there are \`get\` and \`default\``)
     throw problem(head.at, `expected a value${found(head)}`)
+  }
+
+  function nested({ at }: Lexeme): Value {
+    if (++nesting > maxNesting) throw problem(at, `more than ${maxNesting} brackets within each other`)
+    const value = pipeline(')')
+    nesting--
+    return value
   }
 
   function field({ text, at }: Lexeme): Value {
