@@ -3,8 +3,9 @@
 //   {{default "x" .Claims.y}}  {{.Claims.y | default "x"}}  {{default "x" (get .Claims "y")}}
 // What is missing is empty, never Go's `<no value>`; what is not understood is an error at start, with its column.
 import { ConfigInvalid } from '../errors.ts'
+import { claimAt } from '../oidc/claims.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
-import { claimAt, scalarText } from './claims.ts'
+import { scalarText } from './claims.ts'
 
 export interface TemplateContext {
   readonly claims: Claims
