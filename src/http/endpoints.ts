@@ -183,11 +183,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   function signIn(visit: Visit): Answer {
     if (visit.method !== 'GET' && visit.method !== 'HEAD') return methodNotAllowed(visit, 'GET, HEAD')
     const goal = returnTo(visit, new URLSearchParams(visit.query))
-    return page(
-      200,
-      pages.signIn({ loginURL: addresses.startURL(visit, goal), providerName: undefined }),
-      pages.headers,
-    )
+    return page(200, pages.signIn({ loginURL: addresses.startURL(visit, goal) }), pages.headers)
   }
 
   // --- logout -------------------------------------------------------------------------------------------------------

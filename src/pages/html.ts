@@ -47,7 +47,7 @@ export function escape(text: string): string {
 }
 
 /** The URL if it is http(s) or a path on this host, else `#`: no `javascript:`, no `//other.example`, no `/\other.example`. */
-export function safeURL(url: string): string {
+function safeURL(url: string): string {
   // Browsers drop tabs and newlines from URLs and read a backslash as a slash.
   // eslint-disable-next-line no-control-regex -- see above
   if (/[\u0000-\u0020\u007f\\]/.test(url)) return '#'

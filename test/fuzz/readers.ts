@@ -465,7 +465,7 @@ const answers: readonly Reader[] = [
       const user = text
       pages.forbidden({ user, switchAccountURL: text, logoutURL: `/${text}`, requestId: text, reason: text })
       pages.confirmLogout({ action: `https://a/${text}`, user })
-      pages.signIn({ loginURL: text, providerName: text })
+      pages.signIn({ loginURL: text })
       pages.error({ status: 400, reason: text, requestId: text, retryURL: `https://a/${text}` })
       return pages.signedOut({ loginURL: text })
     },
