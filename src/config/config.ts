@@ -160,7 +160,6 @@ export interface OutageConfig {
 }
 
 export interface RedisConfig {
-  readonly enabled: boolean
   readonly mode: 'memory' | 'redis' | 'hybrid'
   readonly address: Address | undefined
   readonly username: string | undefined

@@ -19,7 +19,6 @@ export function redisConfig(checks: Checks): RedisConfig {
   const isCluster = redis.cluster.addresses.length > 0
   if (isCluster && db !== 0) refuseDb(checks)
   return {
-    enabled: redis.enabled,
     mode: mode(checks),
     address: redis.address ?? url?.address,
     username: redis.username ?? url?.username,
