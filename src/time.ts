@@ -19,8 +19,8 @@ const lookEveryMs = 250
 const leapMs = 1_000
 
 /**
- * Milliseconds for durations, never back, and on through a suspend of the machine, which \`monotonic\` does not count: what was
- * known before it is as old as the world has become. A wall clock that gains more than a second on \`monotonic\` at once says so; one
+ * Milliseconds for durations, never back, and on through a suspend of the machine, which `monotonic` does not count: what was
+ * known before it is as old as the world has become. A wall clock that gains more than a second on `monotonic` at once says so; one
  * that was merely set forward makes knowledge older than it is, which costs a look.
  */
 export function createStopwatch(monotonic: () => number, clock: Clock, timer: Timer): () => number {

@@ -1,4 +1,4 @@
-// SPEC 6.1, row by row, with three replicas under load against a real Redis. Prints the table and leaves it in build/.
+// Whatever fails in Redis, nobody is refused wrongly and nobody waits: fault by fault, with three replicas under load against a real Redis. Prints the table and leaves it in build/.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { createFaultTable, type Fault } from '../../fixtures/fault-table.ts'

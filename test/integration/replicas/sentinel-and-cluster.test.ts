@@ -1,4 +1,4 @@
-// SPEC 6.1 where Redis itself has replicas: a failover by Sentinels, a Cluster that loses a primary; and a start without Redis.
+// The same where Redis itself has replicas, known sessions are answered and nothing withdrawn comes back: a failover by Sentinels, a Cluster that loses a primary; and a start without Redis.
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createFaultTable } from '../../fixtures/fault-table.ts'
