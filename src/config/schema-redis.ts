@@ -1,5 +1,5 @@
-// The `redis` group: the options of the Traefik plugin word for word, then what a real Redis also needs (ACL user, URL, private CA and client
-// certificate, Sentinel, Cluster).
+// The `redis` group: the options of the Traefik plugin word for word, then what a real Redis also needs (ACL user, URL, private CA and
+// client certificate, Sentinel, Cluster).
 import { address } from './network.ts'
 import { group, leaf, listOf, optional, withDefault } from './option.ts'
 import { secret } from './secrets.ts'
