@@ -5,7 +5,8 @@ import { createFloors, type Floors } from '../../src/cache/floors.ts'
 import { createPeers, type PeerMessage, type PeerReply } from '../../src/cache/peers.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { settled } from '../fixtures/fake-time.ts'
-import { aLog, aReply, aTimer } from '../peers/fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aReply, aTimer } from '../peers/fixture.ts'
 
 interface Question {
   readonly address: string
@@ -22,7 +23,7 @@ function aReplica(origin = 'life-a') {
   const learnt: number[] = []
   const left: string[] = []
   const turns = aTimer()
-  const { logger } = aLog()
+  const logger = recordedLog()
   let respond: (message: PeerMessage) => PeerReply = () => assert.fail('not started')
   const peers = createPeers({
     transport: {

@@ -9,7 +9,8 @@ import type { HttpTransportParts } from '../../src/peers/http-transport.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { Timer } from '../../src/time.ts'
 import { eventually, freePort } from '../fixtures/redis.ts'
-import { aLog, aPlace, aTimer, aTransport } from './fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aPlace, aTimer, aTransport } from './fixture.ts'
 
 type Replica = Awaited<ReturnType<typeof aReplica>>
 
@@ -38,7 +39,8 @@ async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTrans
   const floors = createFloors({ clock: stopwatch, stopwatch, maxAgeMs: 3_600_000 })
   const { whereabouts, current: addresses } = aPlace()
   const { transport } = aTransport(t, { whereabouts, ...parts })
-  const { logger, lines } = aLog()
+  const logger = recordedLog()
+  const { lines } = logger
   const turns = aTurn()
   const sent: { address: string; message: PeerMessage }[] = []
   const told: PeerTransport = {
@@ -255,7 +257,7 @@ async function aSilentPeer(t: TestContext) {
 async function besideASilentPeer(t: TestContext) {
   const deadlines = aTimer()
   const clock = () => 1_700_000_000_001
-  const a = await aReplica(t, 'life-a', { runtime: { clock, timer: deadlines.timer, logger: aLog().logger } })
+  const a = await aReplica(t, 'life-a', { runtime: { clock, timer: deadlines.timer, logger: recordedLog() } })
   const b = await aReplica(t, 'life-b')
   const silent = await aSilentPeer(t)
   a.addresses.push(silent.address, b.address)

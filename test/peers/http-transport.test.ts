@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { createMessages, maxMessageBytes, type Stamped } from '../../src/peers/message.ts'
 import { eventually } from '../fixtures/redis.ts'
-import { aLog, aMessage, aPlace, aReply, aTimer, aTransport, ask, key, newKey, rawly, scope } from './fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aMessage, aPlace, aReply, aTimer, aTransport, ask, key, newKey, rawly, scope } from './fixture.ts'
 
 const messages = createMessages([key], scope)
 const limits = { requestMs: 200, idleMs: 10_000, connections: 64 }
@@ -176,7 +177,7 @@ test('a recorded message does not count for the process that follows', async (t)
   const clock = { now: 1_700_000_000_000 }
   const old = recorded(clock, { message: aMessage({ leaving: true }) })
   clock.now += 2_000
-  const runtime = { clock: () => clock.now, timer: aTimer().timer, logger: aLog().logger }
+  const runtime = { clock: () => clock.now, timer: aTimer().timer, logger: recordedLog() }
   const next = aTransport(t, { runtime })
   const address = await next.start()
   assert.equal((await ask(address, old)).status, 403)
@@ -282,7 +283,7 @@ for (const [name, respond] of falseAnswers) {
   test(`an answer ${name} is none`, async (t) => {
     const address = await aFalsePeer(t, respond)
     // Not even its time has to run out.
-    const { transport } = aTransport(t, { runtime: { clock: Date.now, timer: aTimer().timer, logger: aLog().logger } })
+    const { transport } = aTransport(t, { runtime: { clock: Date.now, timer: aTimer().timer, logger: recordedLog() } })
     await assert.rejects(transport.send(address, aMessage(), 5_000))
   })
 }
@@ -294,7 +295,7 @@ test('nobody waits for a peer longer than was said', async (t) => {
   const asked = new Promise<void>((resolve) => (arrived = resolve))
   const address = await aFalsePeer(t, () => arrived())
   const { timer, fire, delays } = aTimer()
-  const runtime = { clock: Date.now, timer, logger: aLog().logger }
+  const runtime = { clock: Date.now, timer, logger: recordedLog() }
   const { transport } = aTransport(t, { runtime })
   const sent = transport.send(address, aMessage(), 1_234)
   await asked
@@ -311,7 +312,7 @@ test('an answer that arrives bit by bit has no more time than another', async (t
     response.write('{', () => arrived())
   })
   const { timer, fire } = aTimer()
-  const runtime = { clock: Date.now, timer, logger: aLog().logger }
+  const runtime = { clock: Date.now, timer, logger: recordedLog() }
   const { transport } = aTransport(t, { runtime })
   const sent = transport.send(address, aMessage(), 1_000)
   await begun
@@ -324,7 +325,7 @@ test('nothing is planned any more once the answer is there', async (t) => {
   const address = await receiver.start()
   const { timer, delays } = aTimer()
   const { transport } = aTransport(t, {
-    runtime: { clock: receiver.clock.now.valueOf.bind(receiver.clock.now), timer, logger: aLog().logger },
+    runtime: { clock: receiver.clock.now.valueOf.bind(receiver.clock.now), timer, logger: recordedLog() },
   })
   await transport.send(address, aMessage(), 1_000)
   assert.deepEqual(delays(), [])
