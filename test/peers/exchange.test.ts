@@ -9,6 +9,7 @@ import type { HttpTransportParts } from '../../src/peers/http-transport.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { Timer } from '../../src/time.ts'
 import { eventually, freePort } from '../fixtures/redis.ts'
+import { fakeTime, startOfTest } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aPlace, aTimer, aTransport } from './fixture.ts'
 
@@ -34,9 +35,9 @@ function aTurn() {
 
 /** It listens, and knows nobody until the test introduces them. */
 async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTransportParts> = {}) {
-  const time = { now: 5_000 }
-  const stopwatch = () => time.now
-  const floors = createFloors({ clock: stopwatch, stopwatch, maxAgeMs: 3_600_000 })
+  const time = fakeTime()
+  const { clock, stopwatch } = time
+  const floors = createFloors({ clock, stopwatch, maxAgeMs: 3_600_000 })
   const { whereabouts, current: addresses } = aPlace()
   const { transport } = aTransport(t, { whereabouts, ...parts })
   const logger = recordedLog()
@@ -64,7 +65,7 @@ async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTrans
     horizonAgeMs: () => self.horizonAgeMs(),
     learnt: (horizon) => void learnt.push({ horizon, known: floors.size }),
     onLeft: (replica) => void left.push({ replica, known: floors.size }),
-    runtime: { clock: stopwatch, stopwatch, timer: turns.timer, logger },
+    runtime: { clock, stopwatch, timer: turns.timer, logger },
   })
   await peers.start()
   t.after(() => peers.stop())
@@ -182,10 +183,10 @@ test('pushes at once are each answered by everything told', async (t) => {
 test('a horizon is as old as the question, however long the answer takes', async (t) => {
   const { a, b } = await aPair(t)
   b.self.horizonAgeMs = () => {
-    a.time.now += 300
+    a.time.advance(300)
     return 120
   }
-  const sentAt = a.time.now
+  const sentAt = a.time.stopwatch()
   await a.peers.push()
   assert.deepEqual(a.learnt, [{ horizon: sentAt - 120, known: 0 }])
 })
@@ -194,10 +195,10 @@ test('a horizon counts once nothing more is to come', async (t) => {
   const { a, b } = await aPair(t)
   b.end(...some(2_500))
   b.self.horizonAgeMs = () => {
-    a.time.now += 300
+    a.time.advance(300)
     return 120
   }
-  const start = a.time.now
+  const start = a.time.stopwatch()
   await a.peers.push()
   assert.deepEqual(a.learnt, [{ horizon: start + 600 - 120, known: 2_500 }])
 })
@@ -228,7 +229,7 @@ test('another process at an address is told everything, and heard from the begin
   assert.equal(await a.peers.push(), 1)
   assert.equal(next.floors.size, 1_503)
   assert.ok(a.floors.isEnded('of-b2'))
-  assert.deepEqual(a.learnt, [{ horizon: a.time.now, known: 1_503 }])
+  assert.deepEqual(a.learnt, [{ horizon: a.time.stopwatch(), known: 1_503 }])
 })
 
 test('a peer that is gone does not count, and the others are told', async (t) => {
@@ -256,7 +257,7 @@ async function aSilentPeer(t: TestContext) {
 /** Its deadlines pass when the test says so. */
 async function besideASilentPeer(t: TestContext) {
   const deadlines = aTimer()
-  const clock = () => 1_700_000_000_001
+  const clock = () => startOfTest + 1
   const a = await aReplica(t, 'life-a', { runtime: { clock, timer: deadlines.timer, logger: recordedLog() } })
   const b = await aReplica(t, 'life-b')
   const silent = await aSilentPeer(t)
@@ -357,7 +358,7 @@ test('its own address is recognised, neither counted nor asked again for a minut
   assert.equal(await a.peers.push(), 1)
   a.turns.take()
   assert.equal(toItself(), 1)
-  a.time.now += 60_000
+  a.time.advance(60_000)
   a.turns.take()
   await eventually(() => toItself() === 2)
   assert.ok(b.floors.isEnded('y'))
@@ -369,14 +370,14 @@ test('a peer is up while it has answered lately, and changes are told once', asy
   a.turns.take()
   await eventually(() => a.changes().length === 2)
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
-  a.time.now += 2_999
+  a.time.advance(2_999)
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
-  a.time.now += 1
+  a.time.advance(1)
   assert.deepEqual(a.peers.counts(), { up: 0, down: 1 })
   await a.peers.push()
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
   await b.peers.stop()
-  a.time.now += 3_000
+  a.time.advance(3_000)
   a.turns.take()
   await eventually(() => a.changes().length === 3)
   // The first was before they were introduced.
