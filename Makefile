@@ -1,4 +1,4 @@
-# The project's tasks by one name each. Needs Node >= 20 with npm; scripts then run on the Node that npm installs here.
+# The project's tasks by one name each. Needs Node >= 22.19 with npm; scripts then run on the Node that npm installs here.
 .PHONY: demo test check bench build clean
 .DEFAULT_GOAL := demo
 

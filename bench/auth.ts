@@ -110,7 +110,7 @@ async function logIn(base: string): Promise<{ headers: Record<string, string>; a
   return { headers, answered }
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

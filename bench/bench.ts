@@ -1,4 +1,4 @@
-// `npm run bench -- [auth|seed] [--json]`. Without a name: what `--json` promises, the seed's table.
+// `npm run bench -- [auth|seed] [--json]`. Without a name: what `--json` prints, the table of speeds in README.md.
 import { benchAuth } from './auth.ts'
 import { benchSeed, promised } from './seed.ts'
 

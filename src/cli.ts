@@ -1,4 +1,4 @@
-// The command line, read but not acted on: main.ts owns the process, its files, its output and its exit codes.
+// The command line, read but not acted on: process.ts owns the process, its files, its output and its exit codes.
 import { parseArgs } from 'node:util'
 import { nearest } from './config/suggest.ts'
 

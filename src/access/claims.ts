@@ -3,8 +3,6 @@
 import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 
-export { claimAt }
-
 /** The claim as a list: a string (or number, boolean) counts as a list of one; anything else in it is left out. */
 export function claimValues(claims: Claims, path: string): readonly string[] {
   const value = claimAt(claims, path)

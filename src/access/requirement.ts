@@ -1,9 +1,10 @@
 // Who may pass: pure checks of an identity against the allow lists of the configuration and the `require` of a rule.
 // All of them refuse when in doubt: an absent claim, an empty identifier or an odd e-mail address matches nothing.
 import type { AccessConfig, Requirement } from '../config/config.ts'
+import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 import type { DenialReason, Identity, Verdict } from './access.ts'
-import { claimAt, claimText, claimValues, memberships } from './claims.ts'
+import { claimText, claimValues, memberships } from './claims.ts'
 
 export type ClaimNames = Pick<AccessConfig, 'userIdentifierClaim' | 'groupClaimName' | 'roleClaimName'>
 export type Check = (identity: Identity) => Verdict

@@ -5,8 +5,9 @@
 // is what a template needs on its way through other programs: `{{{{.Claims.email}}}}` (the plugin's own advice), the first name
 // in any letter case (`.claims`, as traefik-oidc-auth has it), and a template as the text of another: {{`{{ .claims.x }}`}}.
 import { ConfigInvalid } from '../errors.ts'
+import { claimAt } from '../oidc/claims.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
-import { claimAt, scalarText } from './claims.ts'
+import { scalarText } from './claims.ts'
 
 export interface TemplateContext {
   readonly claims: Claims
@@ -32,6 +33,9 @@ interface Lexeme {
   readonly at: number
 }
 
+/** More than anybody writes, and few enough for the stack. */
+const maxNesting = 20
+
 const lexeme = /\s*(?:(\.[\w:-]+(?:\.[\w:-]+)*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|([A-Za-z]\w*)|([|()])|(\}\}))/y
 
 /** `encodeText` is applied to the text around the values. Throws ConfigInvalid with one line: column and what is wrong. */
@@ -41,6 +45,7 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
   const claimPaths = new Set<string>()
   const tokenNames = new Set<TokenName>()
   let position = 0
+  let nesting = 0
 
   for (;;) {
     const open = source.indexOf('{{', position)
@@ -101,10 +106,17 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
       const text = unquoted(head)
       return () => text
     }
-    if (head.text === '(') return pipeline(')')
+    if (head.text === '(') return nested(head)
     if (head.kind === 'field') return field(head)
     if (head.kind === 'word') throw problem(head.at, `\`${head.text}\` is not supported; ${remedyFor(head.text)}`)
     throw problem(head.at, `expected a value${found(head)}`)
+  }
+
+  function nested({ at }: Lexeme): Value {
+    if (++nesting > maxNesting) throw problem(at, `more than ${maxNesting} brackets within each other`)
+    const value = pipeline(')')
+    nesting--
+    return value
   }
 
   function field({ text, at }: Lexeme): Value {

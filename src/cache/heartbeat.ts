@@ -88,7 +88,7 @@ const everyMs = 500
 const eagerMs = 100
 const timeoutMs = 1_500
 /** A beat that stays out for longer says that Redis is silent, before the last proof runs out. */
-export const silentAfterMs = 750
+const silentAfterMs = 750
 /** No near copy answers alone for longer than this after the last proof. */
 const proofLastsMs = 2_000
 const memberFreshMs = 3_000

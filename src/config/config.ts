@@ -163,7 +163,6 @@ export interface OutageConfig {
 }
 
 export interface RedisConfig {
-  readonly enabled: boolean
   readonly mode: 'memory' | 'redis' | 'hybrid'
   readonly address: Address | undefined
   /** Path of a Unix socket, in place of the address. */

@@ -34,7 +34,6 @@ export function redisConfig(checks: Checks): RedisConfig {
   }
   const ownPassword = password(checks, ['redis', 'password'], redis.password)
   return {
-    enabled: redis.enabled,
     mode: mode(checks),
     address: isSocket ? undefined : place,
     ...(isSocket && { socketPath: place.socketPath }),

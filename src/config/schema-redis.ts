@@ -1,4 +1,4 @@
-// The `redis` group: the seed's table word for word, then what a real Redis also needs (ACL user, URL, private CA and client
+// The `redis` group: the options of the Traefik plugin word for word, then what a real Redis also needs (ACL user, URL, private CA and client
 // certificate, Sentinel, Cluster).
 import { address, redisAddress } from './network.ts'
 import { group, leaf, listOf, optional, withDefault, Wrong } from './option.ts'

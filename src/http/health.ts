@@ -1,4 +1,4 @@
-// What orchestrators and operators ask: /healthz in the shape that users of the seed's document know, /livez without a look
+// What orchestrators and operators ask: /healthz in the shape that docs/redis.md lists, /livez without a look
 // at anything, /readyz for reasons that another replica would not share.
 import type { CacheHealth } from '../cache/health.ts'
 import type { Answer } from './answer.ts'

@@ -165,7 +165,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
   function signIn(visit: Visit): Answer | Promise<Answer> {
     if (deps.skipSignIn) return start(visit)
     const loginURL = addresses.startURL(visit, destinations.of(visit, new URLSearchParams(visit.query)))
-    return page(200, pages.signIn({ loginURL, providerName: undefined }), pages.headers)
+    return page(200, pages.signIn({ loginURL }), pages.headers)
   }
 
   return { start, callback, signIn, sendToProvider }

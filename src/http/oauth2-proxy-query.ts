@@ -19,16 +19,17 @@ export function extraOf(query: string, groupClaimName: string): Extra | undefine
           .map((value) => value.trim())
           .filter((value) => value !== '')
       : undefined
-  const groups = list('allowed_groups')
-  const emails = list('allowed_emails')?.map((email) => email.toLowerCase())
+  // Sets: the query is the asker's and the groups are the person's, so the product of their numbers must not count.
+  const groups = set(list('allowed_groups'))
+  const emails = set(list('allowed_emails')?.map((email) => email.toLowerCase()))
   const domains = list('allowed_email_domains')
   const inDomain = domains === undefined ? undefined : domainMatcher(domains)
   const checks: Extra[] = []
   if (groups !== undefined) {
-    checks.push((session) => memberships(session.claims, groupClaimName).some((group) => groups.includes(group)))
+    checks.push((session) => memberships(session.claims, groupClaimName).some((group) => groups.has(group)))
   }
   if (emails !== undefined || inDomain !== undefined) checks.push(({ claims }) => !isUnverified(claims))
-  if (emails !== undefined) checks.push((session) => emails.includes(claimText(session.claims, 'email').toLowerCase()))
+  if (emails !== undefined) checks.push((session) => emails.has(claimText(session.claims, 'email').toLowerCase()))
   if (inDomain !== undefined) {
     checks.push((session) => {
       const domain = emailDomain(claimText(session.claims, 'email'))
@@ -37,3 +38,5 @@ export function extraOf(query: string, groupClaimName: string): Extra | undefine
   }
   return checks.length === 0 ? undefined : (session) => checks.every((check) => check(session))
 }
+
+const set = (values: readonly string[] | undefined): ReadonlySet<string> | undefined => values && new Set(values)

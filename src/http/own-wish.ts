@@ -1,4 +1,5 @@
 import type { Addresses } from './addresses.ts'
+import { originOf } from './return-url.ts'
 import type { Visit } from './visit.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { Visit } from './visit.ts'
 export function isOwnWish(visit: Visit, addresses: Pick<Addresses, 'origin' | 'ownOrigin'>): boolean {
   const site = visit.headers['sec-fetch-site']
   const isOwn = (url: string) => {
-    const origin = URL.parse(url)?.origin
+    const origin = originOf(url)
     return origin === addresses.origin(visit) || origin === addresses.ownOrigin(visit)
   }
   if (visit.method === 'POST') {

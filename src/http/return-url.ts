@@ -53,6 +53,18 @@ export function safeReturnURL(candidate: string, context: ReturnContext): { url:
 export const percentEncodedBytes = (text: string): string =>
   text.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`)
 
+/** No host is longer, with whoever stands before it and a port behind. */
+const maxAuthorityLength = 512
+
+/**
+ * The origin of an http(s) URL, undefined for anything else. No more of it is parsed than an authority can be long: the parser takes
+ * the square of the time for a name without end (combining marks, which it sorts).
+ */
+export function originOf(url: string): string | undefined {
+  const [start] = /^https?:\/\/[^/?#\\]+/i.exec(url) ?? []
+  return start === undefined || start.length > maxAuthorityLength ? undefined : URL.parse(start)?.origin
+}
+
 function isAllowed(site: URL, own: URL, context: ReturnContext): boolean {
   const { cookieDomain, allowedRedirectHosts, publicURL } = context
   const downgrades = own.protocol === 'https:' && site.protocol === 'http:'

@@ -3,7 +3,7 @@
 
 /** HTML documents. Every argument is untrusted and escaped here. URLs are http(s) or paths. */
 export interface Pages {
-  signIn(page: { loginURL: string; providerName: string | undefined }): string
+  signIn(page: { loginURL: string }): string
   /** `reason`: the public code; the text for it tells the person what to do next. `retriesByItself`: without a click. */
   error(page: {
     status: number

@@ -33,7 +33,6 @@ export const texts = {
     title: 'Sign in',
     body: 'You need to sign in before you can go on.',
     button: 'Sign in',
-    buttonWith: (provider: string) => `Sign in with ${provider}`,
   },
   signedOut: {
     title: 'You are signed out',

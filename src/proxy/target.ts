@@ -81,7 +81,13 @@ export function upstreamPath({ config, basePath }: Upstream, { rawPath }: Target
   if (basePath === undefined) return rawPath
   // Cut by segments, because the raw prefix may be spelled otherwise (`/%61pp`) than the configured one.
   let left = config.path.split('/').filter((segment) => segment !== '').length
-  const rest = rawPath.split('/').slice(1)
-  while (left > 0 && rest.length > 0) if (rest.shift() !== '') left--
-  return `${basePath}/${rest.join('/')}`
+  let at = 0
+  while (left > 0 && at < rawPath.length) {
+    const slash = rawPath.indexOf('/', at + 1)
+    const end = slash < 0 ? rawPath.length : slash
+    // An empty segment is nobody's: `/app//x` is `//x` below `/app`, and `//app/x` is not `/app`'s.
+    if (end > at + 1) left--
+    at = end
+  }
+  return basePath + (at < rawPath.length ? rawPath.slice(at) : '/')
 }

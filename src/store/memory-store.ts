@@ -1,5 +1,5 @@
-// The store of a replica that runs alone (memory mode), and the fallback's shape for tests: the same port as Redis', bounded
-// in bytes. Revocation marks live apart from everything else: cache pressure must never bring a logged-out session back.
+// The store of a replica that runs alone (memory mode), and the memory of replay detection while Redis is away: the same port as
+// Redis', bounded in bytes. Revocation marks live apart from everything else: cache pressure must never bring a logged-out session back.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../time.ts'
 import { floorOfMark, markText } from './mark.ts'

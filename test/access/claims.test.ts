@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { claimAt, claimText, claimValues, keepClaims, memberships } from '../../src/access/claims.ts'
+import { claimText, claimValues, keepClaims, memberships } from '../../src/access/claims.ts'
+import { claimAt } from '../../src/oidc/claims.ts'
 
 const claims = {
   email: 'a@example.com',

@@ -136,6 +136,7 @@ const refused: [template: string, problem: RegExp][] = [
   ['{{default "\\x" .Claims.a}}', /column 11: .* escape/],
   ['{{default "open .Claims.a}}', /unexpected `"`/],
   ['{{- .Claims.a -}}', /unexpected `-`/],
+  [`{{${'('.repeat(21)}.Claims.a${')'.repeat(21)}}}`, /column 23: more than 20 brackets/],
 ]
 for (const [template, problem] of refused) {
   test(`the template ${JSON.stringify(template)} is refused at start`, () => {
@@ -169,6 +170,11 @@ test('values are encoded, the text around them is not, and a comma cannot add an
     template.render({ claims: { name: '\r\nx: ü', groups: ['a,b', '%2C'] }, tokens: undefined }, headerSafe),
     'n=%0D%0Ax: %C3%BC;g=a%2Cb,%252C',
   )
+})
+
+test('brackets as deep as the stack are refused as too many, and 20 are not', () => {
+  assert.throws(() => compileTemplate(`{{${'('.repeat(100_000)}`), ConfigInvalid)
+  assert.equal(compileTemplate(`{{${'('.repeat(20)}"a"${')'.repeat(20)}}} {{("b")}}`).render(context), 'a b')
 })
 
 test('any text compiles or is refused with a column, and what compiles renders any claims', () => {

@@ -5,10 +5,10 @@ import { createDocuments } from '../../src/cache/documents.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { encryptionKey } from '../session/world.ts'
 
-function aReplica(mode: FakeCache['mode'] = 'hybrid', time = stoppedTime(), beside?: FakeCache) {
+function aReplica(mode: FakeCache['mode'] = 'hybrid', time = fakeTime(), beside?: FakeCache) {
   const { clock } = time
   const cache = createFakeCache({ clock, mode, ...(beside !== undefined && { beside }) })
   const metrics = createMetrics({ processMetrics: false })

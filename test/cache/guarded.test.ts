@@ -10,7 +10,7 @@ import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createFakeStore, failingWith } from '../fixtures/fake-store.ts'
 import { fakeTime, settled } from '../fixtures/fake-time.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { storeContract } from '../store/store-contract.ts'
 
 const key: Key = { kind: 'session', id: 'abc' }

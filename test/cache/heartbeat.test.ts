@@ -12,7 +12,7 @@ import { minutes } from '../../src/time.ts'
 import { createFakeLog, type FakeLog } from '../fixtures/fake-log.ts'
 import { failingWith } from '../fixtures/fake-store.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 const out = (id: string): Withdrawal => ({ id, floor: everyGeneration })
 const idsIn = (log: FakeLog) => log.entries.map(({ id }) => id)

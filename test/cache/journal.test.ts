@@ -4,20 +4,21 @@ import { createJournal } from '../../src/cache/journal.ts'
 import type { JournalEntry } from '../../src/cache/journal.ts'
 import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
 import { failingWith } from '../fixtures/fake-store.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 
 function aJournal(maxEntries = 100) {
-  let now = 0
+  const time = fakeTime(0)
   let added = 0
   const dropped = { value: 0 }
   const written: string[] = []
-  const journal = createJournal({ maxEntries, dropped, clock: () => now, onAdd: () => added++ })
+  const journal = createJournal({ maxEntries, dropped, clock: time.clock, onAdd: () => added++ })
   const entry = (name: string, overrides: Partial<JournalEntry> = {}): JournalEntry => ({
     name,
     expiresAt: 1_000,
     write: async () => void written.push(name),
     ...overrides,
   })
-  return { journal, dropped, written, entry, added: () => added, at: (ms: number) => (now = ms) }
+  return { journal, dropped, written, entry, added: () => added, at: (ms: number) => time.advance(ms - time.clock()) }
 }
 
 const failing = (error: () => Error) => ({ write: () => Promise.reject(error()) })

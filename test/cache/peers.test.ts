@@ -4,8 +4,9 @@ import { test } from 'node:test'
 import { createFloors, type Floors } from '../../src/cache/floors.ts'
 import { createPeers, type PeerMessage, type PeerReply } from '../../src/cache/peers.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
-import { settled } from '../fixtures/fake-time.ts'
-import { aLog, aReply, aTimer } from '../peers/fixture.ts'
+import { fakeTime, settled } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aReply, aTimer } from '../peers/fixture.ts'
 
 interface Question {
   readonly address: string
@@ -15,14 +16,14 @@ interface Question {
 }
 
 function aReplica(origin = 'life-a') {
-  const time = { now: 5_000 }
-  const floors = createFloors({ clock: () => time.now, stopwatch: () => time.now, lifeMs: 3_600_000 })
+  const time = fakeTime()
+  const floors = createFloors({ clock: time.clock, stopwatch: time.stopwatch, lifeMs: 3_600_000 })
   const addresses = ['b:1']
   const questions: Question[] = []
   const learnt: number[] = []
   const left: string[] = []
   const turns = aTimer()
-  const { logger } = aLog()
+  const logger = recordedLog()
   let respond: (message: PeerMessage) => PeerReply = () => assert.fail('not started')
   const peers = createPeers({
     transport: {
@@ -54,7 +55,7 @@ function aReplica(origin = 'life-a') {
     horizonAgeMs: () => 0,
     learnt: (horizon) => void learnt.push(horizon),
     onLeft: (replica) => void left.push(replica),
-    runtime: { stopwatch: () => time.now, timer: turns.timer, logger },
+    runtime: { stopwatch: time.stopwatch, timer: turns.timer, logger },
   })
   const next = (): Question => questions.shift() ?? assert.fail('no question')
   return { peers, floors, time, addresses, questions, learnt, left, turns, next, hears: (m: PeerMessage) => respond(m) }
@@ -168,9 +169,9 @@ test('a page of which some has expired is not taken for the last one', async () 
   await settled()
   await next().fail()
   for (const id of some(1_500)) {
-    floors.raise({ id, floor: everyGeneration }, false, time.now + (Number(id.slice(8)) % 2 === 0 ? 100 : 10_000))
+    floors.raise({ id, floor: everyGeneration }, false, time.clock() + (Number(id.slice(8)) % 2 === 0 ? 100 : 10_000))
   }
-  time.now += 1_000
+  time.advance(1_000)
   const told = hears({ origin: 'life-b', entries: [], after: undefined, leaving: false })
   assert.deepEqual([told.entries.length, told.more], [500, true])
   const after = { origin: 'life-a', seq: told.seq }
@@ -258,10 +259,10 @@ test('an address that led back to us once is tried again after a minute, and may
   await settled()
   await next().answer({ origin: 'life-a' })
   assert.deepEqual(peers.counts(), { up: 0, down: 0 })
-  time.now += 59_000
+  time.advance(59_000)
   turns.fire()
   assert.equal(questions.length, 0)
-  time.now += 1_000
+  time.advance(1_000)
   turns.fire()
   await next().answer({ origin: 'life-b' })
   assert.deepEqual(peers.counts(), { up: 1, down: 0 })
@@ -281,10 +282,11 @@ test('by being told a withdrawal lives no longer: with it goes its end', async (
   const { peers, floors, time, hears, next } = aReplica()
   await peers.start()
   next()
-  hears({ origin: 'life-b', entries: [{ id: 'x', floor: 2, expiresAt: 6_000 }], after: undefined, leaving: false })
-  time.now += 400
+  const expiresAt = time.clock() + 1_000
+  hears({ origin: 'life-b', entries: [{ id: 'x', floor: 2, expiresAt }], after: undefined, leaving: false })
+  time.advance(400)
   void peers.push()
-  assert.deepEqual(next().message.entries, [{ id: 'x', floor: 2, expiresAt: 6_000 }])
-  time.now += 600
+  assert.deepEqual(next().message.entries, [{ id: 'x', floor: 2, expiresAt }])
+  time.advance(600)
   assert.equal(floors.of('x'), 0)
 })

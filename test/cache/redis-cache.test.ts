@@ -14,9 +14,9 @@ import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createFakeLink } from '../fixtures/fake-link.ts'
 import { failingWith } from '../fixtures/fake-store.ts'
-import { fakeTime } from '../fixtures/fake-time.ts'
+import { fakeTime, startOfTest } from '../fixtures/fake-time.ts'
 import { testEncryptionKey } from '../fixtures/in-process-app.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 const session = { kind: 'session', id: 'a' } as const
 const mark = { kind: 'revoked', id: 'a' } as const
@@ -169,7 +169,7 @@ describe('a start', () => {
   })
 
   test('knows what was left in the spool, and writes it to the log before anything else', async () => {
-    const left: Spooled = { id: 'left', floor: everyGeneration, expiresAt: 2_000_000 }
+    const left: Spooled = { id: 'left', floor: everyGeneration, expiresAt: startOfTest + 1_000_000 }
     const released: string[] = []
     const spool: Spool = {
       load: () => Promise.resolve([left]),
@@ -282,7 +282,7 @@ describe('near copies', () => {
 
 describe('what other replicas say', () => {
   const from = (origin: string, what: 'changed' | 'withdrawn', number: number) =>
-    ({ origin, sentAt: 1_000_000, what, id: 'a', number }) as const
+    ({ origin, sentAt: startOfTest, what, id: 'a', number }) as const
 
   test('is heard: a change by the copies, a withdrawal by everybody, also by the log', async () => {
     const { cache, link, time, notes, calls } = await aConnectedCache()

@@ -4,7 +4,7 @@ import { createRefusals } from '../../src/cache/refusals.ts'
 import { StoreValueRejected } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { failingWith } from '../fixtures/fake-store.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 function someRefusals() {
   const logger = recordedLog()

@@ -5,9 +5,10 @@ import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { StoreUnavailable } from '../../src/errors.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
-import { recordedLog, stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
-function aReplica(whenAway: 'local' | 'closed' = 'local', time = stoppedTime(), beside?: FakeCache) {
+function aReplica(whenAway: 'local' | 'closed' = 'local', time = fakeTime(), beside?: FakeCache) {
   const { clock } = time
   const cache = createFakeCache({ clock, ...(beside !== undefined && { beside }) })
   const metrics = createMetrics({ processMetrics: false })

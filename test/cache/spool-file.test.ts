@@ -10,7 +10,8 @@ import { test, type TestContext } from 'node:test'
 import { createSpoolFile, type SpoolFileParts } from '../../src/cache/spool-file.ts'
 import type { Spooled } from '../../src/cache/spool.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
-import { aLog, key, newKey, scope } from '../peers/fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { key, newKey, scope } from '../peers/fixture.ts'
 
 const maxAgeMs = 3_600_000
 
@@ -23,7 +24,8 @@ function aDirectory(t: TestContext) {
   const clock = () => Date.now() + time.ahead
 
   function life(origin: string, parts: Partial<SpoolFileParts> = {}) {
-    const { logger, events, lines } = aLog()
+    const logger = recordedLog()
+    const { events, lines } = logger
     const runtime = { clock, logger }
     const spool = createSpoolFile({ directory, keys: [key], scope, origin, maxAgeMs, runtime, ...parts })
     t.after(() => spool.close())

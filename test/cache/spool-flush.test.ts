@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { mock, test, type TestContext } from 'node:test'
 import { createSpoolFile } from '../../src/cache/spool-file.ts'
 import type { Spooled } from '../../src/cache/spool.ts'
-import { aLog, key, scope } from '../peers/fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { key, scope } from '../peers/fixture.ts'
 
 const spooled = (id: string): Spooled => ({ id, floor: 2, expiresAt: Date.now() + 3_600_000 })
 
@@ -20,7 +21,8 @@ interface Handle {
 /** A spool in a new directory, and what is asked of the disk, in order; a test may let one of these fail. */
 async function aSpool(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'foregate-flush-'))
-  const { logger, events } = aLog()
+  const logger = recordedLog()
+  const { events } = logger
   const runtime = { clock: Date.now, logger }
   const life = (origin: string) =>
     createSpoolFile({ directory, keys: [key], scope, origin, maxAgeMs: 3_600_000, runtime })

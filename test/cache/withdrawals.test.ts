@@ -11,7 +11,7 @@ import type { Withdrawal } from '../../src/store/withdrawal-log.ts'
 import { createFakeLog } from '../fixtures/fake-log.ts'
 import { createFakeStore, failingWith } from '../fixtures/fake-store.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 const deadlineMs = 250
 const out: Withdrawal = { id: 'a', floor: everyGeneration }

@@ -48,7 +48,7 @@ test('the environment alone is a configuration', () => {
   assert.deepEqual(warnings, [])
 })
 
-test('the seed’s variables configure Redis by the types of their options', () => {
+test('the variables of the Redis options configure Redis by the types of their options', () => {
   const { config } = load({
     env: {
       REDIS_ENABLED: 'true',
@@ -67,17 +67,8 @@ test('the seed’s variables configure Redis by the types of their options', () 
   assert.deepEqual(redis.address, { host: 'redis', port: 6_379 })
   assert.equal(redis.password?.(), 'pw-from-env')
   assert.deepEqual(
-    [
-      redis.enabled,
-      redis.db,
-      redis.keyPrefix,
-      redis.mode,
-      redis.poolSize,
-      redis.connectTimeoutMs,
-      redis.readTimeoutMs,
-      redis.tls,
-    ],
-    [true, 3, 'x:', 'hybrid', 20, 7_000, 1_500, undefined],
+    [redis.db, redis.keyPrefix, redis.mode, redis.poolSize, redis.connectTimeoutMs, redis.readTimeoutMs, redis.tls],
+    [3, 'x:', 'hybrid', 20, 7_000, 1_500, undefined],
   )
 })
 

@@ -6,10 +6,9 @@ import { load, problemsOf } from './load-fixture.ts'
 const redisOf = (group: string, files: Record<string, string> = {}) =>
   load({ text: `redis: ${group}`, files }).config.redis
 
-test('the defaults are the seed’s, word for word', () => {
+test('the defaults are those of docs/redis.md, word for word', () => {
   const redis = redisOf('{ enabled: true, address: "redis:6379" }')
   assert.deepEqual(redis, {
-    enabled: true,
     mode: 'redis',
     address: { host: 'redis', port: 6_379 },
     username: undefined,

@@ -25,7 +25,7 @@ import type { Found, Sessions } from '../../src/session/sessions.ts'
 import type { Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { load } from '../config/load-fixture.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 const session: Session = {
   id: 'i'.repeat(22),

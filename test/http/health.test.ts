@@ -36,7 +36,7 @@ for (const [name, sources, code, status] of healthz) {
   })
 }
 
-test('/healthz has the keys of the seed’s document', () => {
+test('/healthz has the keys that docs/redis.md lists', () => {
   const { cache } = JSON.parse(health().healthz().body) as { cache: CacheHealth }
   assert.deepEqual(cache, well)
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import {
   maxReturnURLLength,
+  originOf,
   percentEncodedBytes,
   type ReturnContext,
   safeReturnURL as judge,
@@ -527,5 +528,47 @@ test('what was accepted once is accepted again, unchanged', () => {
       if (once !== undefined) assert.equal(safeReturnURL(once, aContext()), once)
     }),
     { numRuns: 3_000 },
+  )
+})
+
+const origins: readonly (readonly [url: string, origin: string | undefined])[] = [
+  ['https://app.example.com', 'https://app.example.com'],
+  ['https://app.example.com/', 'https://app.example.com'],
+  [`https://app.example.com/${'a'.repeat(20_000)}?b#c`, 'https://app.example.com'],
+  ['HTTPS://App.Example.Com:443?x', 'https://app.example.com'],
+  ['http://app.example.com:8080#x', 'http://app.example.com:8080'],
+  ['http://[::1]:80/', 'http://[::1]'],
+  ['https://app.example.com@evil.example/', 'https://evil.example'],
+  ['https://evil.example\\@app.example.com/', 'https://evil.example'],
+  ['https://evil.example\\.app.example.com/', 'https://evil.example'],
+  ['https:app.example.com', undefined],
+  ['https:///app.example.com', undefined],
+  ['//app.example.com/', undefined],
+  [' https://app.example.com/', undefined],
+  ['null', undefined],
+  ['', undefined],
+  ['https://', undefined],
+  ['javascript://app.example.com/', undefined],
+  [`https://${'a'.repeat(600)}@app.example.com/`, undefined],
+  [`https://a${'%CC%81%CC%A3'.repeat(1_000)}`, undefined],
+]
+for (const [url, origin] of origins) {
+  test(`the origin of ${JSON.stringify(url.slice(0, 60))} is ${origin} (B10)`, () =>
+    assert.equal(originOf(url), origin))
+}
+
+test('an origin is the one that the parser of URLs finds in the whole, or none', () => {
+  const url = fc.oneof(
+    fc.webUrl({ withQueryParameters: true, withFragments: true }),
+    fc
+      .array(fc.oneof(fc.constantFrom(...joints, ...hosts), fc.string({ maxLength: 2 })))
+      .map((parts) => `https://${parts.join('')}`),
+  )
+  fc.assert(
+    fc.property(url, (text) => {
+      const found = originOf(text)
+      if (found !== undefined) assert.equal(found, URL.parse(text)?.origin ?? found)
+    }),
+    { numRuns: 5_000 },
   )
 })

@@ -19,7 +19,7 @@ import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { seconds, systemTimer } from '../../src/time.ts'
 import { missingProgram } from '../fixtures/programs.ts'
 import { eventually, startRedis, type RedisServer } from '../fixtures/redis.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { encryptionKey, fakeProvider, hour } from '../session/world.ts'
 
 const secrets = ['alice@example.com', 'at-secret', 'rt-secret', 'id-secret', 'https://id.example.com', 'jti-secret']

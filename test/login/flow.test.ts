@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createFlows, flowCookieLength, flowIdOf, flowLifetimeMs, flowStartedAt } from '../../src/login/flow.ts'
 import { createSealer } from '../../src/sealing.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { encryptionKey } from '../session/world.ts'
 
 const origin = 'https://app.example.com'
@@ -16,7 +16,7 @@ const request = {
 }
 
 function aBrowser() {
-  const time = stoppedTime()
+  const time = fakeTime()
   const flows = createFlows({
     sealer: createSealer([encryptionKey], 'flow', randomBytes),
     clock: time.clock,

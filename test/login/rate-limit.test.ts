@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLoginRateLimit } from '../../src/login/rate-limit.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 
 test('so many logins a minute and address, and not one more', () => {
-  const time = stoppedTime()
+  const time = fakeTime()
   const limit = createLoginRateLimit(3, time.clock)
   const asked = Array.from({ length: 5 }, () => limit.allows('192.0.2.1'))
   assert.deepEqual(asked, [true, true, true, false, false])
@@ -16,7 +16,7 @@ test('so many logins a minute and address, and not one more', () => {
 })
 
 test('an address that never stops asking is let in again a minute after its window began', () => {
-  const time = stoppedTime()
+  const time = fakeTime()
   const limit = createLoginRateLimit(1, time.clock)
   const allowed = Array.from({ length: 180 }, () => {
     const allows = limit.allows('192.0.2.1')

@@ -7,7 +7,8 @@ import type { CryptoKey } from 'jose'
 import { exportJWK, generateKeyPair } from 'jose'
 import type { LoginReason } from '../../src/errors.ts'
 import type { IDTokenDraft } from '../fixtures/provider.ts'
-import { aWorld, outcomeOf, startOfTest } from './setup.ts'
+import { startOfTest } from '../fixtures/fake-time.ts'
+import { aWorld, outcomeOf } from './setup.ts'
 
 const now = startOfTest / 1_000
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')

@@ -5,7 +5,8 @@ import { hours, seconds } from '../../src/time.ts'
 import type { RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import type { Fault } from '../fixtures/provider.ts'
 import type { World, WorldOptions } from './setup.ts'
-import { aWorld, outcomeOf, startOfTest } from './setup.ts'
+import { startOfTest } from '../fixtures/fake-time.ts'
+import { aWorld, outcomeOf } from './setup.ts'
 
 interface Session extends World {
   tokens: Tokens

@@ -6,71 +6,10 @@ import type { DocumentCache } from '../../src/oidc/document-cache.ts'
 import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
 import { createProvider } from '../../src/oidc/openid-provider.ts'
 import type { Grant, Provider } from '../../src/oidc/provider.ts'
-import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
-import type { Timer } from '../../src/time.ts'
+import { fakeTime, type FakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog, type RecordedLog } from '../fixtures/recorded-log.ts'
 import type { Claims, FaultyProvider, FaultyProviderOptions } from '../fixtures/provider.ts'
 import { startProvider } from '../fixtures/provider.ts'
-
-export const startOfTest = Date.parse('2026-11-23T12:00:00Z')
-
-export interface Time {
-  clock: () => number
-  timer: Timer
-  /** Moves the clock and runs what has become due, in order. */
-  advance(ms: number): void
-}
-
-export function stoppedTime(): Time {
-  let now = startOfTest
-  let waiting: { at: number; task: () => void }[] = []
-  return {
-    clock: () => now,
-    timer(task, delayMs) {
-      const entry = { at: now + delayMs, task }
-      waiting.push(entry)
-      return () => {
-        waiting = waiting.filter((other) => other !== entry)
-      }
-    },
-    advance(ms) {
-      now += ms
-      const due = waiting.filter(({ at }) => at <= now).sort((a, b) => a.at - b.at)
-      waiting = waiting.filter(({ at }) => at > now)
-      for (const { task } of due) task()
-    },
-  }
-}
-
-export interface Line extends LogFields {
-  level: string
-  message: string
-}
-
-export interface RecordedLog extends Logger {
-  lines: Line[]
-  /** The next line with this event. */
-  next(event: string): Promise<Line>
-}
-
-export function recordedLog(): RecordedLog {
-  const lines: Line[] = []
-  const waiting: { event: string; resolve: (line: Line) => void }[] = []
-  const write =
-    (level: string) =>
-    (fields: LogFields, message: string): void => {
-      const line = { ...fields, level, message }
-      lines.push(line)
-      for (const { event, resolve } of waiting) if (event === fields.event) resolve(line)
-    }
-  return {
-    lines,
-    next: (event) => new Promise((resolve) => waiting.push({ event, resolve })),
-    debug: write('debug'),
-    info: write('info'),
-    warn: write('warn'),
-    error: write('error'),
-  }
-}
 
 export function memoryCache(): DocumentCache & { entries: Map<string, string> } {
   const entries = new Map<string, string>()
@@ -91,7 +30,7 @@ export const flow = {
 export interface World {
   op: FaultyProvider
   provider: Provider
-  time: Time
+  time: FakeTime
   log: RecordedLog
   cache: { metadata: ReturnType<typeof memoryCache>; jwks: ReturnType<typeof memoryCache> }
   /** `operation outcome` of every request, in order. */
@@ -137,7 +76,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
 }
 
 export async function aWorld(t: TestContext, options: WorldOptions = {}): Promise<World> {
-  const time = stoppedTime()
+  const time = fakeTime()
   const log = recordedLog()
   const op = options.op ?? (await startProvider({ clock: time.clock, ...options.provider }))
   const cache = { metadata: memoryCache(), jwks: memoryCache() }

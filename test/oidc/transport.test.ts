@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { FaultyProvider } from '../fixtures/provider.ts'
 import { startProvider } from '../fixtures/provider.ts'
-import { aWorld, configFor, outcomeOf, settled, startOfTest } from './setup.ts'
+import { startOfTest } from '../fixtures/fake-time.ts'
+import { aWorld, configFor, outcomeOf, settled } from './setup.ts'
 
 const hasOpenssl = ((): boolean => {
   try {

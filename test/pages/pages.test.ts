@@ -15,7 +15,7 @@ const pages = createPages(config)
 
 /** Every page, with the same text in each place that takes one. */
 const everyPage = (pages: Pages, text: string, url: string): readonly string[] => [
-  pages.signIn({ loginURL: url, providerName: text }),
+  pages.signIn({ loginURL: url }),
   pages.error({ status: 400, reason: text, requestId: text, retryURL: url }),
   pages.forbidden({ user: text, switchAccountURL: url, logoutURL: url, requestId: text, reason: text }),
   pages.error({ status: 400, reason: text, requestId: text, retryURL: url, retriesByItself: true }),
@@ -129,7 +129,7 @@ const urls: [given: string, written: string][] = [
 ]
 for (const [given, written] of urls) {
   test(`a link to ${JSON.stringify(given)} is written as ${written}`, () => {
-    const link = tagsOf(pages.signIn({ loginURL: given, providerName: undefined })).find(({ name }) => name === 'a')
+    const link = tagsOf(pages.signIn({ loginURL: given })).find(({ name }) => name === 'a')
     assert.equal(link?.attributes['href'], written)
     const form = tagsOf(pages.confirmLogout({ action: given, user: undefined })).find(({ name }) => name === 'form')
     assert.equal(form?.attributes['action'], written)

@@ -9,7 +9,9 @@ import type { HttpTransportParts } from '../../src/peers/http-transport.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { Timer } from '../../src/time.ts'
 import { eventually, freePort } from '../fixtures/redis.ts'
-import { aLog, aPlace, aTimer, aTransport } from './fixture.ts'
+import { fakeTime, startOfTest } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aPlace, aTimer, aTransport } from './fixture.ts'
 
 type Replica = Awaited<ReturnType<typeof aReplica>>
 
@@ -33,12 +35,13 @@ function aTurn() {
 
 /** It listens, and knows nobody until the test introduces them. */
 async function aReplica(t: TestContext, origin: string, parts: Partial<HttpTransportParts> = {}) {
-  const time = { now: 5_000 }
-  const stopwatch = () => time.now
-  const floors = createFloors({ clock: stopwatch, stopwatch, lifeMs: 3_600_000 })
+  const time = fakeTime()
+  const { clock, stopwatch } = time
+  const floors = createFloors({ clock, stopwatch, lifeMs: 3_600_000 })
   const { whereabouts, current: addresses } = aPlace()
   const { transport } = aTransport(t, { whereabouts, ...parts })
-  const { logger, lines } = aLog()
+  const logger = recordedLog()
+  const { lines } = logger
   const turns = aTurn()
   const sent: { address: string; message: PeerMessage }[] = []
   const told: PeerTransport = {
@@ -180,10 +183,10 @@ test('pushes at once are each answered by everything told', async (t) => {
 test('a horizon is as old as the question, however long the answer takes', async (t) => {
   const { a, b } = await aPair(t)
   b.self.horizonAgeMs = () => {
-    a.time.now += 300
+    a.time.advance(300)
     return 120
   }
-  const sentAt = a.time.now
+  const sentAt = a.time.stopwatch()
   await a.peers.push()
   assert.deepEqual(a.learnt, [{ horizon: sentAt - 120, known: 0 }])
 })
@@ -192,10 +195,10 @@ test('a horizon counts once nothing more is to come', async (t) => {
   const { a, b } = await aPair(t)
   b.end(...some(2_500))
   b.self.horizonAgeMs = () => {
-    a.time.now += 300
+    a.time.advance(300)
     return 120
   }
-  const start = a.time.now
+  const start = a.time.stopwatch()
   await a.peers.push()
   assert.deepEqual(a.learnt, [{ horizon: start + 600 - 120, known: 2_500 }])
 })
@@ -226,7 +229,7 @@ test('another process at an address is told everything, and heard from the begin
   assert.equal(await a.peers.push(), 1)
   assert.equal(next.floors.size, 1_503)
   assert.ok(a.floors.isEnded('of-b2'))
-  assert.deepEqual(a.learnt, [{ horizon: a.time.now, known: 1_503 }])
+  assert.deepEqual(a.learnt, [{ horizon: a.time.stopwatch(), known: 1_503 }])
 })
 
 test('a peer that is gone does not count, and the others are told', async (t) => {
@@ -254,8 +257,8 @@ async function aSilentPeer(t: TestContext) {
 /** Its deadlines pass when the test says so. */
 async function besideASilentPeer(t: TestContext) {
   const deadlines = aTimer()
-  const clock = () => 1_700_000_000_001
-  const a = await aReplica(t, 'life-a', { runtime: { clock, timer: deadlines.timer, logger: aLog().logger } })
+  const clock = () => startOfTest + 1
+  const a = await aReplica(t, 'life-a', { runtime: { clock, timer: deadlines.timer, logger: recordedLog() } })
   const b = await aReplica(t, 'life-b')
   const silent = await aSilentPeer(t)
   a.addresses.push(silent.address, b.address)
@@ -355,7 +358,7 @@ test('its own address is recognised, neither counted nor asked again for a minut
   assert.equal(await a.peers.push(), 1)
   a.turns.take()
   assert.equal(toItself(), 1)
-  a.time.now += 60_000
+  a.time.advance(60_000)
   a.turns.take()
   await eventually(() => toItself() === 2)
   assert.ok(b.floors.isEnded('y'))
@@ -367,14 +370,14 @@ test('a peer is up while it has answered lately, and changes are told once', asy
   a.turns.take()
   await eventually(() => a.changes().length === 2)
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
-  a.time.now += 2_999
+  a.time.advance(2_999)
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
-  a.time.now += 1
+  a.time.advance(1)
   assert.deepEqual(a.peers.counts(), { up: 0, down: 1 })
   await a.peers.push()
   assert.deepEqual(a.peers.counts(), { up: 1, down: 0 })
   await b.peers.stop()
-  a.time.now += 3_000
+  a.time.advance(3_000)
   a.turns.take()
   await eventually(() => a.changes().length === 3)
   // The first was before they were introduced.

@@ -5,20 +5,13 @@ import type { TestContext } from 'node:test'
 import type { PeerMessage, PeerReply } from '../../src/cache/peers.ts'
 import { createHttpTransport, type HttpTransportParts } from '../../src/peers/http-transport.ts'
 import type { Whereabouts } from '../../src/peers/whereabouts.ts'
-import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
 import { systemTimer, type Timer } from '../../src/time.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 
 export const key = Buffer.from('k9Jv2mPq8sXw4zB7nD1fG5hL0tRyUcEa')
 export const newKey = Buffer.from('Q2wX8eRt5yUiO1pLkJ7hGfD4sAzXc3Vb')
 export const scope = 'https://id.example.com app traefikoidc:'
-
-export function aLog() {
-  const lines: LogFields[] = []
-  const log = (fields: LogFields) => void lines.push(fields)
-  const logger: Logger = { debug: log, info: log, warn: log, error: log }
-  const events = () => lines.map(({ event, reason }) => (reason === undefined ? event : `${event} ${reason}`))
-  return { logger, lines, events }
-}
 
 /** Tasks that are due when the test says so. */
 export function aTimer() {
@@ -68,9 +61,9 @@ export function aPlace(...addresses: string[]) {
 
 /** Listens on loopback when `start` has run; stopped after the test. */
 export function aTransport(t: TestContext, parts: Partial<HttpTransportParts> = {}) {
-  const log = aLog()
-  const clock = { now: 1_700_000_000_000 }
-  const runtime = { clock: () => clock.now, timer: systemTimer, logger: log.logger }
+  const log = recordedLog()
+  const time = fakeTime()
+  const runtime = { clock: time.clock, timer: systemTimer, logger: log }
   const transport = createHttpTransport({
     listen: { host: '127.0.0.1', port: 0 },
     keys: [key],
@@ -80,13 +73,13 @@ export function aTransport(t: TestContext, parts: Partial<HttpTransportParts> = 
     ...parts,
   })
   // What was sent before it began, nobody could tell from a replay.
-  clock.now += 1
+  time.advance(1)
   t.after(() => transport.stop())
   const heard: PeerMessage[] = []
   return {
     transport,
     log,
-    clock,
+    time,
     heard,
     /** Its address. Answers like a peer that knows nothing. */
     async start(answer: (message: PeerMessage) => PeerReply = () => aReply()) {

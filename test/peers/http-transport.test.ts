@@ -6,15 +6,17 @@ import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { createMessages, maxMessageBytes, type Stamped } from '../../src/peers/message.ts'
 import { eventually } from '../fixtures/redis.ts'
-import { aLog, aMessage, aPlace, aReply, aTimer, aTransport, ask, key, newKey, rawly, scope } from './fixture.ts'
+import { fakeTime, type FakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aMessage, aPlace, aReply, aTimer, aTransport, ask, key, newKey, rawly, scope } from './fixture.ts'
 
 const messages = createMessages([key], scope)
 const limits = { requestMs: 200, idleMs: 10_000, connections: 64 }
 
 let lastSeq = 0
 /** A genuine message, as a peer sends it or as somebody has recorded it. */
-function recorded(clock: { now: number }, parts: Partial<Stamped> = {}, signedBy = messages) {
-  const { body, mac } = signedBy.ask({ message: aMessage(), seq: ++lastSeq, sentAt: clock.now, ...parts })
+function recorded(time: FakeTime, parts: Partial<Stamped> = {}, signedBy = messages) {
+  const { body, mac } = signedBy.ask({ message: aMessage(), seq: ++lastSeq, sentAt: time.clock(), ...parts })
   return { body, headers: { 'foregate-mac': mac }, mac }
 }
 
@@ -121,13 +123,13 @@ test('what is no HTTP is cut off without a word', async (t) => {
   assert.equal(await closed, '')
 })
 
-const forgeries: [name: string, sign: (clock: { now: number }) => ReturnType<typeof recorded>][] = [
-  ['with another key', (clock) => recorded(clock, {}, createMessages([newKey], scope))],
-  ['for another deployment', (clock) => recorded(clock, {}, createMessages([key], 'https://other.example app x:'))],
+const forgeries: [name: string, sign: (time: FakeTime) => ReturnType<typeof recorded>][] = [
+  ['with another key', (time) => recorded(time, {}, createMessages([newKey], scope))],
+  ['for another deployment', (time) => recorded(time, {}, createMessages([key], 'https://other.example app x:'))],
   [
     'and changed on its way',
-    (clock) => {
-      const { body, ...rest } = recorded(clock)
+    (time) => {
+      const { body, ...rest } = recorded(time)
       return { ...rest, body: Buffer.from(body.toString().replace('"leaving":false', '"leaving":true')) }
     },
   ],
@@ -141,9 +143,9 @@ const forgeries: [name: string, sign: (clock: { now: number }) => ReturnType<typ
 ]
 for (const [name, sign] of forgeries) {
   test(`a message that was signed ${name} ends nobody’s session`, async (t) => {
-    const { start, clock, heard, log } = aTransport(t)
+    const { start, time, heard, log } = aTransport(t)
     const address = await start()
-    const { status, body } = await ask(address, sign(clock))
+    const { status, body } = await ask(address, sign(time))
     assert.deepEqual([status, body.length], [403, 0])
     assert.deepEqual(heard, [])
     assert.deepEqual(log.events(), ['peers_listening', 'peer_refused not_ours'])
@@ -151,9 +153,9 @@ for (const [name, sign] of forgeries) {
 }
 
 test('a message of a version that we do not know is refused, and told as that', async (t) => {
-  const { start, clock, heard, log } = aTransport(t)
+  const { start, time, heard, log } = aTransport(t)
   const address = await start()
-  const unknown = createMessages([key], scope).ask({ message: aMessage({ origin: '?' }), seq: 1, sentAt: clock.now })
+  const unknown = createMessages([key], scope).ask({ message: aMessage({ origin: '?' }), seq: 1, sentAt: time.clock() })
   const { status } = await ask(address, { body: unknown.body, headers: { 'foregate-mac': unknown.mac } })
   assert.equal(status, 403)
   assert.deepEqual(heard, [])
@@ -163,9 +165,9 @@ test('a message of a version that we do not know is refused, and told as that', 
 // --- replays -------------------------------------------------------------------------------------------------------------
 
 test('a message that was recorded on the network counts once, however often it is sent', async (t) => {
-  const { start, clock, heard, log } = aTransport(t)
+  const { start, time, heard, log } = aTransport(t)
   const address = await start()
-  const leaving = recorded(clock, { message: aMessage({ leaving: true }) })
+  const leaving = recorded(time, { message: aMessage({ leaving: true }) })
   assert.equal((await ask(address, leaving)).status, 200)
   for (let round = 0; round < 3; round++) assert.equal((await ask(address, leaving)).status, 403)
   assert.equal(heard.length, 1)
@@ -173,32 +175,32 @@ test('a message that was recorded on the network counts once, however often it i
 })
 
 test('a recorded message does not count for the process that follows', async (t) => {
-  const clock = { now: 1_700_000_000_000 }
-  const old = recorded(clock, { message: aMessage({ leaving: true }) })
-  clock.now += 2_000
-  const runtime = { clock: () => clock.now, timer: aTimer().timer, logger: aLog().logger }
+  const time = fakeTime()
+  const old = recorded(time, { message: aMessage({ leaving: true }) })
+  time.advance(2_000)
+  const runtime = { clock: time.clock, timer: aTimer().timer, logger: recordedLog() }
   const next = aTransport(t, { runtime })
   const address = await next.start()
   assert.equal((await ask(address, old)).status, 403)
   assert.deepEqual(next.heard, [])
-  clock.now++
-  assert.equal((await ask(address, recorded(clock))).status, 200)
+  time.advance(1)
+  assert.equal((await ask(address, recorded(time))).status, 200)
 })
 
 test('a message that was held back for minutes is refused', async (t) => {
-  const { start, clock, heard, log } = aTransport(t)
+  const { start, time, heard, log } = aTransport(t)
   const address = await start()
-  const held = recorded(clock)
-  clock.now += 300_001
+  const held = recorded(time)
+  time.advance(300_001)
   assert.equal((await ask(address, held)).status, 403)
   assert.deepEqual(heard, [])
   assert.deepEqual(log.events(), ['peers_listening', 'peer_refused stale'])
 })
 
 test('messages that overtake each other all count', async (t) => {
-  const { start, clock, heard } = aTransport(t)
+  const { start, time, heard } = aTransport(t)
   const address = await start()
-  const sent = [5, 3, 4, 1, 2].map((step) => recorded(clock, { seq: 1_000_000 + step }))
+  const sent = [5, 3, 4, 1, 2].map((step) => recorded(time, { seq: 1_000_000 + step }))
   for (const message of sent) assert.equal((await ask(address, message)).status, 200)
   assert.equal(heard.length, 5)
 })
@@ -282,7 +284,7 @@ for (const [name, respond] of falseAnswers) {
   test(`an answer ${name} is none`, async (t) => {
     const address = await aFalsePeer(t, respond)
     // Not even its time has to run out.
-    const { transport } = aTransport(t, { runtime: { clock: Date.now, timer: aTimer().timer, logger: aLog().logger } })
+    const { transport } = aTransport(t, { runtime: { clock: Date.now, timer: aTimer().timer, logger: recordedLog() } })
     await assert.rejects(transport.send(address, aMessage(), 5_000))
   })
 }
@@ -294,7 +296,7 @@ test('nobody waits for a peer longer than was said', async (t) => {
   const asked = new Promise<void>((resolve) => (arrived = resolve))
   const address = await aFalsePeer(t, () => arrived())
   const { timer, fire, delays } = aTimer()
-  const runtime = { clock: Date.now, timer, logger: aLog().logger }
+  const runtime = { clock: Date.now, timer, logger: recordedLog() }
   const { transport } = aTransport(t, { runtime })
   const sent = transport.send(address, aMessage(), 1_234)
   await asked
@@ -311,7 +313,7 @@ test('an answer that arrives bit by bit has no more time than another', async (t
     response.write('{', () => arrived())
   })
   const { timer, fire } = aTimer()
-  const runtime = { clock: Date.now, timer, logger: aLog().logger }
+  const runtime = { clock: Date.now, timer, logger: recordedLog() }
   const { transport } = aTransport(t, { runtime })
   const sent = transport.send(address, aMessage(), 1_000)
   await begun
@@ -324,7 +326,7 @@ test('nothing is planned any more once the answer is there', async (t) => {
   const address = await receiver.start()
   const { timer, delays } = aTimer()
   const { transport } = aTransport(t, {
-    runtime: { clock: receiver.clock.now.valueOf.bind(receiver.clock.now), timer, logger: aLog().logger },
+    runtime: { clock: receiver.time.clock, timer, logger: recordedLog() },
   })
   await transport.send(address, aMessage(), 1_000)
   assert.deepEqual(delays(), [])
@@ -354,11 +356,11 @@ for (const [name, beginning] of [
 }
 
 test('a peer’s connection that is not used any more is closed', async (t) => {
-  const { start, clock, transport } = aTransport(t, { limits: { ...limits, idleMs: 100 } })
+  const { start, time, transport } = aTransport(t, { limits: { ...limits, idleMs: 100 } })
   const address = await start()
   const { socket, connected, closed } = rawly(address)
   await connected
-  const { body, mac } = recorded(clock)
+  const { body, mac } = recorded(time)
   socket.write(
     `POST /exchange HTTP/1.1\r\nforegate-mac: ${mac}\r\ncontent-length: ${body.length}\r\n\r\n${body.toString()}`,
   )
@@ -386,12 +388,12 @@ test('a flood of connections is bounded, and keeps no peer out', async (t) => {
 })
 
 test('a flood closes no connection on which a peer was heard', async (t) => {
-  const { start, clock, heard } = aTransport(t, { limits: { ...limits, requestMs: 60_000, connections: 8 } })
+  const { start, time, heard } = aTransport(t, { limits: { ...limits, requestMs: 60_000, connections: 8 } })
   const address = await start()
   const peer = rawly(address)
   await peer.connected
   const speak = async () => {
-    const { body, mac } = recorded(clock)
+    const { body, mac } = recorded(time)
     const answered = once(peer.socket, 'data')
     peer.socket.write(`POST /exchange HTTP/1.1\r\nforegate-mac: ${mac}\r\ncontent-length: ${body.length}\r\n\r\n`)
     peer.socket.write(body)
@@ -445,7 +447,7 @@ test('a peer that was started anew at its address is asked on a new connection',
   await first.transport.stop()
   const second = aTransport(t, { listen: { host: '127.0.0.1', port: Number(address.split(':')[1]) } })
   await second.start(() => aReply({ origin: 'receiver-2' }))
-  sender.clock.now += 10
+  sender.time.advance(10)
   assert.equal((await sender.transport.send(address, aMessage(), 1_000)).origin, 'receiver-2')
 })
 
@@ -488,11 +490,11 @@ test('a stop ends what is under way, and can be called twice', async (t) => {
 })
 
 test('a fault of ours while answering is a refusal to the peer, and told', async (t) => {
-  const { start, clock, log } = aTransport(t)
+  const { start, time, log } = aTransport(t)
   const address = await start(() => {
     throw new Error('a bug')
   })
-  assert.equal((await ask(address, recorded(clock))).status, 500)
+  assert.equal((await ask(address, recorded(time))).status, 500)
   assert.deepEqual(log.events(), ['peers_listening', 'peer_exchange_failed internal'])
 })
 

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { createReplayWindow, maxOffMs, maxOrigins, windowSize } from '../../src/peers/replay-window.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 
 function aWindow() {
-  const clock = { now: 1_000_000 }
-  const window = createReplayWindow(() => clock.now)
-  clock.now += 1
-  const admit = (seq: number, origin = 'a', sentAt = clock.now) => window.admit({ origin, seq, sentAt })
-  return { window, clock, admit }
+  const time = fakeTime()
+  const window = createReplayWindow(time.clock)
+  time.advance(1)
+  const admit = (seq: number, origin = 'a', sentAt = time.clock()) => window.admit({ origin, seq, sentAt })
+  return { window, time, admit }
 }
 
 test('a message counts once', () => {
@@ -63,26 +64,26 @@ test('each sender is counted by itself', () => {
 })
 
 test('a message that is minutes old, or of a time to come, is refused', () => {
-  const { admit, clock } = aWindow()
-  assert.equal(admit(1, 'a', clock.now - maxOffMs + 10), 'stale', 'from before our start')
-  clock.now += maxOffMs * 2
-  assert.equal(admit(1, 'a', clock.now - maxOffMs), 'new')
-  assert.equal(admit(2, 'a', clock.now + maxOffMs), 'new')
-  assert.equal(admit(3, 'a', clock.now - maxOffMs - 1), 'stale')
-  assert.equal(admit(4, 'a', clock.now + maxOffMs + 1), 'stale')
+  const { admit, time } = aWindow()
+  assert.equal(admit(1, 'a', time.clock() - maxOffMs + 10), 'stale', 'from before our start')
+  time.advance(maxOffMs * 2)
+  assert.equal(admit(1, 'a', time.clock() - maxOffMs), 'new')
+  assert.equal(admit(2, 'a', time.clock() + maxOffMs), 'new')
+  assert.equal(admit(3, 'a', time.clock() - maxOffMs - 1), 'stale')
+  assert.equal(admit(4, 'a', time.clock() + maxOffMs + 1), 'stale')
 })
 
 test('what was recorded before our start is not taken after it, when nothing is remembered', () => {
-  const { admit, clock } = aWindow()
-  assert.equal(admit(1, 'a', clock.now - 1), 'stale')
-  assert.equal(admit(1, 'a', clock.now), 'new')
-  assert.equal(admit(2, 'a', clock.now - 1_000), 'new', 'a sender that is known may have sent it on its way earlier')
+  const { admit, time } = aWindow()
+  assert.equal(admit(1, 'a', time.clock() - 1), 'stale')
+  assert.equal(admit(1, 'a', time.clock()), 'new')
+  assert.equal(admit(2, 'a', time.clock() - 1_000), 'new', 'a sender that is known may have sent it on its way earlier')
 })
 
 test('senders are bounded, and what was forgotten is not replayable', () => {
-  const { admit, clock, window } = aWindow()
+  const { admit, time, window } = aWindow()
   for (let index = 0; index < maxOrigins * 3; index++) {
-    clock.now += 10
+    time.advance(10)
     assert.equal(admit(1, `life-${index}`), 'new')
   }
   assert.equal(window.size, maxOrigins)
@@ -91,20 +92,20 @@ test('senders are bounded, and what was forgotten is not replayable', () => {
     assert.equal(admit(1, `life-${index}`, sentAt), 'stale', `life-${index}`)
   }
   assert.equal(admit(2, `life-${maxOrigins * 3 - 1}`), 'new', 'those that speak are remembered')
-  clock.now += 1
+  time.advance(1)
   assert.equal(admit(1, 'another life'), 'new')
 })
 
 test('the sender that was silent for longest is forgotten', () => {
-  const { admit, clock } = aWindow()
+  const { admit, time } = aWindow()
   for (let index = 0; index < maxOrigins; index++) {
-    clock.now++
+    time.advance(1)
     admit(1, `life-${index}`)
   }
-  clock.now++
+  time.advance(1)
   admit(2, 'life-0')
-  const sentAt = clock.now
-  clock.now++
+  const sentAt = time.clock()
+  time.advance(1)
   admit(1, 'one more')
   assert.equal(admit(2, 'life-0', sentAt), 'replayed')
   assert.equal(admit(2, 'life-1', sentAt - 1_000_000), 'stale')
@@ -112,9 +113,9 @@ test('the sender that was silent for longest is forgotten', () => {
 })
 
 test('a clock that was set back shuts nobody out', () => {
-  const { admit, clock } = aWindow()
-  clock.now -= 3_600_000
-  assert.equal(admit(1, 'a', clock.now - 1), 'stale')
-  clock.now++
+  const { admit, time } = aWindow()
+  time.setClock(-3_600_000)
+  assert.equal(admit(1, 'a', time.clock() - 1), 'stale')
+  time.advance(1)
   assert.equal(admit(1, 'a'), 'new')
 })

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createWhereabouts } from '../../src/peers/http-transport.ts'
 import { namedWhereabouts, systemResolve } from '../../src/peers/whereabouts.ts'
-import { aLog, aTimer } from './fixture.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aTimer } from './fixture.ts'
 
 const name = { host: 'foregate-headless', port: 4_181 }
 
 function aName() {
-  const { logger, events } = aLog()
+  const logger = recordedLog()
+  const { events } = logger
   const { timer, fire, delays } = aTimer()
   const asked: string[] = []
   let answer: () => Promise<readonly string[]> = () => Promise.resolve([])
@@ -31,7 +33,7 @@ const found =
 const failed = () => Promise.reject(new Error('ENOTFOUND'))
 
 test('addresses are those of the configuration', () => {
-  const { logger } = aLog()
+  const logger = recordedLog()
   const addresses = [
     { host: 'a', port: 1 },
     { host: '::1', port: 2 },

@@ -7,18 +7,7 @@ import { createServer as createSecureServer } from 'node:https'
 import { connect, type AddressInfo } from 'node:net'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
-import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
-
-export interface Logged extends LogFields {
-  readonly level: string
-  readonly message: string
-}
-
-export function memoryLogger(): { logger: Logger; logged: Logged[] } {
-  const logged: Logged[] = []
-  const at = (level: string) => (fields: LogFields, message: string) => void logged.push({ ...fields, level, message })
-  return { logger: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }, logged }
-}
+import { recordedLog, type Line } from '../fixtures/recorded-log.ts'
 
 /** Closes whatever was opened, newest first. */
 export function createCleanUp() {
@@ -64,7 +53,7 @@ export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): Ups
 export interface Running {
   readonly app: FastifyInstance
   readonly port: number
-  readonly logged: Logged[]
+  readonly logged: readonly Line[]
 }
 
 export async function startProxy(
@@ -73,7 +62,7 @@ export async function startProxy(
   more: Partial<ProxyOptions> & { routes?: (app: FastifyInstance) => void } = {},
 ): Promise<Running> {
   const { routes, ...options } = more
-  const { logger, logged } = memoryLogger()
+  const logger = recordedLog()
   const app = fastify({ forceCloseConnections: true })
   routes?.(app)
   await registerProxy(app, {
@@ -87,7 +76,7 @@ export async function startProxy(
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   cleanUp.add(() => app.close())
-  return { app, port: portOf(app.server), logged }
+  return { app, port: portOf(app.server), logged: logger.lines }
 }
 
 /** What the upstream received: header names and values as they came over the wire, in lower case. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createChangeSignals } from '../../src/session/change-signals.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 
 test('a change wakes everybody who waits for this session, at once, and nobody else', async () => {
-  const time = stoppedTime()
+  const time = fakeTime()
   const signals = createChangeSignals(time.timer)
   const woken: string[] = []
   const first = signals.next('a', 1_000).then(() => woken.push('first'))
@@ -19,7 +19,7 @@ test('a change wakes everybody who waits for this session, at once, and nobody e
 })
 
 test('a change that happened before is not waited for, and one that nobody waits for is forgotten', async () => {
-  const time = stoppedTime()
+  const time = fakeTime()
   const signals = createChangeSignals(time.timer)
   signals.raise('a')
   let woken = false

@@ -10,7 +10,8 @@ import type { Session } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { createFakeCache } from '../fixtures/fake-cache.ts'
-import { recordedLog, stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { encryptionKey, hour, minute, runtimeOf } from './world.ts'
 
 const seconds = 1_000
@@ -46,7 +47,7 @@ function inSituation(situation: Situation) {
     floor,
     idleTimeout,
   } = situation
-  const time = stoppedTime()
+  const time = fakeTime()
   const runtime = runtimeOf(time, recordedLog())
   const { clock, stopwatch, metrics } = runtime
   const cache = createFakeCache({ clock, stopwatch })
@@ -130,7 +131,7 @@ function inSituation(situation: Situation) {
 }
 
 const short = (tokenLife: number): Pick<Situation, 'session'> => ({
-  session: { tokenExpiresAt: stoppedTime().clock() + minute + tokenLife },
+  session: { tokenExpiresAt: fakeTime().clock() + minute + tokenLife },
 })
 
 const situations: [name: string, situation: Situation, result: string][] = [
@@ -160,7 +161,7 @@ const situations: [name: string, situation: Situation, result: string][] = [
   ],
   [
     'a session at its own end',
-    { session: { expiresAt: stoppedTime().clock() + 2 * minute }, after: minute, passIsNew: true },
+    { session: { expiresAt: fakeTime().clock() + 2 * minute }, after: minute, passIsNew: true },
     'none',
   ],
 

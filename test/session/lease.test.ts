@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createLeases } from '../../src/session/lease.ts'
 import { createFakeStore, unavailable } from '../fixtures/fake-store.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { quiet } from './world.ts'
 
 function replicas() {
-  const time = stoppedTime()
+  const time = fakeTime()
   const store = createFakeStore({ clock: time.clock })
   const deps = { store, timer: time.timer, randomBytes }
   return { time, store, here: createLeases(deps), there: createLeases(deps) }

@@ -6,13 +6,13 @@ import { createSealer } from '../../src/sealing.ts'
 import { createPasses, maxPassLength } from '../../src/session/pass.ts'
 import type { Session } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
-import { stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { encryptionKey, hour } from './world.ts'
 
 const sealer = createSealer([encryptionKey], 'pass', randomBytes)
 
 function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives = 24 * hour) {
-  const time = stoppedTime()
+  const time = fakeTime()
   const passes = createPasses({
     sealer,
     clock: time.clock,

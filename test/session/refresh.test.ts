@@ -6,7 +6,7 @@ import type { Leases } from '../../src/session/lease.ts'
 import { createRefresher, type RefresherDeps } from '../../src/session/refresh.ts'
 import type { FullSession, Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { recordedLog } from '../oidc/setup.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { fakeProvider, gate, quiet, refreshGrant } from './world.ts'
 
 const ticket = { id: 'i', secret: 's' }

@@ -12,14 +12,15 @@ import { newTicket, type Ticket } from '../../src/session/ticket.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'
-import { recordedLog, stoppedTime } from '../oidc/setup.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { encryptionKey, hour, minute, quiet, runtimeOf } from './world.ts'
 
 const keyOf = ({ id }: Ticket) => ({ kind: 'session' as const, id })
 const markOf = ({ id }: Ticket) => ({ kind: 'revoked' as const, id })
 
 function aStore(idleTimeoutMs?: number) {
-  const time = stoppedTime()
+  const time = fakeTime()
   const runtime = runtimeOf(time, recordedLog())
   const { clock, stopwatch } = runtime
   const cache = createFakeCache({ clock, stopwatch })

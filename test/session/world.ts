@@ -9,7 +9,8 @@ import type { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import type { Key } from '../../src/store/store.ts'
 import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
-import { recordedLog, startOfTest, stoppedTime, type RecordedLog, type Time } from '../oidc/setup.ts'
+import { fakeTime, type FakeTime, startOfTest } from '../fixtures/fake-time.ts'
+import { recordedLog, type RecordedLog } from '../fixtures/recorded-log.ts'
 
 export const minute = 60_000
 export const hour = 60 * minute
@@ -58,7 +59,7 @@ export const refreshGrant = (expiresAt: number, number = 1): RefreshGrant => ({
 export interface World {
   readonly sessions: Sessions
   readonly cache: FakeCache
-  readonly time: Time
+  readonly time: FakeTime
   readonly runtime: Runtime
   readonly provider: FakeProvider
   readonly metrics: Metrics
@@ -81,12 +82,12 @@ export interface WorldOptions {
 }
 
 export function aWorld(options: WorldOptions = {}): World {
-  const time = stoppedTime()
+  const time = fakeTime()
   return build(options, { time, provider: fakeProvider(time.clock), log: recordedLog() }, undefined)
 }
 
 /** The stopwatch began at another moment than the clock: nobody can take one for the other. */
-export function runtimeOf({ clock, timer }: Pick<Time, 'clock' | 'timer'>, log: RecordedLog, random = 0): Runtime {
+export function runtimeOf({ clock, timer }: Pick<FakeTime, 'clock' | 'timer'>, log: RecordedLog, random = 0): Runtime {
   return {
     clock,
     stopwatch: () => clock() - startOfTest + 5_000,

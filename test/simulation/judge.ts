@@ -1,4 +1,4 @@
-// The omniscient judge (COHERENCE.md, section 7): it knows each withdrawal, when it was answered, where it was recorded, and who
+// The omniscient judge of what docs/outage.md promises: it knows each withdrawal, when it was answered, where it was recorded, and who
 // was in contact with whom, and says when somebody got in who should be out, or is out who should be in.
 import { trustForMs } from '../../src/session/lifetimes.ts'
 import type { Session } from '../../src/session/session.ts'

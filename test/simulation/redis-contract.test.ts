@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import type { Redis } from 'ioredis'
 import { openDataClient, type DataClient } from '../../src/store/redis/connection.ts'
+import { recordedLog } from '../fixtures/recorded-log.ts'
 import { redisConfig, redisMissing, startRedis, type RedisServer } from '../fixtures/redis.ts'
 import { commands, type CommandName } from './redis/commands.ts'
 import { ReplyError, Transaction, type Keyspace, type Value } from './redis/keyspace.ts'
@@ -175,7 +176,7 @@ describe('the simulated Redis answers as the real one', { skip: redisMissing }, 
 
   before(async () => {
     server = await startRedis()
-    const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+    const logger = recordedLog()
     // A single server: the client is the plain one.
     client = openDataClient({
       config: redisConfig({ address: server.address }),

@@ -4,20 +4,21 @@ import { createMarks } from '../../src/store/marks.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { minutes } from '../../src/time.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { storeContract } from './store-contract.ts'
 
 function memoryAt(start: number, maxBytes = 1 << 20) {
-  let now = start
+  const { clock, advance } = fakeTime(start)
   const notes: string[] = []
-  const store = createMemoryStore({ clock: () => now, maxBytes, announce: (note) => notes.push(note) })
-  return { store, notes, clock: () => now, turn: (ms: number) => (now += ms) }
+  const store = createMemoryStore({ clock, maxBytes, announce: (note) => notes.push(note) })
+  return { store, notes, clock, advance }
 }
 
 // A clock that starts at 0 is what a test would take first, and what lru-cache takes for "no time to live".
 for (const start of [0, 1_700_000_000_000]) {
   storeContract(`memory, on a clock that starts at ${start}`, async () => {
-    const { store, notes, turn } = memoryAt(start)
-    return { store, notes, pass: async (ms) => void turn(ms), close: () => {} }
+    const { store, notes, advance } = memoryAt(start)
+    return { store, notes, pass: async (ms) => advance(ms), close: () => {} }
   })
 }
 
@@ -47,10 +48,10 @@ test('a value is a copy: the network buffer it was cut from may be reused', asyn
 })
 
 test('expired marks are swept when others are written', () => {
-  const { clock, turn } = memoryAt(1)
+  const { clock, advance } = memoryAt(1)
   const marks = createMarks<string>(clock)
   for (let at = 0; at < 100; at++) marks.set(`r${at}`, 'x', clock() + 1_000)
-  turn(minutes(2))
+  advance(minutes(2))
   assert.deepEqual([...marks.entries()], [], 'and nobody sees them before')
   marks.set('last', 'x', clock() + 1_000)
   assert.equal(marks.size, 1)
@@ -67,10 +68,10 @@ test('a flood of marks is bounded by their count: the oldest goes', () => {
 })
 
 test('a mark that is set again keeps the later of its ends', () => {
-  const { clock, turn } = memoryAt(1)
+  const { clock, advance } = memoryAt(1)
   const marks = createMarks<string>(clock)
   marks.set('a', 'first', clock() + 1_000)
   marks.set('a', 'second', clock() + 10)
-  turn(500)
+  advance(500)
   assert.equal(marks.get('a'), 'second')
 })

@@ -66,7 +66,7 @@ export function storeContract(
     test('keeps kinds apart: the same id is two keys', async () => {
       const key = fresh()
       await store.set(key, bytes('session'), long)
-      await store.set({ kind: 'token', id: key.id }, bytes('token'), long)
+      await store.set({ kind: 'used', id: key.id }, bytes('used'), long)
       assert.equal(await textAt(key), 'session')
     })
 

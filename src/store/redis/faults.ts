@@ -16,12 +16,10 @@ export interface RedisFault {
 /** The cause of a StoreUnavailable: the driver's error without its command, whose arguments may hold values and passwords. */
 export class RedisFailure extends Error {
   readonly fault: RedisFault
-  readonly driverCode: string | undefined
   constructor(fault: RedisFault, error: unknown) {
     super(error instanceof Error ? error.message : fault.words)
     this.name = error instanceof Error ? error.name : 'RedisFailure'
     this.fault = fault
-    this.driverCode = codeOf(error)
   }
 }
 

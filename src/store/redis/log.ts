@@ -21,7 +21,7 @@ export interface RedisLogParts {
 const day = 86_400_000
 const memberRememberedMs = 60_000
 /** More than this is read page by page. */
-export const maxEntriesPerBeat = 500
+const maxEntriesPerBeat = 500
 
 export function redisLog(parts: RedisLogParts): WithdrawalLog {
   const { client, calls, keyPrefix, scope, withdrawalLifeMs, randomBytes } = parts

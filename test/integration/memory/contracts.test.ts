@@ -1,4 +1,4 @@
-// SPEC 4: what each kind of proxy gets, for each kind of person.
+// What each kind of proxy gets, for each kind of person.
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { contractNames } from '../../../src/config/contracts.ts'

@@ -1,4 +1,4 @@
-// SPEC 4.1: a random or damaged cookie never yields 200.
+// A random or damaged cookie never yields 200.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'

@@ -1,4 +1,4 @@
-// SPEC 5, refresh: one call, nobody waits while the token lives, and nobody is logged out because something else failed.
+// A refresh is one call, nobody waits while the token lives, and nobody is logged out because something else failed.
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { scriptHeaders, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'

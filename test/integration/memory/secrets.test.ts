@@ -1,4 +1,5 @@
-// SPEC 7: everything that a whole run logged, at level debug, searched for every secret that was used in it.
+// No log line holds a token, code, cookie, secret or password: everything that a whole run logged, at level debug, searched for
+// every secret that was used in it.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createHttpClient } from '../../fixtures/http-client.ts'

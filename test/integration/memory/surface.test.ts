@@ -10,7 +10,7 @@ const get = (path: string, headers: Record<string, string> = {}, method = 'GET')
 
 // --- health -----------------------------------------------------------------------------------------------------------
 
-test('/healthz, /ready and /ping say what the seed’s document says, in memory mode', async () => {
+test('/healthz, /ready and /ping say what docs/redis.md says, in memory mode', async () => {
   for (const path of ['/healthz', '/ready', '/ping']) {
     const reply = await get(path)
     assert.equal(reply.status, 200)

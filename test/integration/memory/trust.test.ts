@@ -1,4 +1,4 @@
-// SPEC 4.1: whom a forwarded header may come from, and what is made of one that is missing, repeated or odd.
+// Whom a forwarded header may come from, and what is made of one that is missing, repeated or odd.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { contractNames, type Contract } from '../../../src/config/contracts.ts'

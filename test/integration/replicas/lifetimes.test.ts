@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { seconds } from '../../../src/time.ts'
+import { machineToItself } from '../../fixtures/machine.ts'
 import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
 import {
   cookieHeader,
-  machineToItself,
   startTestBed,
   ticketOnly,
   type Person,
@@ -21,19 +21,7 @@ const lateMs = 1_000
 const oldKey = 'vT4nQ8zL1xW6cR9mK3pF7bH2sJ5gD0yA'
 const newKey = 'Zq2Xw5Er8Ty1Ui4Op7As0Df3Gh6Jk9Lm'
 
-let release: (() => Promise<void>) | undefined
-
-before(
-  async () => {
-    release = await machineToItself()
-  },
-  // For as long as another file has the machine.
-  { timeout: 600_000 },
-)
-
-after(async () => {
-  await release?.()
-})
+machineToItself()
 
 /** Asks again and again, without a pause that would let the session idle, until `until` (ms, monotonic). */
 async function keepUsing(replica: Replica, person: Person, until: number): Promise<void> {

@@ -5,12 +5,12 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { machineToItself } from '../../fixtures/machine.ts'
 import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
 import {
   cookieHeader,
   isDeletion,
   isHealthy,
-  machineToItself,
   startTestBed,
   untilHealth,
   type Answer,
@@ -43,14 +43,7 @@ type MutableRow = { -readonly [Field in keyof Row]: Row[Field] }
 
 const rows: Row[] = []
 const admins = { groups: ['staff', 'admins'] }
-let release: (() => Promise<void>) | undefined
-
-before(
-  async () => {
-    release = await machineToItself()
-  },
-  { timeout: 900_000 },
-)
+machineToItself()
 
 after(async () => {
   const table = [
@@ -66,7 +59,6 @@ after(async () => {
   mkdirSync(directory, { recursive: true })
   writeFileSync(`${directory}pairs-table.md`, table)
   console.log(`\n${table}`)
-  await release?.()
 })
 
 for (const peers of [false, true]) {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { seconds } from '../../../src/time.ts'
+import { machineToItself } from '../../fixtures/machine.ts'
 import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
 import {
   cookieHeader,
-  machineToItself,
   startTestBed,
   ticketOnly,
   type Answer,
@@ -19,19 +19,7 @@ const tokenLifeS = 3
 const graceS = 2
 const maxJitterMs = seconds(1)
 
-let release: (() => Promise<void>) | undefined
-
-before(
-  async () => {
-    release = await machineToItself()
-  },
-  // For as long as another file has the machine.
-  { timeout: 600_000 },
-)
-
-after(async () => {
-  await release?.()
-})
+machineToItself()
 
 for (const mode of ['hybrid', 'redis'] as const) {
   describe(`refresh among three replicas, ${mode} mode`, { skip: redisMissing }, () => {

@@ -1,8 +1,10 @@
-// SPEC 6.1 where Redis itself has replicas: a failover by Sentinels, a Cluster that loses a primary; and a start without Redis.
+// The same as fault-table.test.ts where Redis itself has replicas: a failover by Sentinels, a Cluster that loses a primary; and a
+// start without Redis.
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createFaultTable } from '../../fixtures/fault-table.ts'
 import { startLoad } from '../../fixtures/load.ts'
+import { machineToItself } from '../../fixtures/machine.ts'
 import {
   eventually,
   freePort,
@@ -17,7 +19,6 @@ import {
 import {
   cookieHeader,
   isHealthy,
-  machineToItself,
   startTestBed,
   ticketOnly,
   untilHealth,
@@ -25,20 +26,11 @@ import {
 } from '../../fixtures/replicas.ts'
 
 const table = createFaultTable('fault-table-failover.md')
-let release: (() => Promise<void>) | undefined
-
-before(
-  async () => {
-    release = await machineToItself()
-  },
-  // For as long as another file has the machine.
-  { timeout: 600_000 },
-)
+machineToItself()
 
 after(async () => {
   table.write()
   console.log(`\n${table.toString()}\n`)
-  await release?.()
 })
 
 const names = (addresses: readonly { host: string; port: number }[]) =>

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { quantile } from '../../fixtures/load.ts'
+import { machineToItself } from '../../fixtures/machine.ts'
 import { eventually, redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
 import {
   cookieHeader,
   isHealthy,
-  machineToItself,
   startTestBed,
   ticketOnly,
   untilHealth,
@@ -15,19 +15,7 @@ import {
   type TestBed,
 } from '../../fixtures/replicas.ts'
 
-let release: (() => Promise<void>) | undefined
-
-before(
-  async () => {
-    release = await machineToItself()
-  },
-  // For as long as another file has the machine.
-  { timeout: 600_000 },
-)
-
-after(async () => {
-  await release?.()
-})
+machineToItself()
 
 /** Calls per command since CONFIG RESETSTAT. */
 async function commandCalls(redis: RedisServer): Promise<Record<string, number>> {

@@ -4,33 +4,30 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { startLoad } from '../../fixtures/load.ts'
+import { machineToItself } from '../../fixtures/machine.ts'
 import { redisMissing, startRedis, type RedisServer } from '../../fixtures/redis.ts'
-import { cookieHeader, machineToItself, startTestBed, type TestBed } from '../../fixtures/replicas.ts'
+import { cookieHeader, startTestBed, type TestBed } from '../../fixtures/replicas.ts'
 
 const connections = 5_000
 const atOnce = 500
 
+machineToItself()
+
 describe('strangers against a replica whose Redis is well (A1)', { skip: redisMissing }, () => {
   let redis: RedisServer
   let bed: TestBed
-  let release: (() => Promise<void>) | undefined
 
-  before(
-    async () => {
-      release = await machineToItself()
-      redis = await startRedis()
-      // Straight to Redis: a proxy in this process, which makes the storm, would be the slow one.
-      const address = `${redis.address.host}:${redis.address.port}`
-      bed = await startTestBed({ redis: { cacheMode: 'hybrid', address }, replicas: 1 })
-      for (let count = 0; count < 20; count++) await bed.logIn()
-    },
-    { timeout: 900_000 },
-  )
+  before(async () => {
+    redis = await startRedis()
+    // Straight to Redis: a proxy in this process, which makes the storm, would be the slow one.
+    const address = `${redis.address.host}:${redis.address.port}`
+    bed = await startTestBed({ redis: { cacheMode: 'hybrid', address }, replicas: 1 })
+    for (let count = 0; count < 20; count++) await bed.logIn()
+  })
 
   after(async () => {
     await bed?.close()
     await redis?.close()
-    await release?.()
   })
 
   /** One connection, some requests in a row on it, read to their end or to the connection's. */

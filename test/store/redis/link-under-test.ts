@@ -8,7 +8,7 @@ import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
 import { createRandomBytes } from '../../../src/random.ts'
 import { hours, systemTimer } from '../../../src/time.ts'
 import { eventually } from '../../fixtures/redis.ts'
-import { recordedLog, type Line } from '../../oidc/setup.ts'
+import { recordedLog, type Line } from '../../fixtures/recorded-log.ts'
 import type { StoreUnderTest } from '../store-contract.ts'
 
 export interface LinkUnderTest {

@@ -61,14 +61,14 @@ describe('the link to Redis', { skip: redisMissing }, () => {
     await server.cli('FLUSHALL')
     const { store } = it.link
     await store.set(key, value, 60_000)
-    await store.set({ kind: 'token', id: 't' }, value, 60_000)
+    await store.set({ kind: 'jwks', id: 't' }, value, 60_000)
     await store.add({ kind: 'used', id: 'jti' }, value, 60_000)
     const offered: Key = { kind: 'session', id: 'offered' }
     await store.setUnlessMarked(offered, value, 60_000, { mark: { kind: 'revoked', id: 'offered' }, generation: 1 })
     await store.compareAndSet(key, value, 60_000, value)
     await store.withdraw({ kind: 'session', id: 'gone' }, { kind: 'revoked', id: 'gone' }, everyGeneration, 60_000)
     const names = (await server.cli('KEYS', '*')).split('\n').sort()
-    const expected = ['revoked:gone', 'session:abc', 'session:offered', 'token:t', 'used:jti']
+    const expected = ['jwks:t', 'revoked:gone', 'session:abc', 'session:offered', 'used:jti']
     assert.deepEqual(
       names,
       expected.map((name) => `traefikoidc:${name}`),
