@@ -5,7 +5,8 @@ import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
 import { AppError } from '../../src/errors.ts'
 import { growthOf, highestRatio, step, type Growth } from './growth.ts'
-import { readers, type Reader } from './readers.ts'
+import { readers } from './readers.ts'
+import type { Reader } from './readers/parts.ts'
 import { anyRecipe, cook, knownRecipes, spelled, type Recipe } from './recipes.ts'
 
 const inventedRecipes = 8
