@@ -21,11 +21,13 @@ import { createHealth, type HealthSources } from './http/health.ts'
 import { createRefusals } from './http/refusals.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createMetricsServer, createServer } from './http/server.ts'
+import { createConnections } from './http/connections.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins } from './login/login.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
+import { withCallsAwaited } from './oidc/calls-under-way.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
@@ -34,11 +36,12 @@ import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
 import type { Runtime } from './runtime.ts'
+import { stop } from './stop.ts'
 
 export interface App {
   /** Listens; resolves with the main port. Redis and the provider are reached in the background. */
   start(): Promise<number>
-  /** Stops being ready, finishes what is in flight, writes what the store missed. Calling it twice is calling it once. */
+  /** Stops as stop.ts says. Calling it twice is calling it once. */
   stop(): Promise<void>
 }
 
@@ -101,17 +104,19 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
 
   // Provider, sessions, logins
-  const provider = createProvider({
-    config: config.provider,
-    claimsWanted: identityHeaders.claimPaths,
-    requireVerifiedEmail: access.requireVerifiedEmail,
-    clock,
-    timer,
-    random,
-    logger,
-    metrics,
-    cache: { metadata: documents('metadata'), jwks: documents('jwks') },
-  })
+  const provider = withCallsAwaited(
+    createProvider({
+      config: config.provider,
+      claimsWanted: identityHeaders.claimPaths,
+      requireVerifiedEmail: access.requireVerifiedEmail,
+      clock,
+      timer,
+      random,
+      logger,
+      metrics,
+      cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+    }),
+  )
   const sessions = createSessions({
     cache,
     sealer: sealerFor(`session ${scope}`),
@@ -219,6 +224,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     groupClaimName: access.groupClaimName,
     requestIdOf: requestId,
   })
+  const connections = createConnections(server.server, timer)
   const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
 
   // Numbers
@@ -257,7 +263,7 @@ export function createApp(config: Config, runtime: Runtime): App {
         }
       }
       await server.listen({ ...listen })
-      phase = 'serving'
+      if (phase === 'starting') phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.
       const { port } = server.server.address() as AddressInfo
       logger.info(
@@ -268,15 +274,25 @@ export function createApp(config: Config, runtime: Runtime): App {
     },
 
     stop() {
+      const wasServing = phase === 'serving'
       phase = 'draining'
-      stopping ??= (async () => {
-        logger.info({ event: 'stopping', reason: 'signal' }, 'stopping: no new work, finishing what is in flight')
-        provider.stop()
-        await server.close()
-        await metricsServer?.close()
-        await cache.stop()
-        logger.info({ event: 'stopped' }, 'stopped')
-      })()
+      stopping ??= stop({
+        drainDelayMs: wasServing ? config.server.drainDelayMs : 0,
+        shutdownTimeoutMs: config.server.shutdownTimeoutMs,
+        connections,
+        async workDone() {
+          await sessions.settled()
+          await provider.settled()
+        },
+        async finish() {
+          await server.close()
+          await cache.stop()
+          await metricsServer?.close()
+          provider.stop()
+        },
+        timer,
+        logger,
+      })
       return stopping
     },
   }

@@ -32,6 +32,9 @@ export interface ServerConfig {
   readonly trustedProxies: readonly string[]
   /** Origin (`https://auth.example.com`, no path) under which browsers reach our own pages. Absent: the request's own host. */
   readonly publicURL: string | undefined
+  /** After the signal to stop: how long everything is served on, unready, until the proxies have noticed. */
+  readonly drainDelayMs: number
+  /** How long what is under way may take after that. */
   readonly shutdownTimeoutMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }

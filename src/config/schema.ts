@@ -30,6 +30,7 @@ const serverOptions = {
   metrics: group({ listen: optional(leaf(listenAddress)) }),
   trustedProxies: withDefault(['127.0.0.0/8', '::1/128'], listOf(leaf(proxyRange))),
   publicURL: optional(leaf(origin)),
+  drainDelay: withDefault('5s', leaf(duration('0s', '10m'))),
   shutdownTimeout: withDefault('10s', leaf(duration('0s', '1h'))),
   workers: withDefault(1, leaf(integer(1, 256))),
   logLevel: withDefault('info', leaf(choice(['debug', 'info', 'warn', 'error']))),

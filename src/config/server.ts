@@ -19,6 +19,7 @@ export function serverConfig(checks: Checks): ServerConfig {
     metricsListen: metrics.listen,
     trustedProxies: settings.trustedProxies,
     publicURL,
+    drainDelayMs: settings.drainDelay,
     shutdownTimeoutMs: settings.shutdownTimeout,
     logLevel: settings.logLevel,
   }

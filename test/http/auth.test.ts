@@ -57,6 +57,7 @@ function anAuth(sessions: Partial<Sessions>, overrides: Partial<AuthDeps> = {}) 
       end: notHere,
       tokens: notHere,
       passFor: notHere,
+      settled: notHere,
       nearSize: 0,
       nearBytes: 0,
       ...sessions,
