@@ -13,6 +13,7 @@ import type { Config } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
+import { limitBodies } from './http/bodies.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createEndpoints, type Person } from './http/endpoints.ts'
@@ -20,7 +21,7 @@ import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createRefusals } from './http/refusals.ts'
 import { requestIdOf } from './http/request-id.ts'
-import { createMetricsServer, createServer } from './http/server.ts'
+import { createOperatorServer, createServer } from './http/server.ts'
 import { createConnections } from './http/connections.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
@@ -156,6 +157,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     passMaxAgeMs: outage.passMaxAgeMs,
   })
   const addresses = createAddresses({
+    pathPrefix: config.paths.prefix,
     callbackPath: config.paths.callback,
     logoutPath: config.paths.logout,
     publicURL: config.server.publicURL,
@@ -225,7 +227,8 @@ export function createApp(config: Config, runtime: Runtime): App {
     requestIdOf: requestId,
   })
   const connections = createConnections(server.server, timer)
-  const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
+  if (config.upstreams.length > 0) limitBodies(server.server, timer)
+  const operatorServer = metricsListen === undefined ? undefined : createOperatorServer(health, metrics)
 
   // Numbers
   registerCacheGauges(metrics, cache)
@@ -237,7 +240,15 @@ export function createApp(config: Config, runtime: Runtime): App {
   ])
 
   // Reverse-proxy mode
-  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals })
+  const gateway = createGateway({
+    auth,
+    rules,
+    upstreams: config.upstreams,
+    visitOf,
+    addresses,
+    refusals,
+    requestIdOf: requestId,
+  })
   const proxy = (): Promise<void> =>
     registerProxy(server, {
       ...gateway,
@@ -252,16 +263,8 @@ export function createApp(config: Config, runtime: Runtime): App {
     async start() {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
       void cache.start().then(() => provider.start())
-      if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
-      if (config.upstreams.length > 0) {
-        await proxy()
-        if (metricsListen === undefined) {
-          logger.warn(
-            { event: 'metrics_public', reason: 'no_metrics_listen' },
-            'whoever reaches the applications reaches /metrics and /healthz too: set metrics.listen, or close them in front',
-          )
-        }
-      }
+      if (operatorServer !== undefined && metricsListen !== undefined) await operatorServer.listen({ ...metricsListen })
+      if (config.upstreams.length > 0) await proxy()
       await server.listen({ ...listen })
       if (phase === 'starting') phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.
@@ -287,7 +290,7 @@ export function createApp(config: Config, runtime: Runtime): App {
         async finish() {
           await server.close()
           await cache.stop()
-          await metricsServer?.close()
+          await operatorServer?.close()
           provider.stop()
         },
         timer,

@@ -3,7 +3,8 @@ import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './conf
 import type { Checks } from './checks.ts'
 import type { Path } from './problems.ts'
 import type { RuleSettings } from './schema.ts'
-import { covers, OWN_OAUTH2_PATHS } from './url-path.ts'
+import { callbackAndLogout } from './server.ts'
+import { covers, fixedPaths } from './url-path.ts'
 import { isToken } from './values.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
@@ -27,7 +28,8 @@ export function accessConfig(checks: Checks): AccessConfig {
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
 function checkExclusions({ settings, refuse }: Checks): void {
-  const own = [...OWN_OAUTH2_PATHS, '/oauth2/sign_out', settings.callbackURL, settings.logoutURL]
+  const { callback, logout } = callbackAndLogout(settings)
+  const own = [...fixedPaths(settings.pathPrefix), `${settings.pathPrefix}/sign_out`, callback, logout]
   for (const [index, pattern] of settings.excludedURLs.entries()) {
     const hit = own.find((path) => covers(pattern, path))
     if (hit === undefined) continue

@@ -80,8 +80,10 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(plainPath)),
-  logoutURL: withDefault('/oauth2/logout', leaf(plainPath)),
+  pathPrefix: withDefault('/oauth2', leaf(plainPath)),
+  // Below pathPrefix, unless given: see server.ts.
+  callbackURL: optional(leaf(plainPath)),
+  logoutURL: optional(leaf(plainPath)),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
   backchannelLogoutURL: optional(leaf(plainPath)),
@@ -188,6 +190,7 @@ const serviceOptions = {
           path: leaf(plainPath).prefault('/'),
           url: leaf(webURL),
           caFile: leaf(text).optional(),
+          passHost: leaf(flag).prefault(true),
           rules: rules().prefault([] as never),
         }),
       ),

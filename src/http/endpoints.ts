@@ -9,7 +9,7 @@ import type { Found, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { ownPath, type Addresses } from './addresses.ts'
+import type { Addresses } from './addresses.ts'
 import { json, page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Refusals } from './refusals.ts'
@@ -61,6 +61,7 @@ export interface EndpointsDeps {
 export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { addresses, cookies, logins, sessions, provider, pages, refusals, metrics, logger } = deps
 
+  const { ownPath } = addresses
   type Endpoint = (visit: Visit) => Promise<Answer> | Answer
   const table = new Map<string, Endpoint>([
     [ownPath.start, start],

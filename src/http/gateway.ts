@@ -15,12 +15,11 @@ import type { Visit } from './visit.ts'
 export interface Gateway {
   /** The identity headers for the application, or undefined once the request was answered here. */
   authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<HeaderRecord | undefined>
+  /** Throws BadRequest where the request has not exactly one good host. */
   forwarded(request: FastifyRequest): { for: string; proto: 'http' | 'https'; host: string }
   refuse(request: FastifyRequest, status: number, reason: string): Answer
   isOurs(path: string): boolean
 }
-
-const operatorPaths = new Set(['/healthz', '/ready', '/ping', '/livez', '/readyz', '/metrics'])
 
 export function createGateway(deps: {
   auth: Auth
@@ -29,6 +28,7 @@ export function createGateway(deps: {
   visitOf: (raw: FastifyRequest['raw']) => Visit
   addresses: Addresses
   refusals: Refusals
+  requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
   const { auth, visitOf, addresses, refusals } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
@@ -64,10 +64,10 @@ export function createGateway(deps: {
     },
 
     refuse({ raw }, status, reason) {
-      return refusals.refuse(visitOf(raw), status, reason)
+      const { method = 'GET', headers } = raw
+      return refusals.refuse({ method, headers, requestId: deps.requestIdOf(headers) }, status, reason)
     },
 
-    isOurs: (path) =>
-      addresses.isOwnPath(path) || path === '/auth' || path.startsWith('/auth/') || operatorPaths.has(path),
+    isOurs: addresses.isOwnPath,
   }
 }

@@ -4,7 +4,8 @@ import { METHODS } from 'node:http'
 import { fastify, LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Contract } from '../config/config.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { ownPath, ownPrefix, type Addresses } from './addresses.ts'
+import { AppError } from '../errors.ts'
+import type { Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import type { Auth } from './auth.ts'
 import type { AuthRequest, Outcome } from './outcome.ts'
@@ -23,9 +24,9 @@ export interface ServerDeps {
   readonly visitOf: (raw: IncomingMessage) => Visit
   readonly health: Health
   readonly metrics: Metrics
-  /** `/metrics` has a port of its own. */
+  /** `/metrics` is on the operators' port alone. */
   readonly separateMetrics: boolean
-  /** Reverse-proxy mode is on. */
+  /** Reverse-proxy mode: every path but our prefix is the applications'. */
   readonly proxies: boolean
   readonly contract: Contract
   readonly allowStatus: number
@@ -34,23 +35,31 @@ export interface ServerDeps {
 }
 
 const maxHeaderBytes = 32 * 1024
+const arrivalMs = 10_000
 
 /** Every method a proxy may ask with: Envoy and `preserveRequestMethod` pass on the original one. CONNECT never gets here. */
 const allMethods = METHODS.filter((method) => method !== 'CONNECT')
 
 export function createServer(deps: ServerDeps): FastifyInstance {
-  const { auth, endpoints, addresses, refusals, health } = deps
+  const { auth, endpoints, addresses, refusals } = deps
+  const { ownPath, ownPrefix } = addresses
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
     // Above the idle timeouts of the proxies in front (Traefik 90 s): whoever closes first causes the other's retry.
     keepAliveTimeout: 120_000,
-    // How long a whole request may take to arrive. An upload through the proxy may take as long as it likes.
-    requestTimeout: deps.proxies ? 0 : 10_000,
-    // Of two Host headers Node would keep the first in silence; joined, as any other header is, they are seen to be two.
-    http: { maxHeaderSize: maxHeaderBytes, joinDuplicateHeaders: true },
+    // How long a whole request may take to arrive; uploads to an application have limits of their own (bodies.ts).
+    requestTimeout: deps.proxies ? 0 : arrivalMs,
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      // Of two Host headers Node would keep the first in silence; joined, as any other header is, they are seen to be two.
+      joinDuplicateHeaders: true,
+      headersTimeout: arrivalMs,
+      // How late these two are noticed at most. Node's own 30 s would be three times what it bounds.
+      connectionsCheckingInterval: 2_000,
+    },
     // A path that the router cannot decode (`/auth/envoy/%zz`) is the original request's, and ours to judge.
     frameworkErrors: (error, request, reply) =>
-      (request.raw.url ?? '').startsWith(`${envoyPrefix}/`)
+      !deps.proxies && (request.raw.url ?? '').startsWith(`${envoyPrefix}/`)
         ? void envoy(request, reply)
         : void failed(error, request, reply),
     exposeHeadRoutes: false,
@@ -70,15 +79,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   function failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { headers } = request.raw
+    const asked = { method: request.raw.method ?? 'GET', headers, requestId: deps.requestIdOf(headers) }
+    if (error instanceof AppError) return send(reply, refusals.forError(asked, error))
     const status = statusOf(error)
-    return send(
-      reply,
-      refusals.refuse(
-        { method: request.raw.method ?? 'GET', headers, requestId: deps.requestIdOf(headers) },
-        status,
-        status < 500 ? 'bad_request' : 'internal',
-      ),
-    )
+    return send(reply, refusals.refuse(asked, status, status < 500 ? 'bad_request' : 'internal'))
   }
 
   // --- decisions ----------------------------------------------------------------------------------------------------
@@ -117,12 +121,14 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // Envoy and the Gateway API take exactly 200.
   const envoy = decisionEndpoint('envoy', 200)
-  decide('/auth', decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus))
-  for (const contract of ['traefik', 'caddy', 'nginx', 'haproxy'] as const) {
-    decide(`/auth/${contract}`, decisionEndpoint(contract, deps.allowStatus))
+  if (!deps.proxies) {
+    decide('/auth', decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus))
+    for (const contract of ['traefik', 'caddy', 'nginx', 'haproxy'] as const) {
+      decide(`/auth/${contract}`, decisionEndpoint(contract, deps.allowStatus))
+    }
+    decide(envoyPrefix, envoy)
+    decide(`${envoyPrefix}/*`, envoy)
   }
-  decide(envoyPrefix, envoy)
-  decide(`${envoyPrefix}/*`, envoy)
   decide(
     ownPath.auth,
     decisionEndpoint('oauth2-proxy', 202, ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
@@ -140,14 +146,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // --- operators ----------------------------------------------------------------------------------------------------
 
-  const operator = (url: string, answer: () => Answer) =>
-    app.route({ method: ['GET', 'HEAD'], url, handler: (_request, reply) => send(reply, answer()) })
-  operator('/healthz', health.healthz)
-  operator('/ready', health.healthz)
-  operator('/ping', health.healthz)
-  operator('/livez', health.livez)
-  operator('/readyz', health.readyz)
-  if (!deps.separateMetrics) addMetricsRoute(app, deps.metrics)
+  if (!deps.proxies) {
+    addHealthRoutes(app, deps.health)
+    if (!deps.separateMetrics) addMetricsRoute(app, deps.metrics)
+  }
 
   app.setNotFoundHandler((request, reply) => {
     const { headers } = request.raw
@@ -160,11 +162,27 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   return app
 }
 
-/** `/metrics` on a port of its own. */
-export function createMetricsServer(metrics: Metrics): FastifyInstance {
-  const app = fastify({ logController: new LogController({ disableRequestLogging: true }) })
+/** What operators ask, on a port of its own. */
+export function createOperatorServer(health: Health, metrics: Metrics): FastifyInstance {
+  const app = fastify({
+    logController: new LogController({ disableRequestLogging: true }),
+    exposeHeadRoutes: false,
+    // Open to the last, so that probes see the whole drain; a scraper's kept connection must not hold the end.
+    forceCloseConnections: true,
+  })
+  addHealthRoutes(app, health)
   addMetricsRoute(app, metrics)
   return app
+}
+
+function addHealthRoutes(app: FastifyInstance, health: Health): void {
+  const operator = (url: string, answer: () => Answer) =>
+    app.route({ method: ['GET', 'HEAD'], url, handler: (_request, reply) => send(reply, answer()) })
+  operator('/healthz', health.healthz)
+  operator('/ready', health.healthz)
+  operator('/ping', health.healthz)
+  operator('/livez', health.livez)
+  operator('/readyz', health.readyz)
 }
 
 function addMetricsRoute(app: FastifyInstance, metrics: Metrics): void {

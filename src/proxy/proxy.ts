@@ -5,10 +5,10 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingMessage } from 'node:http'
 import type { UpstreamConfig } from '../config/config.ts'
-import { covers, OWN_PREFIXES } from '../config/url-path.ts'
 import type { Answer } from '../http/answer.ts'
+import { hasBody } from '../http/bodies.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { createConnector } from './connect.ts'
+import { createDispatcher, withBody } from './dispatcher.ts'
 import { createRequestHeaders, responseHeaders, type Forwarded } from './headers.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
 import { createUpstreamNotices } from './notices.ts'
@@ -29,8 +29,8 @@ export interface ProxyOptions {
   readonly logger: Logger
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
   refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): Answer
-  /** Paths (decoded) that are never proxied. Absent: this service's fixed prefixes. */
-  isOurs?(path: string): boolean
+  /** Paths (decoded) that are never proxied. */
+  isOurs(path: string): boolean
   /** For an upstream's first byte; its body may take as long as it likes. Default 60 s. */
   readonly headersTimeoutMs?: number
   /** Default 10 s. */
@@ -45,19 +45,19 @@ interface Passage {
   readonly path: string
   readonly identity: Readonly<Record<string, string>>
   readonly forwarded: Forwarded
+  readonly bodyOfGet: IncomingMessage | undefined
   /** Answers in the upstream's place. */
   fail(status: 502 | 504): void
 }
 
 /** Adds a catch-all behind every route of ours. The agent's connections end with `app.close()`. */
 export async function registerProxy(app: FastifyInstance, options: ProxyOptions): Promise<void> {
-  const { upstreams, ourCookieNames, authorize, forwarded, logger } = options
+  const { upstreams, ourCookieNames, authorize, forwarded, isOurs, logger } = options
   const refuse = options.refuse ?? plainRefusal
-  const isOurs = options.isOurs ?? ((path: string) => OWN_PREFIXES.some((prefix) => covers(prefix, path)))
   const choose = createUpstreamChoice(upstreams)
   const requestHeaders = createRequestHeaders(options)
   const notices = createUpstreamNotices(logger)
-  const authorities = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
+  const caPEM = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -82,7 +82,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     // wait for ever for its answer.
     if (raw.headers.upgrade !== undefined) reply.header('connection', 'close')
     const target = readTarget(raw.url ?? '')
-    if (target === undefined || hasBodyWhereNoneBelongs(raw)) return refused(400, 'bad_request')
+    if (target === undefined) return refused(400, 'bad_request')
     // Off for now. Without an `upgrade` listener Node hands the request over like any other, so nothing is left open
     // (http-proxy's own handling: CVE-2026-130647, -129500, -129502, -133111).
     if (isWebSocket(raw)) return refused(501, 'not_implemented')
@@ -97,10 +97,11 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       path: upstreamPath(upstream, target),
       identity,
       forwarded: from,
+      bodyOfGet: isGet(raw) && hasBody(raw) ? raw : undefined,
       fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
     })
     // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
-    if (request.body === undefined && hasBody(raw)) request.body = raw
+    if (request.body === undefined && hasBody(raw) && !isGet(raw)) request.body = raw
     return true
   }
 
@@ -120,13 +121,11 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       destroyAgent: true,
       // A request that was sent may have had its effect: whether to repeat it is for the browser to say.
       retryMethods: [],
-      undici: {
-        pipelining: 1,
-        connections: 128,
-        headersTimeout: options.headersTimeoutMs ?? 60_000,
-        bodyTimeout: 0,
-        connect: createConnector((origin) => authorities.get(origin), options.connectTimeoutMs ?? 10_000),
-      },
+      undici: createDispatcher({
+        caPEM,
+        connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+        headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
+      }),
       preHandler: (request, reply, done) => {
         // http-proxy's type gives its own narrower reply; ours is any Fastify reply.
         admit(request, reply as FastifyReply).then(
@@ -139,8 +138,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       replyOptions: {
         getUpstream: (request) => passageOf(request).upstream.origin,
         rewriteRequestHeaders: (request, headers) => {
-          const { identity, forwarded } = passageOf(request)
-          return requestHeaders(headers, identity, forwarded)
+          const { identity, forwarded, upstream, bodyOfGet } = passageOf(request)
+          const sent = requestHeaders(headers, identity, forwarded)
+          if (upstream.config.passHost) sent.host = forwarded.host
+          return bodyOfGet === undefined ? sent : withBody(sent, bodyOfGet)
         },
         rewriteHeaders: (received, request) => {
           if (request === undefined) return received
@@ -161,12 +162,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
   })
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-
-/** A GET with a body would lose it on the way, and what is left of it would be read as the next request by some. */
-const hasBodyWhereNoneBelongs = (raw: IncomingMessage): boolean =>
-  (raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)
+const isGet = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
 
 /** Other upgrades (`h2c`) may be ignored (RFC 9110 section 7.8), and are. */
 const isWebSocket = ({ headers }: IncomingMessage): boolean => /\bwebsocket\b/i.test(headers.upgrade ?? '')

@@ -66,6 +66,7 @@ function anAuth(sessions: Partial<Sessions>, overrides: Partial<AuthDeps> = {}) 
     peers: createTrustedPeers(['127.0.0.1']),
     untrusted: createUntrustedPeerNotices(log, () => 0),
     addresses: createAddresses({
+      pathPrefix: '/oauth2',
       callbackPath: '/oauth2/callback',
       logoutPath: '/oauth2/logout',
       publicURL: undefined,

@@ -24,6 +24,7 @@ function aSite(world: World = aWorld()) {
   const logins = aLoginWorld({}, world)
   const endpoints = createEndpoints({
     addresses: createAddresses({
+      pathPrefix: '/oauth2',
       callbackPath: '/oauth2/callback',
       logoutPath: '/oauth2/logout',
       publicURL: undefined,

@@ -57,6 +57,7 @@ export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): Ups
   path: '/',
   url,
   caPEM: undefined,
+  passHost: true,
   rules: [],
   ...more,
 })
@@ -81,6 +82,7 @@ export async function startProxy(
     authorize: () => Promise.resolve({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
     identityHeaderNames: ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Team'],
     ourCookieNames: (name) => name === '__Host-foregate' || name.startsWith('__Host-foregate-flow-'),
+    isOurs: (path) => path.startsWith('/oauth2/'),
     forwarded: (request) => ({ for: '192.0.2.7', proto: 'https', host: request.headers.host ?? '' }),
     logger,
     ...options,
