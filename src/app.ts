@@ -255,6 +255,7 @@ export function createApp(config: Config, runtime: Runtime): App {
       upstreams: config.upstreams,
       identityHeaderNames: identityHeaders.names,
       ourCookieNames: (name) => browserCookies.isOurs(name),
+      timer,
       logger,
     })
 

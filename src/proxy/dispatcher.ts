@@ -2,6 +2,7 @@
 // unless told to (reply-from CVE-2026-107318), and so that each upstream is verified against its own CA.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 
 export interface DispatcherOptions {
@@ -17,6 +18,11 @@ const body = Symbol('body')
 /** Headers of a GET or HEAD together with its body, which reply-from would not pass on. */
 export const withBody = (headers: IncomingHttpHeaders, raw: IncomingMessage): IncomingHttpHeaders =>
   Object.assign(headers, { [body]: raw })
+
+/** What an application says to an upgrade: yes, with what is now its end of it, or another answer. */
+export type Upgraded =
+  | { readonly kind: 'open'; readonly headers: IncomingHttpHeaders; readonly socket: Duplex }
+  | { readonly kind: 'refused'; readonly status: number }
 
 /** What reply-from sends requests with, and destroys when the server closes. */
 export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: DispatcherOptions) {
@@ -35,7 +41,31 @@ export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: 
     // A server may stop reading a GET at its head, and take the body for the next request: there is none on this connection.
     agent.request(given === undefined ? options : { ...options, headers, body: given, reset: true }, answer)
   }
-  return { request, headersTimeout: headersTimeoutMs, bodyTimeout: 0, destroy: () => void agent.destroy() }
+  /** Rejects when the upstream does not answer. */
+  function upgrade(target: { origin: string; path: string; headers: IncomingHttpHeaders }): Promise<Upgraded> {
+    const { promise, resolve, reject } = Promise.withResolvers<Upgraded>()
+    agent.dispatch(
+      { ...target, method: 'GET', upgrade: 'websocket' },
+      {
+        onRequestUpgrade(_controller, _status, headers, socket) {
+          if (/^websocket$/i.test(String(headers['upgrade']))) return resolve({ kind: 'open', headers, socket })
+          socket.destroy()
+          reject(new Error('the upstream agreed to another protocol'))
+        },
+        onResponseStart(controller, status) {
+          resolve({ kind: 'refused', status })
+          controller.abort(new Error('no upgrade'))
+        },
+        onResponseError: (_controller, error) => reject(error),
+        // undici wants all of them.
+        onRequestStart: () => undefined,
+        onResponseData: () => undefined,
+        onResponseEnd: () => undefined,
+      },
+    )
+    return promise
+  }
+  return { request, upgrade, headersTimeout: headersTimeoutMs, bodyTimeout: 0, destroy: () => void agent.destroy() }
 }
 
 function createConnector(caPEM: DispatcherOptions['caPEM'], timeout: number): buildConnector.connector {

@@ -3,18 +3,22 @@
 // like (`refuse`) and which paths are this service's own (`isOurs`).
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { METHODS, type IncomingMessage } from 'node:http'
+import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { Answer } from '../http/answer.ts'
 import { hasBody } from '../http/bodies.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { Timer } from '../time.ts'
 import { createDispatcher, withBody } from './dispatcher.ts'
-import { createRequestHeaders, responseHeaders, type Forwarded } from './headers.ts'
+import { createRequestHeaders, responseHeaders, withoutNominated, type Forwarded } from './headers.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
 import { createUpstreamNotices } from './notices.ts'
+import { acceptUpgrades, isOwnOrigin, tunnel } from './websocket.ts'
 
 export interface ProxyOptions {
   readonly upstreams: readonly UpstreamConfig[]
+  /** Whether what `authorize` let pass may stay open. */
+  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
   /** Identity headers to set, or undefined after it has answered the request itself. Throwing denies. */
   authorize(
     request: FastifyRequest,
@@ -26,6 +30,7 @@ export interface ProxyOptions {
   ourCookieNames(name: string): boolean
   /** The browser's address, scheme and host; `host` in lower case, with its port if it has one. */
   forwarded(request: FastifyRequest): Forwarded
+  readonly timer: Timer
   readonly logger: Logger
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
   refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): Answer
@@ -37,7 +42,7 @@ export interface ProxyOptions {
   readonly connectTimeoutMs?: number
 }
 
-export type ProxyRefusal = 'bad_request' | 'not_found' | 'not_implemented' | 'bad_gateway' | 'gateway_timeout'
+export type ProxyRefusal = 'bad_request' | 'foreign_origin' | 'not_found' | 'bad_gateway' | 'gateway_timeout'
 
 /** What was decided about a request, from its authorization to its answer. */
 interface Passage {
@@ -58,6 +63,12 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
   const requestHeaders = createRequestHeaders(options)
   const notices = createUpstreamNotices(logger)
   const caPEM = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
+  const dispatcher = createDispatcher({
+    caPEM,
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
+  })
+  const socketOf = acceptUpgrades(app.server)
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -78,15 +89,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       return false
     }
     const { raw } = request
-    // Node takes what follows an Upgrade in the same packet for another protocol and drops it: a pipelined request would
-    // wait for ever for its answer.
-    if (raw.headers.upgrade !== undefined) reply.header('connection', 'close')
     const target = readTarget(raw.url ?? '')
     if (target === undefined) return refused(400, 'bad_request')
-    // Off for now. Without an `upgrade` listener Node hands the request over like any other, so nothing is left open
-    // (http-proxy's own handling: CVE-2026-130647, -129500, -129502, -133111).
-    if (isWebSocket(raw)) return refused(501, 'not_implemented')
     const from = forwarded(request)
+    if (socketOf(raw) !== undefined && !isOwnOrigin(raw.headers.origin, from)) return refused(403, 'foreign_origin')
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
@@ -105,6 +111,42 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     return true
   }
 
+  function headersFor({ identity, forwarded, upstream }: Passage, received: IncomingHttpHeaders): IncomingHttpHeaders {
+    const sent = requestHeaders(received, identity, forwarded)
+    sent.host = upstream.config.passHost ? forwarded.host : upstream.host
+    return sent
+  }
+
+  function headersBack({ upstream, forwarded }: Passage, received: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
+    notices.answered(upstream.origin)
+    const publicOrigin = `${forwarded.proto}://${forwarded.host}`
+    return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
+  }
+
+  async function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const passage = passageOf(request)
+    const { upstream, path, fail } = passage
+    const { origin } = upstream
+    const socket = socketOf(request.raw)
+    try {
+      const headers = headersFor(passage, withoutNominated(request.raw.headers))
+      const opened = await dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers })
+      if (opened.kind === 'refused') return reply.code(opened.status).send()
+      if (socket === undefined || socket.destroyed) {
+        opened.socket.destroy()
+        return reply.hijack()
+      }
+      void reply.hijack()
+      const theirs = { socket: opened.socket, headers: headersBack(passage, opened.headers) }
+      tunnel(reply.raw, socket, theirs, () => options.mayGoOn(request, upstream.config), options.timer)
+    } catch (error) {
+      if (socket?.destroyed !== false) return reply.hijack()
+      notices.failed(origin, error instanceof Error ? error : new Error('no upgrade', { cause: error }))
+      fail(502)
+    }
+    return reply
+  }
+
   const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
   for (const method of methods) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
 
@@ -121,11 +163,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       destroyAgent: true,
       // A request that was sent may have had its effect: whether to repeat it is for the browser to say.
       retryMethods: [],
-      undici: createDispatcher({
-        caPEM,
-        connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-        headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
-      }),
+      undici: dispatcher,
       preHandler: (request, reply, done) => {
         // http-proxy's type gives its own narrower reply; ours is any Fastify reply.
         admit(request, reply as FastifyReply).then(
@@ -134,21 +172,19 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
         )
       },
       handler: (request, reply, _destination, defaults) =>
-        reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null }),
+        socketOf(request.raw) === undefined
+          ? reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null })
+          : openWebSocket(request, reply as FastifyReply),
       replyOptions: {
         getUpstream: (request) => passageOf(request).upstream.origin,
         rewriteRequestHeaders: (request, headers) => {
-          const { identity, forwarded, upstream, bodyOfGet } = passageOf(request)
-          const sent = requestHeaders(headers, identity, forwarded)
-          if (upstream.config.passHost) sent.host = forwarded.host
-          return bodyOfGet === undefined ? sent : withBody(sent, bodyOfGet)
+          const passage = passageOf(request)
+          const sent = headersFor(passage, headers)
+          return passage.bodyOfGet === undefined ? sent : withBody(sent, passage.bodyOfGet)
         },
         rewriteHeaders: (received, request) => {
           if (request === undefined) return received
-          const { upstream, forwarded } = passageOf(request)
-          notices.answered(upstream.origin)
-          const publicOrigin = `${forwarded.proto}://${forwarded.host}`
-          return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
+          return headersBack(passageOf(request), received)
         },
         onError: (reply, { error }) => {
           // The browser has gone: nobody to answer, and no fault of the upstream's.
@@ -162,10 +198,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
   })
 }
 
-const isGet = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
+/** With its `?`; empty where there is none. */
+const queryOf = (target = ''): string => /\?.*$/.exec(target)?.[0] ?? ''
 
-/** Other upgrades (`h2c`) may be ignored (RFC 9110 section 7.8), and are. */
-const isWebSocket = ({ headers }: IncomingMessage): boolean => /\bwebsocket\b/i.test(headers.upgrade ?? '')
+const isGet = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
 
 const plainRefusal = (_request: FastifyRequest, status: number, reason: ProxyRefusal): Answer => ({
   status,

@@ -42,6 +42,7 @@ export interface Upstream {
   readonly config: UpstreamConfig
   /** Scheme, host and port. */
   readonly origin: string
+  readonly host: string
   /** What the upstream's own URL puts in the place of the matched prefix; undefined: the path goes on as it is. */
   readonly basePath: string | undefined
 }
@@ -52,8 +53,8 @@ export type ChooseUpstream = (host: string, path: string) => Upstream | undefine
 export function createUpstreamChoice(configs: readonly UpstreamConfig[]): ChooseUpstream {
   const upstreams = configs
     .map((config): Upstream => {
-      const { origin, pathname } = new URL(config.url)
-      return { config, origin, basePath: pathname === '/' ? undefined : pathname.replace(/\/$/, '') }
+      const { origin, host, pathname } = new URL(config.url)
+      return { config, origin, host, basePath: pathname === '/' ? undefined : pathname.replace(/\/$/, '') }
     })
     .sort((a, b) => exactness(b.config.host) - exactness(a.config.host) || b.config.path.length - a.config.path.length)
   return (host, path) =>

@@ -8,7 +8,6 @@ import { createAuthority } from '../fixtures/certificates.ts'
 import {
   anUpstream,
   createCleanUp,
-  headersOf,
   sendRaw,
   startProxy,
   startSecureUpstream,
@@ -378,47 +377,6 @@ test('what we answer ourselves can be said in the words of the service', async (
     [502, 'bad_gateway', '<p>sorry'],
   )
 })
-
-const upgrades: [name: string, bytes: string, status: number][] = [
-  [
-    'a WebSocket',
-    'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-    501,
-  ],
-  [
-    'a WebSocket with bytes behind it (CVE-2026-130647)',
-    'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
-    501,
-  ],
-  [
-    'a WebSocket to a fragment (CVE-2026-129502)',
-    'GET /ws#x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n',
-    400,
-  ],
-  [
-    'a broken WebSocket',
-    'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Key: \r\n\r\n\u0081\u0085',
-    501,
-  ],
-  [
-    'h2c, which may be ignored',
-    'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n',
-    200,
-  ],
-]
-for (const [name, bytes, status] of upgrades) {
-  test(`an Upgrade to ${name} is answered with ${status}, and the next request is served`, async () => {
-    const upstream = await startUpstream((request, response) => {
-      response.end(JSON.stringify(headersOf(request).filter(([name]) => /upgrade|http2/.test(name))))
-    }, cleanUp)
-    const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
-    const answer = await sendRaw(port, bytes)
-    assert.equal(statusOf(answer), status)
-    if (status === 501) assert.match(answer, /\{"error":"not_implemented"\}/)
-    if (status === 200) assert.match(answer, /\r\n\[\]/)
-    assert.equal((await fetch(url(port))).status, 200)
-  })
-}
 
 const misframed: [name: string, bytes: string][] = [
   [

@@ -8,6 +8,7 @@ import { connect, type AddressInfo } from 'node:net'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
 import type { LogFields, Logger } from '../../src/telemetry/logger.ts'
+import { systemTimer } from '../../src/time.ts'
 
 export interface Logged extends LogFields {
   readonly level: string
@@ -82,6 +83,8 @@ export async function startProxy(
     authorize: () => Promise.resolve({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
     identityHeaderNames: ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Team'],
     ourCookieNames: (name) => name === '__Host-foregate' || name.startsWith('__Host-foregate-flow-'),
+    mayGoOn: () => Promise.resolve(true),
+    timer: systemTimer,
     isOurs: (path) => path.startsWith('/oauth2/'),
     forwarded: (request) => ({ for: '192.0.2.7', proto: 'https', host: request.headers.host ?? '' }),
     logger,

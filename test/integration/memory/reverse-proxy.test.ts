@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
+import { connect, type AddressInfo, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createHttpClient } from '../../fixtures/http-client.ts'
 import { browserHeaders, sendRaw, sessionCookie, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
@@ -17,6 +17,11 @@ async function startApplication(): Promise<{ url: string; reached: string[]; ser
       reached.push(`${request.method} ${request.headers.host}${request.url} ${body}`.trim())
       response.end('the application')
     })
+  })
+  server.on('upgrade', (request, socket: Socket) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    socket.write(`hello ${String(request.headers['x-auth-request-user'])}`)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -120,6 +125,25 @@ describe('reverse-proxy mode', () => {
       assert.deepEqual(reached, [])
     }
     assert.equal((await reachedBy(`GET /public/x HTTP/1.1\r\nHost: a.example\r\n${close}`)).status, 200)
+  })
+
+  test('a WebSocket is decided like any request, and is closed within 5 s of its person’s logout', async () => {
+    const head = 'GET /ws HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n'
+    assert.equal((await reachedBy(`${head}\r\n`)).status, 401)
+    const client = createHttpClient()
+    const session = await app.login(client)
+    const socket = connect(app.port, '127.0.0.1')
+    let received = ''
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString()))
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    socket.write(`${head}Cookie: ${session}\r\n\r\n`)
+    while (!received.includes('hello')) await once(socket, 'data')
+    assert.match(received, /^HTTP\/1\.1 101 [^]*hello \S+@/)
+    const startedAt = performance.now()
+    assert.equal((await client.send(`${app.url}/oauth2/logout`, { headers: browserHeaders })).status, 302)
+    await closed
+    assert.ok(performance.now() - startedAt < 8_000)
   })
 
   test('who is refused does not keep the connection with a body that never comes (B6)', async () => {
