@@ -1,7 +1,7 @@
 // Reverse-proxy mode as a whole: which paths are whose, and what applications' clients send.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { createHttpClient } from '../../fixtures/http-client.ts'
@@ -184,4 +184,34 @@ test('with pathPrefix a forward-auth middleware performs our paths there', async
   const asked = new URL(started.headers.location ?? '').searchParams
   assert.equal(new URL(asked.get('redirect_uri') ?? '').pathname, '/sso/callback')
   assert.equal((await app.ask('traefik', { uri: '/oauth2/start' })).status, 401)
+})
+
+test('a stream goes on while the service stops, until shutdownTimeout', async (t) => {
+  const streams: ServerResponse[] = []
+  const server = createServer((_request, response) => {
+    streams.push(response)
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const app = await startTestApp(t, {
+    config: { shutdownTimeout: '1s', rules: [{ path: '/', policy: 'public' }], upstreams: [{ url }] },
+  })
+  const socket = connect(app.port, '127.0.0.1')
+  let received = ''
+  socket.on('data', (chunk: Buffer) => (received += chunk.toString()))
+  socket.on('error', () => {})
+  socket.write('GET /events HTTP/1.1\r\nHost: a.example\r\n\r\n')
+  while (!received.includes('first')) await once(socket, 'data')
+  const closed = once(socket, 'close')
+  const stopped = app.stop()
+  while (!app.handed.some(({ event }) => event === 'stopping')) await new Promise((resolve) => setImmediate(resolve))
+  // No new connections, and the old one is served.
+  await assert.rejects(createHttpClient().send(`${app.url}/x`))
+  streams[0]?.write('data: second\n\n')
+  while (!received.includes('second')) await once(socket, 'data')
+  await Promise.all([stopped, closed])
+  assert.ok(app.handed.some(({ event, connections }) => event === 'stop_forced' && connections === 1))
 })
