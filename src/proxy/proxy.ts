@@ -13,7 +13,7 @@ import { createDispatcher, withBody } from './dispatcher.ts'
 import { createRequestHeaders, responseHeaders, withoutNominated, type Forwarded } from './headers.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
 import { createUpstreamNotices } from './notices.ts'
-import { acceptUpgrades, isOwnOrigin, tunnel } from './websocket.ts'
+import { createWebSockets, isOwnOrigin } from './websocket.ts'
 
 export interface ProxyOptions {
   readonly upstreams: readonly UpstreamConfig[]
@@ -68,7 +68,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
   })
-  const socketOf = acceptUpgrades(app.server)
+  const webSockets = createWebSockets(app.server, options.timer)
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -92,7 +92,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     const target = readTarget(raw.url ?? '')
     if (target === undefined) return refused(400, 'bad_request')
     const from = forwarded(request)
-    if (socketOf(raw) !== undefined && !isOwnOrigin(raw.headers.origin, from)) return refused(403, 'foreign_origin')
+    if (webSockets.isOne(raw) && !isOwnOrigin(raw.headers.origin, from)) return refused(403, 'foreign_origin')
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
@@ -123,28 +123,20 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
   }
 
-  async function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const passage = passageOf(request)
     const { upstream, path, fail } = passage
     const { origin } = upstream
-    const socket = socketOf(request.raw)
-    try {
-      const headers = headersFor(passage, withoutNominated(request.raw.headers))
-      const opened = await dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers })
-      if (opened.kind === 'refused') return reply.code(opened.status).send()
-      if (socket === undefined || socket.destroyed) {
-        opened.socket.destroy()
-        return reply.hijack()
-      }
-      void reply.hijack()
-      const theirs = { socket: opened.socket, headers: headersBack(passage, opened.headers) }
-      tunnel(reply.raw, socket, theirs, () => options.mayGoOn(request, upstream.config), options.timer)
-    } catch (error) {
-      if (socket?.destroyed !== false) return reply.hijack()
-      notices.failed(origin, error instanceof Error ? error : new Error('no upgrade', { cause: error }))
-      fail(502)
-    }
-    return reply
+    const headers = headersFor(passage, withoutNominated(request.raw.headers))
+    return webSockets.open(request.raw, reply, {
+      upgrade: () => dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers }),
+      headersBack: (received) => headersBack(passage, received),
+      mayGoOn: () => options.mayGoOn(request, upstream.config),
+      fail(error) {
+        notices.failed(origin, error)
+        fail(502)
+      },
+    })
   }
 
   const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
@@ -172,9 +164,9 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
         )
       },
       handler: (request, reply, _destination, defaults) =>
-        socketOf(request.raw) === undefined
-          ? reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null })
-          : openWebSocket(request, reply as FastifyReply),
+        webSockets.isOne(request.raw)
+          ? openWebSocket(request, reply as FastifyReply)
+          : reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null }),
       replyOptions: {
         getUpstream: (request) => passageOf(request).upstream.origin,
         rewriteRequestHeaders: (request, headers) => {
