@@ -28,7 +28,7 @@ COPY package.json LICENSE ./
 USER node
 EXPOSE 4180
 STOPSIGNAL SIGTERM
-# /livez looks at no dependency: Redis being away must not restart the container.
+# /livez looks at no dependency: Redis being away must not restart the container. In reverse-proxy mode it is on the second port.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:4180/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "Promise.any(['http://127.0.0.1:4180/livez', 'http://127.0.0.1:9180/livez'].map(async (url) => { if (!(await fetch(url)).ok) throw url })).then(() => process.exit(0), () => process.exit(1))"]
 CMD ["node", "--enable-source-maps", "dist/main.js", "--config", "/etc/foregate/config.yaml"]

@@ -31,6 +31,7 @@ clientID: ${provider.clientID}
 clientSecret: ${provider.clientSecret}
 sessionEncryptionKey: k9vPq2LxTz8RnW4bYc6HdJ1sFgMa7eUo0iXyZ3wB
 forceHTTPS: false
+drainDelay: 0
 ${extraConfig}
 `
   const servers = new Map<keyof AuthTable, MeteredServer>()

@@ -14,6 +14,7 @@ import { deploymentScope } from './deployment.ts'
 import { createAdmissions } from './http/admissions.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAuth } from './http/auth.ts'
+import { limitBodies } from './http/bodies.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createReaders } from './http/contracts.ts'
@@ -29,12 +30,14 @@ import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
-import { createMetricsServer, createServer } from './http/server.ts'
+import { createConnections } from './http/connections.ts'
+import { createOperatorServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins } from './login/login.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
+import { withCallsAwaited } from './oidc/calls-under-way.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
@@ -43,11 +46,12 @@ import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
 import type { Session } from './session/session.ts'
 import type { Runtime } from './runtime.ts'
+import { stop } from './stop.ts'
 
 export interface App {
   /** Listens; resolves with the main port. Redis and the provider are reached in the background. */
   start(): Promise<number>
-  /** Stops being ready, finishes what is in flight, writes what the store missed. Calling it twice is calling it once. */
+  /** Stops as stop.ts says. Calling it twice is calling it once. */
   stop(): Promise<void>
 }
 
@@ -122,17 +126,19 @@ export function createApp(config: Config, runtime: Runtime): App {
   })
 
   // Provider, sessions, logins
-  const provider = createProvider({
-    config: config.provider,
-    claimsWanted: identityHeaders.claimPaths,
-    requireVerifiedEmail: access.requireVerifiedEmail,
-    clock,
-    timer,
-    random,
-    logger,
-    metrics,
-    cache: { metadata: documents('metadata'), jwks: documents('jwks') },
-  })
+  const provider = withCallsAwaited(
+    createProvider({
+      config: config.provider,
+      claimsWanted: identityHeaders.claimPaths,
+      requireVerifiedEmail: access.requireVerifiedEmail,
+      clock,
+      timer,
+      random,
+      logger,
+      metrics,
+      cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+    }),
+  )
   const sessions = createSessions({
     cache,
     sealer: sealerFor(`session ${scope}`),
@@ -175,6 +181,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     passMaxAgeMs: outage.passMaxAgeMs,
   })
   const addresses = createAddresses({
+    pathPrefix: config.paths.prefix,
     callbackPath: config.paths.callback,
     logoutPath: config.paths.logout,
     publicURL: config.server.publicURL,
@@ -264,7 +271,9 @@ export function createApp(config: Config, runtime: Runtime): App {
     groupClaimName: access.groupClaimName,
     requestIdOf: requestId,
   })
-  const metricsServer = metricsListen === undefined ? undefined : createMetricsServer(metrics)
+  const connections = createConnections(server.server, timer)
+  if (config.upstreams.length > 0) limitBodies(server.server, timer)
+  const operatorServer = metricsListen === undefined ? undefined : createOperatorServer(health, metrics)
 
   // Numbers
   registerCacheGauges(metrics, cache)
@@ -276,13 +285,23 @@ export function createApp(config: Config, runtime: Runtime): App {
   ])
 
   // Reverse-proxy mode
-  const gateway = createGateway({ auth, rules, upstreams: config.upstreams, visitOf, addresses, refusals, send })
+  const gateway = createGateway({
+    auth,
+    rules,
+    upstreams: config.upstreams,
+    visitOf,
+    addresses,
+    refusals,
+    send,
+    requestIdOf: requestId,
+  })
   const proxy = (): Promise<void> =>
     registerProxy(server, {
       ...gateway,
       upstreams: config.upstreams,
       identityHeaderNames: identityHeaders.names,
       ourCookieNames: (name) => browserCookies.isOurs(name),
+      timer,
       logger,
     })
 
@@ -291,18 +310,10 @@ export function createApp(config: Config, runtime: Runtime): App {
     async start() {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
       void cache.start().then(() => provider.start())
-      if (metricsServer !== undefined && metricsListen !== undefined) await metricsServer.listen({ ...metricsListen })
-      if (config.upstreams.length > 0) {
-        await proxy()
-        if (metricsListen === undefined) {
-          logger.warn(
-            { event: 'metrics_public', reason: 'no_metrics_listen' },
-            'whoever reaches the applications reaches /metrics and /healthz too: set metrics.listen, or close them in front',
-          )
-        }
-      }
+      if (operatorServer !== undefined && metricsListen !== undefined) await operatorServer.listen({ ...metricsListen })
+      if (config.upstreams.length > 0) await proxy()
       await server.listen({ ...listen })
-      phase = 'serving'
+      if (phase === 'starting') phase = 'serving'
       // Listening on TCP: the address is never a pipe's name.
       const { port } = server.server.address() as AddressInfo
       logger.info(
@@ -313,15 +324,25 @@ export function createApp(config: Config, runtime: Runtime): App {
     },
 
     stop() {
+      const wasServing = phase === 'serving'
       phase = 'draining'
-      stopping ??= (async () => {
-        logger.info({ event: 'stopping', reason: 'signal' }, 'stopping: no new work, finishing what is in flight')
-        provider.stop()
-        await server.close()
-        await metricsServer?.close()
-        await cache.stop()
-        logger.info({ event: 'stopped' }, 'stopped')
-      })()
+      stopping ??= stop({
+        drainDelayMs: wasServing ? config.server.drainDelayMs : 0,
+        shutdownTimeoutMs: config.server.shutdownTimeoutMs,
+        connections,
+        async workDone() {
+          await sessions.settled()
+          await provider.settled()
+        },
+        async finish() {
+          await server.close()
+          await cache.stop()
+          await operatorServer?.close()
+          provider.stop()
+        },
+        timer,
+        logger,
+      })
       return stopping
     },
   }

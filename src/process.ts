@@ -8,7 +8,10 @@ import { ConfigInvalid } from './errors.ts'
 import { createRandomBytes } from './random.ts'
 import { createLogger } from './telemetry/pino.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
-import { createStopwatch, systemTimer } from './time.ts'
+import { createStopwatch, seconds, systemTimer } from './time.ts'
+
+/** For what follows `shutdownTimeout`: the journal, withdrawals, closing. */
+const flushTimeoutMs = seconds(3)
 
 const exitCode = { fine: 0, failed: 1, badConfig: 2 }
 
@@ -83,24 +86,36 @@ export async function run(): Promise<number | undefined> {
   if (!holds || app === undefined) return exitCode.badConfig
   const running = app
 
+  let isStopping = false
+  const exit = () => {
+    logger.flush()
+    process.exit(exitCode.fine)
+  }
   const stop = () => {
     // A second signal (npm passes its own on) changes nothing; whoever must not wait has SIGKILL.
-    const forced = setTimeout(() => {
-      logger.warn({ event: 'stop_forced', reason: 'shutdown_timeout' }, 'stopped before all was finished')
-      logger.flush()
-      process.exit(exitCode.fine)
-    }, config.server.shutdownTimeoutMs)
-    forced.unref()
-    void running.stop().then(() => {
-      logger.flush()
-      process.exit(exitCode.fine)
-    })
+    if (isStopping) return
+    isStopping = true
+    const { drainDelayMs, shutdownTimeoutMs } = config.server
+    // Keeps the process alive for what is awaited without a connection of its own, and ends it should the flush hang.
+    setTimeout(
+      () => {
+        logger.warn(
+          { event: 'stop_forced', reason: 'flush_timeout' },
+          'stopped before what the store missed was handed over',
+        )
+        exit()
+      },
+      drainDelayMs + shutdownTimeoutMs + flushTimeoutMs,
+    )
+    void running.stop().then(exit)
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
   try {
     await running.start()
   } catch (error) {
+    // A signal came first: nothing is left to start, and `stop` ends the process.
+    if (isStopping) return undefined
     logger.error({ event: 'start_failed', err: error }, 'could not start')
     logger.flush()
     process.stderr.write(`foregate: could not start: ${error instanceof Error ? error.message : String(error)}\n`)

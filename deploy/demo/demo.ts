@@ -53,6 +53,8 @@ async function run(): Promise<void> {
     scopes: ['openid', 'profile', 'email', 'groups'],
     // http://localhost; in production the default stays.
     forceHTTPS: false,
+    // Nobody in front of it has to notice that it stops.
+    drainDelay: 0,
     postLogoutRedirectURI: '/public',
     rules: [
       { path: '/public', policy: 'public' },

@@ -7,7 +7,7 @@ import { startChild, untilReady } from './children.ts'
 import { freePort } from './listen.ts'
 
 export interface ForegateOptions {
-  /** The configuration file's contents; `listen` is added. (JSON is YAML.) */
+  /** The configuration file's contents; `listen`, and `metrics.listen` where it is needed, are added. (JSON is YAML.) */
   readonly config: Readonly<Record<string, unknown>>
   readonly port?: number
   readonly env?: Readonly<Record<string, string>>
@@ -16,6 +16,8 @@ export interface ForegateOptions {
 
 export interface RunningForegate {
   readonly url: string
+  /** Where health and metrics are: a port of their own in reverse-proxy mode. */
+  readonly operatorURL: string
   readonly port: number
   readonly pid: number | undefined
   /** Log lines so far: JSON, one event each. */
@@ -31,23 +33,31 @@ const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 export async function startForegateProcess(options: ForegateOptions): Promise<RunningForegate> {
   const port = options.port ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
+  const operatorPort = options.config['upstreams'] === undefined ? undefined : await freePort()
+  const operatorURL = operatorPort === undefined ? url : `http://127.0.0.1:${operatorPort}`
   const directory = await mkdtemp(join(tmpdir(), 'foregate-'))
   const file = join(directory, 'config.yaml')
   // The file holds secrets.
-  await writeFile(file, JSON.stringify({ listen: `127.0.0.1:${port}`, ...options.config }, null, 2), { mode: 0o600 })
+  const config = {
+    listen: `127.0.0.1:${port}`,
+    ...(operatorPort !== undefined && { metrics: { listen: operatorPort } }),
+    ...options.config,
+  }
+  await writeFile(file, JSON.stringify(config, null, 2), { mode: 0o600 })
   const child = startChild(process.execPath, [main, '--config', file], {
     ...(options.env && { env: options.env }),
     ...(options.onLine && { onLine: options.onLine }),
   })
   const clean = () => rm(directory, { recursive: true, force: true })
   try {
-    await untilReady(child, 'foregate', () => isReady(`${url}/readyz`))
+    await untilReady(child, 'foregate', () => isReady(`${operatorURL}/readyz`))
   } catch (error) {
     await clean()
     throw error
   }
   return {
     url,
+    operatorURL,
     port,
     pid: child.pid,
     lines: child.lines,

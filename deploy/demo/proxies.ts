@@ -6,7 +6,8 @@ import { isListening, startChild, untilReady, type Child } from './children.ts'
 import { freePort } from './listen.ts'
 
 export interface ProxyOptions {
-  readonly foregatePort: number
+  /** Several: one per replica. */
+  readonly foregatePort: number | readonly number[]
   readonly applicationPort: number
   /** Where to serve. Default: any free port. */
   readonly port?: number
@@ -35,8 +36,13 @@ async function deployedFile(path: string, replacements: Readonly<Record<string, 
 
 export async function startNginx(options: ProxyOptions): Promise<RunningProxy> {
   const port = options.port ?? (await freePort())
+  const { foregatePort } = options
   const site = await deployedFile('nginx/foregate.conf', {
-    '127.0.0.1:4180': `127.0.0.1:${options.foregatePort}`,
+    // The line of each replica is written as the file's comment says.
+    '    server 127.0.0.1:4180;':
+      typeof foregatePort === 'number'
+        ? `    server 127.0.0.1:${foregatePort};`
+        : foregatePort.map((replica) => `    server 127.0.0.1:${replica} fail_timeout=1s;`).join('\n'),
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     'listen 8000': `listen 127.0.0.1:${port}`,
   })
@@ -67,23 +73,36 @@ function nginxAround(directory: string): string {
 
 export async function startHaproxy(options: ProxyOptions): Promise<RunningProxy> {
   const port = options.port ?? (await freePort())
+  const { foregatePort } = options
+  const asked = typeof foregatePort === 'number' ? foregatePort : await freePort()
   const config = await deployedFile('haproxy/haproxy.cfg', {
-    '127.0.0.1:4180': `127.0.0.1:${options.foregatePort}`,
+    '127.0.0.1:4180': `127.0.0.1:${asked}`,
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     '127.0.0.1:8000': `127.0.0.1:${port}`,
   })
   const lua = await deployedFile('haproxy/foregate.lua', {})
+  const replicas =
+    typeof foregatePort === 'number'
+      ? ''
+      : await deployedFile('haproxy/replicas.cfg', {
+          '127.0.0.1:4190': `127.0.0.1:${asked}`,
+          ...Object.fromEntries(foregatePort.map((port, index) => [`127.0.0.1:${4181 + index}`, `127.0.0.1:${port}`])),
+        })
   return inDirectory('haproxy', port, async (directory) => {
     await writeFile(join(directory, 'haproxy.cfg'), (options.edit ?? unchanged)(config))
     await writeFile(join(directory, 'foregate.lua'), lua)
-    return startChild('haproxy', ['-db', '-f', 'haproxy.cfg'], { cwd: directory })
+    await writeFile(join(directory, 'replicas.cfg'), replicas)
+    return startChild('haproxy', ['-db', '-f', 'haproxy.cfg', '-f', 'replicas.cfg'], { cwd: directory })
   })
 }
 
 export async function startCaddy(options: ProxyOptions): Promise<RunningProxy> {
   const port = options.port ?? (await freePort())
   const config = await deployedFile('caddy/Caddyfile', {
-    '127.0.0.1:4180': `127.0.0.1:${options.foregatePort}`,
+    '127.0.0.1:4180': [options.foregatePort]
+      .flat()
+      .map((replica) => `127.0.0.1:${replica}`)
+      .join(' '),
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     ':8000': `:${port}`,
   })

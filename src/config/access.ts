@@ -4,7 +4,8 @@ import { ruleFindings } from '../access/rules.ts'
 import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import type { RuleSettings } from './schema.ts'
-import { covers, OWN_OAUTH2_PATHS } from './url-path.ts'
+import { callbackAndLogout } from './server.ts'
+import { covers, fixedPaths } from './url-path.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks
@@ -29,7 +30,8 @@ export function accessConfig(checks: Checks): AccessConfig {
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
 function checkExclusions({ settings, refuse }: Checks): void {
-  const own = [...OWN_OAUTH2_PATHS, settings.callbackURL, settings.logoutURL]
+  const { callback, logout } = callbackAndLogout(settings)
+  const own = [...fixedPaths(settings.pathPrefix), callback, logout]
   for (const [index, pattern] of settings.excludedURLs.entries()) {
     const hit = own.find((path) => covers(pattern, path))
     if (hit === undefined) continue

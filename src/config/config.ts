@@ -27,12 +27,15 @@ export interface Address {
 
 export interface ServerConfig {
   readonly listen: Address
-  /** Absent: `/metrics` is served on the main port. */
+  /** Absent: `/metrics` is served on the main port. Never absent in reverse-proxy mode: the main port is the applications'. */
   readonly metricsListen: Address | undefined
   /** Addresses and CIDR ranges whose forwarded headers count. Default: loopback only. */
   readonly trustedProxies: readonly string[]
   /** Origin (`https://auth.example.com`, no path) under which browsers reach our own pages. Absent: the request's own host. */
   readonly publicURL: string | undefined
+  /** After the signal to stop: how long everything is served on, unready, until the proxies have noticed. */
+  readonly drainDelayMs: number
+  /** How long what is under way may take after that. */
   readonly shutdownTimeoutMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -62,6 +65,8 @@ export interface ProviderConfig {
 }
 
 export interface PathsConfig {
+  /** Of everything that is ours and no application's; without a slash at its end. */
+  readonly prefix: string
   readonly callback: string
   readonly logout: string
   /** Absolute URL, or a path on the request's own host. */
@@ -148,6 +153,8 @@ export interface UpstreamConfig {
   readonly path: string
   readonly url: string
   readonly caPEM: string | undefined
+  /** The application gets the browser's `Host`, rather than the one of `url`. */
+  readonly passHost: boolean
   readonly rules: readonly RuleConfig[]
 }
 

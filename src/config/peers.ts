@@ -3,6 +3,7 @@ import type { PeersConfig } from './config.ts'
 import { isShared } from './checks.ts'
 import type { Checks } from './checks.ts'
 import type { Path } from './problems.ts'
+import { metricsListen } from './server.ts'
 
 const addressesPath = ['peers', 'addresses']
 const dnsPath = ['peers', 'dns']
@@ -33,11 +34,11 @@ export function peersConfig(checks: Checks): PeersConfig | undefined {
 }
 
 function checkPort({ settings, refuse }: Checks): void {
-  const { listen, metrics, peers } = settings
+  const { listen, peers } = settings
   const { port } = peers.listen
   if (port === 0) refuse(listenPath, 'must name a port: the others have to know it')
   if (port === listen.port) refuse([listenPath, ['listen']], 'has the port of `listen`; give it another one')
-  if (port === metrics.listen?.port) {
+  if (port === metricsListen(settings)?.port) {
     refuse([listenPath, ['metrics', 'listen']], 'has the port of `metrics.listen`; give it another one')
   }
 }

@@ -31,6 +31,7 @@ const serverOptions = {
   metrics: group({ listen: optional(leaf(listenAddress)) }),
   trustedProxies: withDefault(['127.0.0.0/8', '::1/128'], listOf(leaf(proxyRange))),
   publicURL: optional(leaf(origin)),
+  drainDelay: withDefault('5s', leaf(duration('0s', '10m'))),
   shutdownTimeout: withDefault('10s', leaf(duration('0s', '1h'))),
   workers: withDefault(1, leaf(integer(1, 256))),
   logLevel: withDefault('info', leaf(choice(['debug', 'info', 'warn', 'error']))),
@@ -80,8 +81,10 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute)),
-  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute)),
+  pathPrefix: withDefault('/oauth2', leaf(plainPath)),
+  // Below pathPrefix, unless given: see server.ts.
+  callbackURL: optional(leaf(ownRoute)),
+  logoutURL: optional(leaf(ownRoute)),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
   backchannelLogoutURL: optional(leaf(plainPath)),
@@ -196,6 +199,7 @@ const serviceOptions = {
           path: leaf(plainPath).prefault('/'),
           url: leaf(webURL),
           caFile: leaf(text).optional(),
+          passHost: leaf(flag).prefault(true),
           rules: rules().prefault([] as never),
         }),
       ),

@@ -1,27 +1,36 @@
 // Slices without much to check together: server, paths, pages, forward auth and upstreams.
-import type { ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig, UpstreamConfig } from './config.ts'
+import type { Address, ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig, UpstreamConfig } from './config.ts'
 import { checkCertificates, fileText } from './checks.ts'
 import type { Checks } from './checks.ts'
+import type { Settings } from './schema.ts'
 import { ruleConfig } from './access.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
 import { lookFindings } from '../pages/look.ts'
 import { parseWebURL } from './network.ts'
-import { covers, OWN_OAUTH2_PATHS, OWN_PREFIXES } from './url-path.ts'
+import { covers, fixedPaths, SERVICE_PATHS } from './url-path.ts'
+
+/** Where metrics and health are in reverse-proxy mode: every path of the main port is the applications', and the world's. */
+const operatorsOwn = { host: '127.0.0.1', port: 9180 }
+
+export const metricsListen = ({ metrics, upstreams }: Settings): Address | undefined =>
+  metrics.listen ?? (upstreams.length > 0 ? operatorsOwn : undefined)
 
 export function serverConfig(checks: Checks): ServerConfig {
   const { settings, refuse } = checks
-  const { listen, metrics, publicURL } = settings
+  const { listen, publicURL } = settings
+  const operators = metricsListen(settings)
   if (!settings.secretsDir.startsWith('/')) refuse(['secretsDir'], 'must be an absolute path')
-  if (metrics.listen !== undefined && metrics.listen.port !== 0 && metrics.listen.port === listen.port) {
+  if (operators !== undefined && operators.port !== 0 && operators.port === listen.port) {
     refuse([['metrics', 'listen'], ['listen']], 'has the port of `listen`; give it another one, or leave it out')
   }
   if (publicURL !== undefined) checkPublicURL(checks, new URL(publicURL))
   return {
     listen,
-    metricsListen: metrics.listen,
+    metricsListen: operators,
     trustedProxies: settings.trustedProxies,
     publicURL,
+    drainDelayMs: settings.drainDelay,
     shutdownTimeoutMs: settings.shutdownTimeout,
     logLevel: settings.logLevel,
   }
@@ -64,14 +73,20 @@ function checkOneHost({ settings, refuse, warn }: Pick<Checks, 'settings' | 'ref
 }
 
 export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
-  const { callbackURL, logoutURL, postLogoutRedirectURI } = settings
+  const { pathPrefix, postLogoutRedirectURI } = settings
+  const { callback, logout } = callbackAndLogout(settings)
   const given = [
-    ['callbackURL', callbackURL],
-    ['logoutURL', logoutURL],
+    ['callbackURL', callback],
+    ['logoutURL', logout],
   ] as const
+  const service = servicePaths(settings)
+  const isPrefixTaken = pathPrefix === '/' || service.some((prefix) => covers(prefix, pathPrefix))
+  if (isPrefixTaken) {
+    refuse(['pathPrefix'], 'is taken by another route of this service; use a path of its own, such as /oauth2')
+  }
   for (const [name, path] of given) {
-    const isTaken = OWN_OAUTH2_PATHS.some((own) => own === path)
-    const isInside = OWN_PREFIXES.some((prefix) => prefix !== '/oauth2' && covers(prefix, path))
+    const isTaken = fixedPaths(pathPrefix).includes(path)
+    const isInside = !isPrefixTaken && service.some((prefix) => covers(prefix, path))
     if (path === '/' || isTaken || isInside) {
       const free = name === 'callbackURL' ? '/oauth2/callback' : '/oauth2/logout'
       refuse([name], `is taken by another route of this service; use a path of its own, such as ${free}`)
@@ -83,13 +98,22 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
     const [name] = outside
     refuse([['cookiePath'], [name]], `does not cover ${name}, so our cookies would never reach it; use /`)
   }
-  if (callbackURL === logoutURL) refuse([['logoutURL'], ['callbackURL']], 'is the same as callbackURL; use two paths')
+  if (callback === logout) refuse([['logoutURL'], ['callbackURL']], 'is the same as callbackURL; use two paths')
   const isPath = /^\/(?![/\\])[^\\\s]*$/.test(postLogoutRedirectURI)
   if (!isPath && parseWebURL(postLogoutRedirectURI) === undefined) {
     refuse(['postLogoutRedirectURI'], 'must be a path that starts with one /, or an absolute http(s) URL')
   }
-  return { callback: callbackURL, logout: logoutURL, postLogoutRedirectURI }
+  return { prefix: pathPrefix, callback, logout, postLogoutRedirectURI }
 }
+
+/** Both lie below `pathPrefix`, unless the operator says otherwise. */
+export const callbackAndLogout = ({ pathPrefix, callbackURL, logoutURL }: Settings) => ({
+  callback: callbackURL ?? `${pathPrefix}/callback`,
+  logout: logoutURL ?? `${pathPrefix}/logout`,
+})
+
+/** What else this service answers on its main port. */
+const servicePaths = ({ upstreams }: Settings): readonly string[] => (upstreams.length > 0 ? [] : SERVICE_PATHS)
 
 export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
   const { name, logo, accentColor, skipSignIn } = settings.pages
@@ -120,7 +144,7 @@ export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
     if (seen.has(place))
       refuse(at, 'has the host and path of an earlier one and would never be used; remove one of them')
     seen.add(place)
-    if (OWN_PREFIXES.some((prefix) => covers(prefix, upstream.path))) {
+    if (covers(settings.pathPrefix, upstream.path)) {
       refuse([...at, 'path'], 'lies where only this service answers; move the application to another path')
     }
     if (new URL(upstream.url).search !== '')
@@ -132,6 +156,7 @@ export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
       path: upstream.path,
       url: upstream.url,
       caPEM,
+      passHost: upstream.passHost,
       rules: upstream.rules.map(ruleConfig),
     }
   })

@@ -77,27 +77,19 @@ function decoded(pattern: string): string {
   }
 }
 
-/** Paths below which nothing but this service answers. */
-export const OWN_PREFIXES = [
-  '/oauth2',
-  '/auth',
-  '/healthz',
-  '/livez',
-  '/readyz',
-  '/ready',
-  '/ping',
-  '/metrics',
-] as const
+/** Paths on the main port, beside `pathPrefix`, below which nothing but this service answers; the application's in reverse-proxy mode. */
+export const SERVICE_PATHS = ['/auth', '/healthz', '/livez', '/readyz', '/ready', '/ping', '/metrics'] as const
 
-/** Fixed routes that a configured path must leave alone, and that no exclusion may cover. */
-export const OWN_OAUTH2_PATHS = [
-  '/oauth2/auth',
-  '/oauth2/start',
-  '/oauth2/sign_in',
-  '/oauth2/sign_out',
-  '/oauth2/signed_out',
-  '/oauth2/userinfo',
-  '/oauth2/session',
-  '/oauth2/backchannel_logout',
-  '/oauth2/frontchannel_logout',
-] as const
+/** Fixed routes below `pathPrefix` that a configured path must leave alone, and that no exclusion may cover. */
+export const fixedPaths = (pathPrefix: string): string[] =>
+  [
+    'auth',
+    'start',
+    'sign_in',
+    'sign_out',
+    'signed_out',
+    'userinfo',
+    'session',
+    'backchannel_logout',
+    'frontchannel_logout',
+  ].map((name) => `${pathPrefix}/${name}`)

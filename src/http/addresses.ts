@@ -1,18 +1,20 @@
 // Under which addresses browsers reach us and the application: derived from the original request, in one place.
 import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
 
-/** Our own pages and endpoints. All but callback and logout have fixed paths. */
-export const ownPrefix = '/oauth2/'
-export const ownPath = {
-  start: '/oauth2/start',
-  signIn: '/oauth2/sign_in',
-  signOut: '/oauth2/sign_out',
-  signedOut: '/oauth2/signed_out',
-  userinfo: '/oauth2/userinfo',
-  auth: '/oauth2/auth',
-} as const
+/** Our own pages and endpoints, apart from callback and logout, below `pathPrefix`. */
+const ownPaths = (pathPrefix: string) => ({
+  start: `${pathPrefix}/start`,
+  signIn: `${pathPrefix}/sign_in`,
+  signOut: `${pathPrefix}/sign_out`,
+  signedOut: `${pathPrefix}/signed_out`,
+  userinfo: `${pathPrefix}/userinfo`,
+  auth: `${pathPrefix}/auth`,
+})
 
 export interface Addresses {
+  /** `/oauth2/`: nothing below it is the application's. */
+  readonly ownPrefix: string
+  readonly ownPath: Readonly<ReturnType<typeof ownPaths>>
   readonly callbackPath: string
   readonly logoutPath: string
   isOwnPath(path: string): boolean
@@ -46,6 +48,7 @@ function decoded(pathname: string): string {
 }
 
 export function createAddresses(config: {
+  pathPrefix: string
   callbackPath: string
   logoutPath: string
   publicURL: string | undefined
@@ -54,6 +57,8 @@ export function createAddresses(config: {
   allowedRedirectHosts: readonly string[]
 }): Addresses {
   const { callbackPath, logoutPath, publicURL, forceHTTPS } = config
+  const ownPrefix = `${config.pathPrefix}/`
+  const ownPath = ownPaths(config.pathPrefix)
   const isOwnPath = (path: string) => path.startsWith(ownPrefix) || path === callbackPath || path === logoutPath
   const origin = ({ scheme, host }: HostAndScheme) =>
     // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
@@ -78,6 +83,8 @@ export function createAddresses(config: {
   }
 
   return {
+    ownPrefix,
+    ownPath,
     callbackPath,
     logoutPath,
     isOwnPath,

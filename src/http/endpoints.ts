@@ -1,7 +1,6 @@
 // Our own paths. Each takes a `Visit` and gives an `Answer`, so that they work the same when a browser comes here itself and when
 // a forward-auth middleware relays.
 import type { Logger } from '../telemetry/logger.ts'
-import { ownPath } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
@@ -35,6 +34,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
 
+  const { ownPath } = addresses
   const table = new Map<string, Endpoint>([
     [ownPath.start, { allow: 'GET, HEAD', answer: login.start }],
     [ownPath.signIn, { allow: 'GET, HEAD', answer: login.signIn }],

@@ -8,6 +8,7 @@ import type { HeaderRecord } from '../access/identity-headers.ts'
 import type { Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import type { Auth } from './auth.ts'
+import { refusedWith, type Outcome } from './outcome.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
 import type { Visit } from './visit.ts'
@@ -15,12 +16,13 @@ import type { Visit } from './visit.ts'
 export interface Gateway {
   /** The identity headers for the application, or undefined once the request was answered here. */
   authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<HeaderRecord | undefined>
+  /** Whether a connection that was let through may stay open. */
+  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
+  /** Throws BadRequest where the request has not exactly one good host. */
   forwarded(request: FastifyRequest): { for: string; proto: 'http' | 'https'; host: string }
   refuse(request: FastifyRequest, status: number, reason: string): Answer
   isOurs(path: string): boolean
 }
-
-const operatorPaths = new Set(['/healthz', '/ready', '/ping', '/livez', '/readyz', '/metrics'])
 
 export function createGateway(deps: {
   auth: Auth
@@ -30,33 +32,39 @@ export function createGateway(deps: {
   addresses: Addresses
   refusals: Refusals
   send: Send
+  requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
   const { auth, visitOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )
 
+  async function decide(raw: FastifyRequest['raw'], upstream: UpstreamConfig): Promise<Outcome> {
+    const visit = visitOf(raw)
+    const rules = rulesFor.get(upstream)
+    if (rules === undefined) throw new TypeError('an upstream that was not configured')
+    const { method = 'GET', headers, url = '/' } = raw
+    let original
+    try {
+      original = originalRequest({ ...visit, target: url })
+    } catch (error) {
+      return refusedWith(refusals.forError(visit, error))
+    }
+    return auth.direct(original, { method, headers, url, peer: raw.socket.remoteAddress }, rules)
+  }
+
   return {
     async authorize({ raw }, reply, upstream) {
-      const visit = visitOf(raw)
-      const rules = rulesFor.get(upstream)
-      if (rules === undefined) throw new TypeError('an upstream that was not configured')
-      const { method, headers } = raw
-      let original
-      try {
-        original = originalRequest({ ...visit, target: raw.url ?? '/' })
-      } catch (error) {
-        void send(reply, refusals.forError(visit, error))
-        return undefined
-      }
-      const outcome = await auth.direct(
-        original,
-        { method: method ?? 'GET', headers, url: raw.url ?? '/', peer: raw.socket.remoteAddress },
-        rules,
-      )
+      const outcome = await decide(raw, upstream)
       if (outcome.allow !== undefined) return outcome.allow.headers
       void send(reply, outcome.answer)
       return undefined
+    },
+
+    async mayGoOn({ raw }, upstream) {
+      const outcome = await decide(raw, upstream)
+      // Trouble of ours ends nobody's work.
+      return outcome.allow !== undefined || outcome.answer.status >= 500
     },
 
     forwarded({ raw }) {
@@ -65,10 +73,10 @@ export function createGateway(deps: {
     },
 
     refuse({ raw }, status, reason) {
-      return refusals.refuse(visitOf(raw), status, reason)
+      const { method = 'GET', headers } = raw
+      return refusals.refuse({ method, headers, requestId: deps.requestIdOf(headers) }, status, reason)
     },
 
-    isOurs: (path) =>
-      addresses.isOwnPath(path) || path === '/auth' || path.startsWith('/auth/') || operatorPaths.has(path),
+    isOurs: addresses.isOwnPath,
   }
 }

@@ -7,7 +7,7 @@ import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { ownPath, type Addresses } from './addresses.ts'
+import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { CurrentSession } from './current-session.ts'
@@ -84,7 +84,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       tokens &&
       provider.endSessionURL({
         idToken: tokens.idToken,
-        postLogoutRedirectURI: addresses.ownOrigin(visit) + ownPath.start,
+        postLogoutRedirectURI: addresses.ownOrigin(visit) + addresses.ownPath.start,
         state: returnTo,
       })
     return atProvider === undefined

@@ -6,7 +6,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { ownPath, type Addresses } from './addresses.ts'
+import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Current, CurrentSession } from './current-session.ts'
@@ -69,7 +69,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const home = absolute(visit, deps.postLogoutRedirectURI)
     const url = atProvider(deps.destinations.allowed(visit, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
-    const location = url?.href ?? addresses.ownOrigin(visit) + ownPath.signedOut
+    const location = url?.href ?? addresses.ownOrigin(visit) + addresses.ownPath.signedOut
     return redirect(visit.method === 'GET' ? 302 : 303, location, forget(visit))
   }
 

@@ -11,7 +11,8 @@ import {
   type ForwardAuthContract,
 } from '../config/contracts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { ownPath, ownPrefix, type Addresses } from './addresses.ts'
+import { AppError } from '../errors.ts'
+import type { Addresses } from './addresses.ts'
 import type { Answer } from './answer.ts'
 import type { Auth } from './auth.ts'
 import type { AuthRequest, Outcome } from './outcome.ts'
@@ -32,9 +33,9 @@ export interface ServerDeps {
   readonly visitOf: (raw: IncomingMessage) => Visit
   readonly health: Health
   readonly metrics: Metrics
-  /** `/metrics` has a port of its own. */
+  /** `/metrics` is on the operators' port alone. */
   readonly separateMetrics: boolean
-  /** Reverse-proxy mode is on. */
+  /** Reverse-proxy mode: every path but our prefix is the applications'. */
   readonly proxies: boolean
   readonly contract: ForwardAuthContract
   readonly allowStatus: number
@@ -43,23 +44,31 @@ export interface ServerDeps {
 }
 
 const maxHeaderBytes = 32 * 1024
+const arrivalMs = 10_000
 
 /** Every method a proxy may ask with: Envoy and `preserveRequestMethod` pass on the original one. CONNECT never gets here. */
 const allMethods = METHODS.filter((method) => method !== 'CONNECT')
 
 export function createServer(deps: ServerDeps): FastifyInstance {
-  const { auth, endpoints, addresses, refusals, send, health } = deps
+  const { auth, endpoints, addresses, refusals, send } = deps
+  const { ownPath, ownPrefix } = addresses
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
     // Above the idle timeouts of the proxies in front (Traefik 90 s): whoever closes first causes the other's retry.
     keepAliveTimeout: 120_000,
-    // How long a whole request may take to arrive. An upload through the proxy may take as long as it likes.
-    requestTimeout: deps.proxies ? 0 : 10_000,
-    // Of two Host headers Node would keep the first in silence; joined, as any other header is, they are seen to be two.
-    http: { maxHeaderSize: maxHeaderBytes, joinDuplicateHeaders: true },
+    // How long a whole request may take to arrive; uploads to an application have limits of their own (bodies.ts).
+    requestTimeout: deps.proxies ? 0 : arrivalMs,
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      // Of two Host headers Node would keep the first in silence; joined, as any other header is, they are seen to be two.
+      joinDuplicateHeaders: true,
+      headersTimeout: arrivalMs,
+      // How late these two are noticed at most. Node's own 30 s would be three times what it bounds.
+      connectionsCheckingInterval: 2_000,
+    },
     // A path that the router cannot decode (`/auth/envoy/%zz`) is the original request's, and ours to judge.
     frameworkErrors: (error, request, reply) =>
-      (request.raw.url ?? '').startsWith(`${envoyPrefix}/`)
+      !deps.proxies && (request.raw.url ?? '').startsWith(`${envoyPrefix}/`)
         ? void envoy(request, reply)
         : void failed(error, request, reply),
     exposeHeadRoutes: false,
@@ -79,15 +88,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   function failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { headers } = request.raw
+    const asked = { method: request.raw.method ?? 'GET', headers, requestId: deps.requestIdOf(headers) }
+    if (error instanceof AppError) return send(reply, refusals.forError(asked, error))
     const status = statusOf(error)
-    return send(
-      reply,
-      refusals.refuse(
-        { method: request.raw.method ?? 'GET', headers, requestId: deps.requestIdOf(headers) },
-        status,
-        status < 500 ? 'bad_request' : 'internal',
-      ),
-    )
+    return send(reply, refusals.refuse(asked, status, status < 500 ? 'bad_request' : 'internal'))
   }
 
   // --- decisions ----------------------------------------------------------------------------------------------------
@@ -126,10 +130,12 @@ export function createServer(deps: ServerDeps): FastifyInstance {
         isAboutBody(error) ? void handler(request, reply) : void failed(error, request, reply),
     })
 
-  decide('/auth', decisionEndpoint(deps.contract))
-  for (const contract of forwardAuthContractNames) decide(decisionPath(contract), decisionEndpoint(contract))
   const envoy = decisionEndpoint('envoy')
-  decide(`${envoyPrefix}/*`, envoy)
+  if (!deps.proxies) {
+    decide('/auth', decisionEndpoint(deps.contract))
+    for (const contract of forwardAuthContractNames) decide(decisionPath(contract), decisionEndpoint(contract))
+    decide(`${envoyPrefix}/*`, envoy)
+  }
   decide(
     ownPath.auth,
     decisionEndpoint('oauth2-proxy', ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
@@ -147,14 +153,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // --- operators ----------------------------------------------------------------------------------------------------
 
-  const operator = (url: string, answer: () => Answer) =>
-    app.route({ method: ['GET', 'HEAD'], url, handler: (_request, reply) => send(reply, answer()) })
-  operator('/healthz', health.healthz)
-  operator('/ready', health.healthz)
-  operator('/ping', health.healthz)
-  operator('/livez', health.livez)
-  operator('/readyz', health.readyz)
-  if (!deps.separateMetrics) addMetricsRoute(app, deps.metrics)
+  if (!deps.proxies) {
+    addHealthRoutes(app, deps.health)
+    if (!deps.separateMetrics) addMetricsRoute(app, deps.metrics)
+  }
 
   app.setNotFoundHandler((request, reply) => {
     const { headers } = request.raw
@@ -167,11 +169,32 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   return app
 }
 
-/** `/metrics` on a port of its own. */
-export function createMetricsServer(metrics: Metrics): FastifyInstance {
-  const app = fastify({ logController: new LogController({ disableRequestLogging: true }) })
+/** What operators ask, on a port of its own. */
+export function createOperatorServer(health: Health, metrics: Metrics): FastifyInstance {
+  const app = fastify({
+    logController: new LogController({ disableRequestLogging: true }),
+    exposeHeadRoutes: false,
+    // Open to the last, so that probes see the whole drain; a scraper's kept connection must not hold the end.
+    forceCloseConnections: true,
+  })
+  addHealthRoutes(app, health)
   addMetricsRoute(app, metrics)
   return app
+}
+
+function addHealthRoutes(app: FastifyInstance, health: Health): void {
+  const operator = (url: string, answer: () => Answer) =>
+    app.route({ method: ['GET', 'HEAD'], url, handler: (_request, reply) => sendPlain(reply, answer()) })
+  operator('/healthz', health.healthz)
+  operator('/ready', health.healthz)
+  operator('/ping', health.healthz)
+  operator('/livez', health.livez)
+  operator('/readyz', health.readyz)
+}
+
+/** For operators: no browser of ours, and no cookies. */
+function sendPlain(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+  return reply.code(status).headers(headers).send(body)
 }
 
 function addMetricsRoute(app: FastifyInstance, metrics: Metrics): void {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { schemeOf } from '../access/canonical.ts'
+import { BadRequest } from '../errors.ts'
 import type { TrustedPeers } from './client.ts'
 
 /** A browser's request for one of our own paths, whether it came here itself or a proxy described it. */
@@ -20,7 +21,8 @@ export interface Visit {
 
 /**
  * Reads a request that came here itself. A proxy that we trust describes the browser's request; from anyone else the request
- * is all there is.
+ * is all there is. Throws BadRequest where the host is missing, repeated or malformed: rules, cookies and return URLs start from
+ * it, and one that we made up would be a second source for it.
  */
 export function createVisitReader(deps: {
   peers: TrustedPeers
@@ -36,7 +38,7 @@ export function createVisitReader(deps: {
     return {
       method: raw.method ?? 'GET',
       scheme: (trusted ? schemeIn(headers['x-forwarded-proto']) : undefined) ?? 'http',
-      host: (trusted ? hostIn(headers['x-forwarded-host']) : undefined) ?? hostIn(headers.host) ?? 'localhost',
+      host: hostOf((trusted ? headers['x-forwarded-host'] : undefined) ?? headers.host),
       path: at < 0 ? url : url.slice(0, at),
       query: queryOf(url),
       headers,
@@ -62,11 +64,12 @@ function schemeIn(value: string | string[] | undefined): 'http' | 'https' | unde
   }
 }
 
-/** A host that can stand in a URL of ours as it is; anything else is nobody's wish. */
-function hostIn(value: string | string[] | undefined): string | undefined {
-  if (typeof value !== 'string') return undefined
+/** A host that can stand in a URL of ours as it is. */
+function hostOf(value: string | string[] | undefined): string {
+  if (typeof value !== 'string') throw new BadRequest('the request names no host')
   const host = value.toLowerCase()
   // URL parsers take `a,b` for a name: two hosts, joined by a proxy that appends.
-  if (!/^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/.test(host)) return undefined
-  return URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '') ? host : undefined
+  const isPlain = /^(?:\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/.test(host)
+  if (isPlain && URL.parse(`http://${host}`)?.host === host.replace(/:80$/, '')) return host
+  throw new BadRequest('the host is repeated or malformed')
 }

@@ -81,6 +81,17 @@ const cookieName = (pair: string): string => {
   return (equals < 0 ? pair : pair.slice(0, equals)).trim()
 }
 
+/** Without what `Connection` names: for the next hop alone (RFC 9110 section 7.6.1). */
+export function withoutNominated(headers: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
+  const nominated = new Set(
+    (headers.connection ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((name) => name.trim()),
+  )
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !nominated.has(name.toLowerCase())))
+}
+
 /** What may go back to the browser. An application neither sets nor deletes our cookies. */
 export function responseHeaders(
   received: Readonly<IncomingHttpHeaders>,
@@ -90,16 +101,8 @@ export function responseHeaders(
     publicOrigin,
   }: { ourCookieNames: (name: string) => boolean; upstreamOrigin: string; publicOrigin: string },
 ): IncomingHttpHeaders {
-  const nominated = new Set(
-    (received.connection ?? '')
-      .toLowerCase()
-      .split(',')
-      .map((name) => name.trim()),
-  )
   const headers: IncomingHttpHeaders = Object.fromEntries(
-    Object.entries(received).filter(
-      ([name]) => !hopByHop.has(name.toLowerCase()) && !nominated.has(name.toLowerCase()),
-    ),
+    Object.entries(withoutNominated(received)).filter(([name]) => !hopByHop.has(name.toLowerCase())),
   )
   // undici gives one as a string, Node's type says that it is always a list.
   const cookies: readonly string[] = [headers['set-cookie'] ?? []].flat()

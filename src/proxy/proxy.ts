@@ -3,18 +3,22 @@
 // like (`refuse`) and which paths are this service's own (`isOurs`).
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { METHODS, type IncomingMessage } from 'node:http'
+import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { UpstreamConfig } from '../config/config.ts'
-import { covers, OWN_PREFIXES } from '../config/url-path.ts'
 import type { Answer } from '../http/answer.ts'
+import { hasBody } from '../http/bodies.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { createConnector } from './connect.ts'
-import { createRequestHeaders, responseHeaders, type Forwarded } from './headers.ts'
+import type { Timer } from '../time.ts'
+import { createDispatcher, withBody } from './dispatcher.ts'
+import { createRequestHeaders, responseHeaders, withoutNominated, type Forwarded } from './headers.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
 import { createUpstreamNotices } from './notices.ts'
+import { createWebSockets, isOwnOrigin } from './websocket.ts'
 
 export interface ProxyOptions {
   readonly upstreams: readonly UpstreamConfig[]
+  /** Whether what `authorize` let pass may stay open. */
+  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
   /** Identity headers to set, or undefined after it has answered the request itself. Throwing denies. */
   authorize(
     request: FastifyRequest,
@@ -26,18 +30,19 @@ export interface ProxyOptions {
   ourCookieNames(name: string): boolean
   /** The browser's address, scheme and host; `host` in lower case, with its port if it has one. */
   forwarded(request: FastifyRequest): Forwarded
+  readonly timer: Timer
   readonly logger: Logger
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
   refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): Answer
-  /** Paths (decoded) that are never proxied. Absent: this service's fixed prefixes. */
-  isOurs?(path: string): boolean
+  /** Paths (decoded) that are never proxied. */
+  isOurs(path: string): boolean
   /** For an upstream's first byte; its body may take as long as it likes. Default 60 s. */
   readonly headersTimeoutMs?: number
   /** Default 10 s. */
   readonly connectTimeoutMs?: number
 }
 
-export type ProxyRefusal = 'bad_request' | 'not_found' | 'not_implemented' | 'bad_gateway' | 'gateway_timeout'
+export type ProxyRefusal = 'bad_request' | 'foreign_origin' | 'not_found' | 'bad_gateway' | 'gateway_timeout'
 
 /** What was decided about a request, from its authorization to its answer. */
 interface Passage {
@@ -45,19 +50,25 @@ interface Passage {
   readonly path: string
   readonly identity: Readonly<Record<string, string>>
   readonly forwarded: Forwarded
+  readonly bodyOfGet: IncomingMessage | undefined
   /** Answers in the upstream's place. */
   fail(status: 502 | 504): void
 }
 
 /** Adds a catch-all behind every route of ours. The agent's connections end with `app.close()`. */
 export async function registerProxy(app: FastifyInstance, options: ProxyOptions): Promise<void> {
-  const { upstreams, ourCookieNames, authorize, forwarded, logger } = options
+  const { upstreams, ourCookieNames, authorize, forwarded, isOurs, logger } = options
   const refuse = options.refuse ?? plainRefusal
-  const isOurs = options.isOurs ?? ((path: string) => OWN_PREFIXES.some((prefix) => covers(prefix, path)))
   const choose = createUpstreamChoice(upstreams)
   const requestHeaders = createRequestHeaders(options)
   const notices = createUpstreamNotices(logger)
-  const authorities = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
+  const caPEM = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
+  const dispatcher = createDispatcher({
+    caPEM,
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
+  })
+  const webSockets = createWebSockets(app.server, options.timer)
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -78,15 +89,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       return false
     }
     const { raw } = request
-    // Node takes what follows an Upgrade in the same packet for another protocol and drops it: a pipelined request would
-    // wait for ever for its answer.
-    if (raw.headers.upgrade !== undefined) reply.header('connection', 'close')
     const target = readTarget(raw.url ?? '')
-    if (target === undefined || hasBodyWhereNoneBelongs(raw)) return refused(400, 'bad_request')
-    // Off for now. Without an `upgrade` listener Node hands the request over like any other, so nothing is left open
-    // (http-proxy's own handling: CVE-2026-130647, -129500, -129502, -133111).
-    if (isWebSocket(raw)) return refused(501, 'not_implemented')
+    if (target === undefined) return refused(400, 'bad_request')
     const from = forwarded(request)
+    if (webSockets.isOne(raw) && !isOwnOrigin(raw.headers.origin, from)) return refused(403, 'foreign_origin')
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
@@ -97,11 +103,40 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       path: upstreamPath(upstream, target),
       identity,
       forwarded: from,
+      bodyOfGet: isGet(raw) && hasBody(raw) ? raw : undefined,
       fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
     })
     // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
-    if (request.body === undefined && hasBody(raw)) request.body = raw
+    if (request.body === undefined && hasBody(raw) && !isGet(raw)) request.body = raw
     return true
+  }
+
+  function headersFor({ identity, forwarded, upstream }: Passage, received: IncomingHttpHeaders): IncomingHttpHeaders {
+    const sent = requestHeaders(received, identity, forwarded)
+    sent.host = upstream.config.passHost ? forwarded.host : upstream.authority
+    return sent
+  }
+
+  function headersBack({ upstream, forwarded }: Passage, received: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
+    notices.answered(upstream.origin)
+    const publicOrigin = `${forwarded.proto}://${forwarded.host}`
+    return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
+  }
+
+  function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const passage = passageOf(request)
+    const { upstream, path, fail } = passage
+    const { origin } = upstream
+    const headers = headersFor(passage, withoutNominated(request.raw.headers))
+    return webSockets.open(request.raw, reply, {
+      upgrade: () => dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers }),
+      headersBack: (received) => headersBack(passage, received),
+      mayGoOn: () => options.mayGoOn(request, upstream.config),
+      fail(error) {
+        notices.failed(origin, error)
+        fail(502)
+      },
+    })
   }
 
   const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
@@ -120,13 +155,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       destroyAgent: true,
       // A request that was sent may have had its effect: whether to repeat it is for the browser to say.
       retryMethods: [],
-      undici: {
-        pipelining: 1,
-        connections: 128,
-        headersTimeout: options.headersTimeoutMs ?? 60_000,
-        bodyTimeout: 0,
-        connect: createConnector((origin) => authorities.get(origin), options.connectTimeoutMs ?? 10_000),
-      },
+      undici: dispatcher,
       preHandler: (request, reply, done) => {
         // http-proxy's type gives its own narrower reply; ours is any Fastify reply.
         admit(request, reply as FastifyReply).then(
@@ -135,19 +164,19 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
         )
       },
       handler: (request, reply, _destination, defaults) =>
-        reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null }),
+        webSockets.isOne(request.raw)
+          ? openWebSocket(request, reply as FastifyReply)
+          : reply.from(passageOf(request).path, { ...defaults, retriesCount: 0, retryDelay: () => null }),
       replyOptions: {
         getUpstream: (request) => passageOf(request).upstream.origin,
         rewriteRequestHeaders: (request, headers) => {
-          const { identity, forwarded } = passageOf(request)
-          return requestHeaders(headers, identity, forwarded)
+          const passage = passageOf(request)
+          const sent = headersFor(passage, headers)
+          return passage.bodyOfGet === undefined ? sent : withBody(sent, passage.bodyOfGet)
         },
         rewriteHeaders: (received, request) => {
           if (request === undefined) return received
-          const { upstream, forwarded } = passageOf(request)
-          notices.answered(upstream.origin)
-          const publicOrigin = `${forwarded.proto}://${forwarded.host}`
-          return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
+          return headersBack(passageOf(request), received)
         },
         onError: (reply, { error }) => {
           // The browser has gone: nobody to answer, and no fault of the upstream's.
@@ -161,15 +190,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
   })
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+/** With its `?`; empty where there is none. */
+const queryOf = (target = ''): string => /\?.*$/.exec(target)?.[0] ?? ''
 
-/** A GET with a body would lose it on the way, and what is left of it would be read as the next request by some. */
-const hasBodyWhereNoneBelongs = (raw: IncomingMessage): boolean =>
-  (raw.method === 'GET' || raw.method === 'HEAD') && hasBody(raw)
-
-/** Other upgrades (`h2c`) may be ignored (RFC 9110 section 7.8), and are. */
-const isWebSocket = ({ headers }: IncomingMessage): boolean => /\bwebsocket\b/i.test(headers.upgrade ?? '')
+const isGet = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
 
 const plainRefusal = (_request: FastifyRequest, status: number, reason: ProxyRefusal): Answer => ({
   status,

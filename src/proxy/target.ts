@@ -1,5 +1,6 @@
-// Which paths may be proxied at all, and to which upstream they belong. Where an application could read a path otherwise
-// than the rules did, it is refused before anything is decided (http-proxy CVE-2026-127060, Oathkeeper CVE-2026-33494).
+// Which paths may be proxied at all, and to which upstream they belong. Where an application could read a path as one outside
+// of what it was given, it is refused before anything is decided (http-proxy CVE-2026-127060, Oathkeeper CVE-2026-33494). Where
+// it could merely read it otherwise than the rules did (`%2F`), they decide, knowing that: never public, but with a session.
 import { coversHost, parseRuleHost, type HostPattern } from '../access/host-pattern.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import { ConfigInvalid } from '../errors.ts'
@@ -7,24 +8,26 @@ import { ConfigInvalid } from '../errors.ts'
 export interface Target {
   /** As sent: what the upstream gets. */
   readonly rawPath: string
-  /** Decoded once, without empty segments: what upstreams are chosen by. */
+  /** Decoded once, without empty segments, an encoded slash left as it is: what upstreams are chosen by. */
   readonly path: string
 }
 
 /** Undefined: hostile or damaged. `target`: the request line's, path and query. */
 export function readTarget(target: string): Target | undefined {
-  // Absolute form and `*` name no path; a raw `#`, a backslash or a control byte anywhere splits readers.
+  // Absolute form and `*` name no path; a raw `#` or a control byte anywhere splits readers.
   // oxlint-disable-next-line no-control-regex -- control bytes are what is being refused
-  if (!target.startsWith('/') || /[#\\\x00-\x20\x7f]/.test(target)) return undefined
+  if (!target.startsWith('/') || /[#\x00-\x20\x7f]/.test(target)) return undefined
   const queryAt = target.indexOf('?')
   const rawPath = queryAt < 0 ? target : target.slice(0, queryAt)
   // A leading `//name` is a host to whoever resolves it as a reference.
   if (rawPath.startsWith('//')) return undefined
   // oxlint-disable-next-line no-control-regex -- raw bytes beyond ASCII: read as Latin-1 by one, as UTF-8 by the next
-  if (/%(?:2f|5c|(?![\da-f]{2}))|[^\x00-\x7f]/i.test(rawPath)) return undefined
+  if (/\\|%(?:5c|(?![\da-f]{2}))|[^\x00-\x7f]/i.test(rawPath)) return undefined
   let decoded: string
+  let path: string
   try {
     decoded = decodeURIComponent(rawPath)
+    path = decodeURIComponent(rawPath.replace(/%2f/gi, '%252F'))
   } catch {
     // Not UTF-8, overlong forms included.
     return undefined
@@ -34,7 +37,7 @@ export function readTarget(target: string): Target | undefined {
   const segments = decoded.split('/')
   // `/public/..;/admin` is `/admin` to Tomcat, Jetty and others, which drop what follows a semicolon.
   if (segments.some((segment) => /^\.{1,2}(?:;.*)?$/.test(segment))) return undefined
-  return { rawPath, path: decoded.replace(/\/{2,}/g, '/') }
+  return { rawPath, path: path.replace(/\/{2,}/g, '/') }
 }
 
 export interface Upstream {
@@ -43,6 +46,8 @@ export interface Upstream {
   readonly host: HostPattern | undefined
   /** Scheme, host and port. */
   readonly origin: string
+  /** Its own host and port. */
+  readonly authority: string
   /** What the upstream's own URL puts in the place of the matched prefix; undefined: the path goes on as it is. */
   readonly basePath: string | undefined
 }
@@ -53,10 +58,11 @@ export type ChooseUpstream = (host: string, path: string) => Upstream | undefine
 export function createUpstreamChoice(configs: readonly UpstreamConfig[]): ChooseUpstream {
   const upstreams = configs
     .map((config): Upstream => {
-      const { origin, pathname } = new URL(config.url)
+      const { origin, host: authority, pathname } = new URL(config.url)
       const host = parseRuleHost(config.host)
       if (!host.ok) throw new ConfigInvalid([`upstreams: ${host.problem}`])
-      return { config, host: host.value, origin, basePath: pathname === '/' ? undefined : pathname.replace(/\/$/, '') }
+      const basePath = pathname === '/' ? undefined : pathname.replace(/\/$/, '')
+      return { config, host: host.value, origin, authority, basePath }
     })
     .sort((a, b) => exactness(b.host) - exactness(a.host) || b.config.path.length - a.config.path.length)
   return (host, path) =>

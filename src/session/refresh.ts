@@ -20,6 +20,8 @@ export type RefreshOutcome =
 export interface Refresher {
   /** Never throws. Concurrent calls for one session share one outcome. */
   refresh(ticket: Ticket, known: Session): Promise<RefreshOutcome>
+  /** Resolves once no refresh is under way, its writing included. */
+  settled(): Promise<void>
 }
 
 export interface RefresherDeps {
@@ -146,6 +148,10 @@ export function createRefresher(deps: RefresherDeps): Refresher {
         .finally(() => underWay.delete(ticket.id))
       underWay.set(ticket.id, run)
       return run
+    },
+
+    async settled() {
+      while (underWay.size > 0) await Promise.all(underWay.values())
     },
   }
 }

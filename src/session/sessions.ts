@@ -53,6 +53,8 @@ export interface Sessions extends Lookup {
    * speaks for it, which must not live on by renewing itself.
    */
   passFor(session: Session, ticket: string): string | undefined
+  /** Resolves once no refresh is under way, its writing included. */
+  settled(): Promise<void>
   readonly nearSize: number
   readonly nearBytes: number
 }
@@ -248,6 +250,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (ticket === undefined || entry?.session !== session || !presentsSecret(entry, ticket.secret)) return undefined
       return passes?.issue(session, ticket, entry.pending !== undefined)
     },
+
+    settled: refresher.settled,
 
     get nearSize() {
       return near.size

@@ -44,6 +44,7 @@ export const anUpstream = (given: Partial<UpstreamConfig> = {}): UpstreamConfig 
   path: '/',
   url: 'http://127.0.0.1:8080',
   caPEM: undefined,
+  passHost: true,
   rules: [],
   ...given,
 })

@@ -238,7 +238,12 @@ test('a leave that was meant for another life, or for nobody, is not believed', 
   for (const after of [undefined, { origin: 'life-b', seq: 0 }]) {
     const { peers, hears, left, floors } = aReplica()
     void peers.start()
-    hears({ origin: 'life-c', entries: [{ id: 'x', floor: 2, expiresAt: Number.MAX_SAFE_INTEGER }], after, leaving: true })
+    hears({
+      origin: 'life-c',
+      entries: [{ id: 'x', floor: 2, expiresAt: Number.MAX_SAFE_INTEGER }],
+      after,
+      leaving: true,
+    })
     assert.deepEqual(left, [])
     assert.equal(floors.of('x'), 2)
   }

@@ -31,6 +31,8 @@ const refusals: [text: string, problem: RegExp][] = [
   // server
   ['listen: nowhere', /listen: must be an address to listen on/],
   ['metrics: { listen: ":4180" }', /metrics\.listen: has the port of `listen`/],
+  ['listen: ":9180"\nupstreams: [{ url: "http://a" }]', /metrics\.listen: has the port of `listen`/],
+  ['drainDelay: 11m', /drainDelay: must be a duration from 0s to 10m/],
   [
     'trustedProxies:\n  - 10.0.0.1\n  - 0.0.0.0/0',
     /^c\.yaml:3: trustedProxies\[1\]: is so wide that strangers are in it/,
@@ -67,6 +69,13 @@ const refusals: [text: string, problem: RegExp][] = [
   ['logoutURL: /oauth2/callback', /logoutURL: is the same as callbackURL/],
   ['postLogoutRedirectURI: //evil.example', /postLogoutRedirectURI: must be a path that starts with one \//],
   ['postLogoutRedirectURI: javascript:x', /postLogoutRedirectURI: must be a path/],
+  ['pathPrefix: /', /pathPrefix: is taken by another route/],
+  ['pathPrefix: /auth', /pathPrefix: is taken by another route/],
+  ['pathPrefix: /healthz/x', /pathPrefix: is taken by another route/],
+  ['pathPrefix: sso', /pathPrefix: must be a path that starts with \//],
+  ['pathPrefix: /sso\nlogoutURL: /sso/start', /logoutURL: is taken by another route/],
+  ['pathPrefix: /sso\nexcludedURLs: [/sso]', /excludedURLs\[0\]: would make our own path \/sso\/auth public/],
+  ['pathPrefix: /sso\nupstreams: [{ path: /sso/x, url: "http://a" }]', /upstreams\[0\]\.path: lies where only this/],
   // cookies
   ['cookieDomain: https://example.com', /cookieDomain: must be a bare domain/],
   ['cookieDomain: com', /cookieDomain: is a top-level domain/],
@@ -152,6 +161,24 @@ for (const text of notYet) {
     assert.match(problems[0] ?? '', /^c\.yaml:1: \S+: is not available yet/)
   })
 }
+
+test('callback and logout lie below pathPrefix, unless they are given', () => {
+  const paths = (text: string) => load({ text }).config.paths
+  const { callback, logout } = paths('')
+  assert.deepEqual([callback, logout], ['/oauth2/callback', '/oauth2/logout'])
+  const moved = paths('pathPrefix: /sso/\nlogoutURL: /bye')
+  assert.deepEqual([moved.prefix, moved.callback, moved.logout], ['/sso', '/sso/callback', '/bye'])
+})
+
+test('in reverse-proxy mode metrics and health are on loopback, unless told otherwise, and paths of the service are free (B13)', () => {
+  const upstreams = 'upstreams: [{ url: "http://a" }, { path: /metrics, url: "http://b" }]'
+  const listen = (text: string) => load({ text }).config.server.metricsListen
+  assert.equal(listen(''), undefined)
+  assert.deepEqual(listen(upstreams), { host: '127.0.0.1', port: 9180 })
+  assert.deepEqual(listen(`${upstreams}\nmetrics: { listen: ":9999" }`), { host: '0.0.0.0', port: 9999 })
+  const { paths } = load({ text: `${upstreams}\ncallbackURL: /auth/callback` }).config
+  assert.equal(paths.callback, '/auth/callback')
+})
 
 test('what is not built yet may be written down as off', () => {
   const text =

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { createAddresses } from '../../src/http/addresses.ts'
 
 const config = {
+  pathPrefix: '/oauth2',
   callbackPath: '/oauth2/callback',
   logoutPath: '/bye',
   publicURL: undefined,

@@ -67,11 +67,13 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
     end: notHere,
     tokens: notHere,
     passFor: notHere,
+    settled: notHere,
     nearSize: 0,
     nearBytes: 0,
     ...sessions,
   }
   const addresses = createAddresses({
+    pathPrefix: '/oauth2',
     callbackPath: '/oauth2/callback',
     logoutPath: '/oauth2/logout',
     publicURL: undefined,

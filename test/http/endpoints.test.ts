@@ -27,6 +27,7 @@ const program = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-site': 'sa
 function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
   const logins = aLoginWorld({}, world)
   const addresses = createAddresses({
+    pathPrefix: '/oauth2',
     callbackPath: '/oauth2/callback',
     logoutPath: '/oauth2/logout',
     publicURL: undefined,

@@ -82,8 +82,8 @@ for (const line of nominations) {
   })
 }
 
-test('everything else arrives as it was sent; Host is the upstream’s own', async () => {
-  const { headers, upstream } = await arriving([
+test('everything else arrives as it was sent, the browser’s Host, too (C6)', async () => {
+  const { headers } = await arriving([
     'Accept: text/html;q=0.9, */*',
     'X-Custom_Header: 1',
     'Authorization: Basic abc',
@@ -94,7 +94,7 @@ test('everything else arrives as it was sent; Host is the upstream’s own', asy
   assert.deepEqual(valuesOf(headers, /^accept$/), ['text/html;q=0.9, */*'])
   assert.deepEqual(valuesOf(headers, /^x-custom-header$/), ['1'])
   assert.deepEqual(valuesOf(headers, /^authorization$/), ['Basic abc'])
-  assert.deepEqual(valuesOf(headers, /^host$/), [`127.0.0.1:${upstream}`])
+  assert.deepEqual(valuesOf(headers, /^host$/), ['app.example'])
   assert.deepEqual(valuesOf(headers, /^(proxy-authorization|expect)$/), [])
 })
 

@@ -8,6 +8,7 @@ import { connect, type AddressInfo } from 'node:net'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
 import { recordedLog, type Line } from '../fixtures/recorded-log.ts'
+import { systemTimer } from '../../src/time.ts'
 
 /** Closes whatever was opened, newest first. */
 export function createCleanUp() {
@@ -46,6 +47,7 @@ export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): Ups
   path: '/',
   url,
   caPEM: undefined,
+  passHost: true,
   rules: [],
   ...more,
 })
@@ -70,6 +72,9 @@ export async function startProxy(
     authorize: () => Promise.resolve({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
     identityHeaderNames: ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Team'],
     ourCookieNames: (name) => name === '__Host-foregate' || name.startsWith('__Host-foregate-flow-'),
+    mayGoOn: () => Promise.resolve(true),
+    timer: systemTimer,
+    isOurs: (path) => path.startsWith('/oauth2/'),
     forwarded: (request) => ({ for: '192.0.2.7', proto: 'https', host: request.headers.host ?? '' }),
     logger,
     ...options,

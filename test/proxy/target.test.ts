@@ -17,8 +17,11 @@ const hostile = [
   '/a/./b',
   '/a/%2e%2e/admin',
   '/a/%2E./admin',
-  '/a%2fb',
-  '/a%2Fb',
+  '/a%2f..%2fadmin',
+  '/a%2F%2e%2e/admin',
+  '/a/..%2Fadmin',
+  '/a/..;x%2fadmin',
+  '/%2e%2e%2fadmin',
   '/a%5cb',
   '/a%5Cb',
   '/a\\b',
@@ -58,6 +61,9 @@ const harmless: [target: string, path: string][] = [
   ['/a..b/.well-known', '/a..b/.well-known'],
   ['/100%25', '/100%'],
   ['/a?b?c', '/a'],
+  ['/a%2fb/c%2Fd', '/a%2Fb/c%2Fd'],
+  ['/a%252fb', '/a%2fb'],
+  ['/a?path=C:\\x\\y', '/a'],
 ]
 for (const [target, path] of harmless) {
   test(`the target ${target} is passed on, and chosen by ${path}`, () => {
@@ -91,7 +97,15 @@ test('the path and query arrive byte for byte', async () => {
     response.end()
   }, cleanUp)
   const { port } = await startProxy([anUpstream(`http://127.0.0.1:${upstream}`)], cleanUp)
-  const targets = ['/a//b/%61?x=%2F&y=a?b&z={"k":1}|^`', '/a;v=1/b?', '/%C3%BC/100%25', '/a+b~!$&()*,=:@?+', "/it's"]
+  const targets = [
+    '/a//b/%61?x=%2F&y=a?b&z={"k":1}|^`',
+    '/a;v=1/b?',
+    '/%C3%BC/100%25',
+    '/a+b~!$&()*,=:@?+',
+    "/it's",
+    '/group%2Fproject/%2fx?y=%2F',
+    '/a?p=C:\\x\\',
+  ]
   for (const target of targets) {
     await sendRaw(port, `GET ${target} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n`)
   }

@@ -58,7 +58,8 @@ export const proxied: readonly Reader[] = [
       if (target === undefined) return
       // Whether its prefix was in the path shows only where it is chosen: any upstream may be.
       for (const host of ['app.example.com', text]) choose(host, target.path)
-      for (const config of upstreams) upstreamPath({ config, host: undefined, origin: '', basePath: '/base' }, target)
+      for (const config of upstreams)
+        upstreamPath({ config, host: undefined, origin: '', authority: '', basePath: '/base' }, target)
     },
   })),
   {

@@ -76,6 +76,7 @@ export const keys = config.session.encryptionKeys
 export const sealer = createSealer(keys, 'fuzz', randomBytes)
 export const peers = createTrustedPeers(config.server.trustedProxies)
 export const addresses = createAddresses({
+  pathPrefix: config.paths.prefix,
   callbackPath: config.paths.callback,
   logoutPath: config.paths.logout,
   publicURL: undefined,
