@@ -115,7 +115,7 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
       // Keys may change twice within a minute, so that a fetch which brought new ones starts no cool-down. A provider that signs
       // with what it does not publish is asked once per cool-down, however many log in.
       if (clock() - lastInVainAt < coolDownMs) return undefined
-      if (clock() - lastFailureAt < seconds(1)) throw lastFailure
+      if (lastFailure !== undefined && clock() - lastFailureAt < seconds(1)) throw lastFailure
       const keys = await fetchKeys(seen.uri)
       if (keys.text === seen.text) lastInVainAt = clock()
       return keys
