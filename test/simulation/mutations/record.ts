@@ -197,6 +197,19 @@ export const recordMutations: readonly Mutation[] = [
     ],
   },
   {
+    name: 'a refresh whose answer was lost is repeated after its back-off',
+    rule: 'no token twice (E2)',
+    template: undefined,
+    breaks: 'refresh-token-reused',
+    edits: [
+      {
+        file: 'session/refresh.ts',
+        find: 'if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'beats wait for the circuit',
     rule: 'beat unguarded',
     template: 'silence',
