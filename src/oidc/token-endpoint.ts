@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { ClientAuth } from './client-auth.ts'
 import type { JSONObject } from './document-cache.ts'
 import type { Metadata } from './metadata.ts'
-import { inWords } from './provider-text.ts'
+import { errorWord, inWords } from './provider-text.ts'
 import type { Operation, ProviderAnswer, Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
@@ -68,7 +68,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
       maxBytes,
     })
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      throw new ProviderUnavailable(`${operation}: status ${answer.status}`)
+      throw new ProviderUnavailable(`${operation}: status ${answer.status}${reasonIn(answer, parameters)}`)
     }
     return answer
   }
@@ -88,14 +88,21 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     },
 
     async revoke(url, parameters) {
-      const { status } = await post('revocation', url, parameters)
-      if (status !== 200 && status !== 204) throw new ProviderUnavailable(`revocation: status ${status}`)
+      const answer = await post('revocation', url, parameters)
+      if (answer.status === 200 || answer.status === 204) return
+      throw new ProviderUnavailable(`revocation: status ${answer.status}${reasonIn(answer, parameters)}`)
     },
   }
 }
 
 const secretsIn = (parameters: Record<string, string>): string[] =>
-  ['code', 'code_verifier', 'refresh_token'].flatMap((name) => parameters[name] ?? [])
+  ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
+
+/** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
+function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {
+  const { error, error_description: description } = jsonObject(answer) ?? {}
+  return error === undefined ? '' : ` (${inWords(errorWord(error), description, secretsIn(parameters))})`
+}
 
 /** What a status below 500 and its body mean. `secrets`: what was sent, and is not repeated. */
 function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult {
