@@ -93,6 +93,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     if (before === 'ended') return { kind: 'ended', reason: 'revoked' }
     if (before === 'awaited') return { kind: 'failed', fault: 'store' }
     if (isNews(before.session, known)) return takenOver(before)
+    // Refused to another replica, and its token has ended since.
+    if (!before.session.refreshable) return { kind: 'ended', reason: 'refresh_refused' }
     const { lostAnswers = 0 } = before.session
     if (lostAnswers > 0 && deps.clock() < before.session.refreshAt) return { kind: 'failed', fault: 'provider' }
     if (lostAnswers > 1) {

@@ -207,6 +207,15 @@ for (const reason of ['subject_changed', 'issuer_changed', 'id_token_invalid'] a
   })
 }
 
+test('a session whose refresh was refused to another replica is over with its token: no call (E1)', async () => {
+  const { provider, make, store, at } = aRefresher()
+  const { session, tokens } = stored(2)
+  store.holds = { session: { ...session, refreshable: false }, tokens: { ...tokens, refreshToken: undefined } }
+  at(1_000)
+  assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'refresh_refused' })
+  assert.equal(provider.refreshes.length, 0)
+})
+
 test('a logout during a refused refresh wins', async () => {
   const { provider, make, store } = aRefresher()
   provider.onRefresh = async () => {
