@@ -49,7 +49,16 @@ export type LoginReason =
   | 'claims_too_large'
 
 /** Why a refresh ended the session. Anything else that goes wrong with a refresh keeps it. */
-export type RefreshReason = 'invalid_grant' | 'subject_changed' | 'issuer_changed' | 'id_token_invalid'
+export type RefreshReason =
+  // the provider's word: with its access token
+  | 'invalid_grant'
+  | 'refresh_refused'
+  // an answer about somebody else, or of nobody that we know: at once
+  | 'subject_changed'
+  | 'issuer_changed'
+  | 'id_token_invalid'
+  // its answers were lost twice, and asking once more might spend a refresh token that is spent already
+  | 'refresh_lost'
 
 /** An expected failure: `code` to rely on, `cause` kept, message for people. */
 export abstract class AppError extends Error {
@@ -76,6 +85,12 @@ export class ProviderUnavailable extends AppError {
   readonly code = 'PROVIDER_UNAVAILABLE'
 }
 
+/**
+ * It was asked for something that can be done once, and no whole answer came: whether it did it, nobody knows. Not safe to
+ * repeat.
+ */
+export class AnswerLost extends ProviderUnavailable {}
+
 /** A login that must not succeed. `reason` is public; the message is for the log and holds no token, code or secret. */
 export class LoginRejected extends AppError {
   readonly code = 'LOGIN_REJECTED'
@@ -86,7 +101,10 @@ export class LoginRejected extends AppError {
   }
 }
 
-/** A refresh whose answer is final: the session it belongs to has ended. */
+/**
+ * A refresh whose answer is final. `invalid_grant`, `refresh_refused`: the refresh token is worth nothing any more, the access token
+ * is worth what it was. Otherwise the session it belongs to has ended.
+ */
 export class RefreshRejected extends AppError {
   readonly code = 'REFRESH_REJECTED'
   readonly reason: RefreshReason

@@ -7,6 +7,7 @@ import type { Clock } from '../time.ts'
 import type { SharedCache } from './shared-cache.ts'
 import type { Kind } from '../store/store.ts'
 
+/** Neither method ever throws. `ttlMs`: milliseconds, > 0. */
 export interface Documents {
   get(id: string): Promise<string | undefined>
   set(id: string, text: string, ttlMs: number): Promise<void>

@@ -43,6 +43,8 @@ export interface ServerConfig {
 export interface ProviderConfig {
   /** Issuer identifier, without trailing changes: compared with the discovery document exactly. */
   readonly providerURL: string
+  /** Where the discovery document is, when not under `providerURL`. */
+  readonly discoveryURL: string | undefined
   readonly clientID: string
   readonly clientSecret: string | undefined
   readonly clientAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
@@ -53,6 +55,10 @@ export interface ProviderConfig {
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
   readonly enablePKCE: boolean
+  /** An ID token without `nonce` is accepted (one with another never is). Only with PKCE. */
+  readonly allowMissingNonce: boolean
+  /** Where claims come from; the ID token is always the first, the others complete it in this order. */
+  readonly claimsFrom: readonly ClaimsSource[]
   readonly extraAuthParams: Readonly<Record<string, string>>
   /** PEM certificates trusted beside the system's, for the provider only. */
   readonly caPEM: string | undefined
@@ -60,8 +66,19 @@ export interface ProviderConfig {
   readonly allowInsecureProvider: boolean
   readonly clockSkewMs: number
   readonly providerTimeoutMs: number
+  readonly proxies: ProxiesConfig
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
+}
+
+export type ClaimsSource = 'idToken' | 'userinfo' | 'accessToken'
+
+export interface ProxiesConfig {
+  /** Proxy for plain http, by URL; user and password may be in it. */
+  readonly http: string | undefined
+  readonly https: string | undefined
+  /** Hosts that are reached directly: names (with everything below them), addresses, `host:port` or `*`. */
+  readonly except: readonly string[]
 }
 
 export interface PathsConfig {

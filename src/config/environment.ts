@@ -35,7 +35,9 @@ export function withEnvironment(
   for (const { path, info } of options) {
     if (info.ignored !== undefined) continue
     if (isPresent(valueAt(tree, path))) continue
-    const name = environmentName(path)
+    const upper = environmentName(path)
+    const isLower = info.inLowerCase === true && (env[upper] ?? '') === '' && env[upper.toLowerCase()] !== undefined
+    const name = isLower ? upper.toLowerCase() : upper
     const direct = env[name] ?? ''
     const inFile = info.secret === true ? (env[`${name}_FILE`] ?? '') : ''
     if (direct !== '' && inFile !== '') {

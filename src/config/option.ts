@@ -21,6 +21,8 @@ export interface OptionInfo {
   readonly default?: unknown
   /** Never shown; may be given as `<NAME>_FILE`, `file:` or `urn:k8s:secret:`. */
   readonly secret?: boolean
+  /** The environment's name for it is everybody's (`https_proxy`), and counts in lower case, too. */
+  readonly inLowerCase?: boolean
   /** Members of a group; a group is no option itself. */
   readonly members?: Shape
   /** An option of the Traefik plugin that does nothing here: why. Not looked up in the environment. */

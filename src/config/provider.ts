@@ -4,6 +4,7 @@ import { checkCertificates, fileText, privateKey, secretText } from './checks.ts
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { noIdentifier } from './no-secrets.ts'
+import { outgoingProxies } from './outgoing-proxies.ts'
 
 /** Parameters that the login sets itself; an operator's value would break or weaken it. */
 const MANAGED_PARAMETERS = new Set([
@@ -38,7 +39,9 @@ export function providerConfig(checks: Checks): ProviderConfig {
     const placeholder = noIdentifier(settings.clientID)
     if (placeholder !== undefined) refuse(['clientID'], placeholder)
   }
-  for (const name of ['providerURL', 'revocationURL', 'oidcEndSessionURL'] as const) checkScheme(checks, name)
+  for (const name of ['providerURL', 'discoveryURL', 'revocationURL', 'oidcEndSessionURL'] as const) {
+    checkScheme(checks, name)
+  }
   if (settings.insecureSkipVerify) {
     warn(
       ['insecureSkipVerify'],
@@ -50,8 +53,10 @@ export function providerConfig(checks: Checks): ProviderConfig {
       ['enablePKCE'],
       'a stolen authorization code can be used without PKCE; leave it on unless the provider refuses it',
     )
+  if (settings.allowMissingNonce) checkMissingNonce(checks)
   return {
     providerURL: settings.providerURL ?? '',
+    discoveryURL: settings.discoveryURL,
     clientID: settings.clientID ?? '',
     clientSecret: clientSecret(checks),
     clientAuthMethod: settings.clientAuthMethod,
@@ -60,12 +65,15 @@ export function providerConfig(checks: Checks): ProviderConfig {
     audience: settings.audience,
     strictAudienceValidation: settings.strictAudienceValidation,
     enablePKCE: settings.enablePKCE,
+    allowMissingNonce: settings.allowMissingNonce,
+    claimsFrom: claimsFrom(checks),
     extraAuthParams: extraAuthParams(checks),
     caPEM: caPEM(checks),
     insecureSkipVerify: settings.insecureSkipVerify,
     allowInsecureProvider: settings.allowInsecureProvider,
     clockSkewMs: settings.clockSkew,
     providerTimeoutMs: settings.providerTimeout,
+    proxies: outgoingProxies(checks),
     revocationURL: settings.revocationURL,
     endSessionURL: settings.oidcEndSessionURL,
   }
@@ -73,7 +81,7 @@ export function providerConfig(checks: Checks): ProviderConfig {
 
 function checkScheme(
   { settings, refuse, warn }: Checks,
-  name: 'providerURL' | 'revocationURL' | 'oidcEndSessionURL',
+  name: 'providerURL' | 'discoveryURL' | 'revocationURL' | 'oidcEndSessionURL',
 ): void {
   const written = settings[name]
   if (written === undefined) return
@@ -86,6 +94,28 @@ function checkScheme(
       [[name], ['allowInsecureProvider']],
       'must be https (http only on loopback, or with allowInsecureProvider: true)',
     )
+}
+
+function checkMissingNonce({ settings, refuse, warn }: Checks): void {
+  if (settings.enablePKCE) {
+    warn(
+      ['allowMissingNonce'],
+      'an ID token without a nonce is accepted: only PKCE still binds it to this login; leave it off unless the provider sends none',
+    )
+  } else {
+    refuse([['allowMissingNonce'], ['enablePKCE']], 'needs PKCE: without both, a stolen code logs a stranger in')
+  }
+}
+
+function claimsFrom({ settings, refuse }: Checks): ProviderConfig['claimsFrom'] {
+  const sources = settings.claimsFrom
+  if (sources[0] !== 'idToken' || new Set(sources).size < sources.length) {
+    refuse(
+      ['claimsFrom'],
+      'must begin with idToken, which says who it is; userinfo and accessToken may follow, each once',
+    )
+  }
+  return sources
 }
 
 function clientSecret(checks: Checks): string | undefined {

@@ -40,6 +40,7 @@ const serverOptions = {
 
 const providerOptions = {
   providerURL: optional(leaf(webURL)),
+  discoveryURL: optional(leaf(webURL)),
   clientID: optional(leaf(text)),
   clientSecret: optional(leaf(secret), { secret: true }),
   clientAuthMethod: withDefault(
@@ -59,6 +60,8 @@ const providerOptions = {
   resource: optional(leaf(text)),
   strictAudienceValidation: off(),
   enablePKCE: on(),
+  allowMissingNonce: off(),
+  claimsFrom: withDefault(['idToken', 'userinfo'], listOf(leaf(choice(['idToken', 'userinfo', 'accessToken'])))),
   extraAuthParams: withDefault({}, structured(z.record(z.string(), leaf(scalar)))),
   caCertPath: optional(leaf(text)),
   caCertPEM: optional(leaf(block)),
@@ -66,6 +69,9 @@ const providerOptions = {
   allowInsecureProvider: off(),
   clockSkew: withDefault('60s', leaf(duration('0s', '10m'))),
   providerTimeout: withDefault('5s', leaf(timeout)),
+  httpProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
+  httpsProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
+  noProxy: withDefault([], texts(), { inLowerCase: true }),
   revocationURL: optional(leaf(webURL)),
   oidcEndSessionURL: optional(leaf(webURL)),
   dynamicClientRegistration: group({

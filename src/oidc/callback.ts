@@ -3,10 +3,7 @@
 import { LoginRejected } from '../errors.ts'
 import type { Metadata } from './metadata.ts'
 import type { Callback } from './provider.ts'
-
-/** An `error` of the provider as far as it may be shown and logged: RFC 6749 has short words there, anything may come. */
-export const errorWord = (value: unknown): string =>
-  typeof value === 'string' && /^[\w.-]{1,64}$/.test(value) ? value : 'unreadable'
+import { errorWord, inWords } from './provider-text.ts'
 
 const maxQueryBytes = 8 * 1024
 
@@ -36,8 +33,11 @@ export function codeOf(parameters: URLSearchParams, metadata: Metadata): string 
   }
   const error = parameters.get('error')
   const code = parameters.get('code')
-  if (error === 'access_denied' && code === null) throw new LoginRejected('access_denied', 'access was denied')
-  if (error !== null) throw new LoginRejected('provider_error', `the provider answered ${errorWord(error)}`)
+  const secrets = ['state', 'code'].map((name) => parameters.get(name) ?? '')
+  const words = inWords(errorWord(error), parameters.get('error_description'), secrets)
+  if (error === 'access_denied' && code === null)
+    throw new LoginRejected('access_denied', `access was denied: ${words}`)
+  if (error !== null) throw new LoginRejected('provider_error', `the provider answered ${words}`)
   if (code === null || code === '') throw new LoginRejected('code_missing', 'the callback has no code')
   return code
 }

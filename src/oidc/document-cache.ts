@@ -1,12 +1,7 @@
 // What survives a restart: discovery document and keys, in the tier that all replicas share.
+import type { Documents } from '../cache/documents.ts'
 import type { Clock } from '../time.ts'
 import { hours } from '../time.ts'
-
-/** Shared by all replicas; what it holds is a convenience. Neither method ever throws. `ttlMs`: milliseconds, > 0. */
-export interface DocumentCache {
-  get(id: string): Promise<string | undefined>
-  set(id: string, json: string, ttlMs: number): Promise<void>
-}
 
 export type JSONObject = Readonly<Record<string, unknown>>
 
@@ -25,7 +20,7 @@ export const isObject = (value: unknown): value is JSONObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What was kept under `id`, unless damaged or too old to be used. */
-export async function load(cache: DocumentCache, id: string, clock: Clock): Promise<Kept | undefined> {
+export async function load(cache: Documents, id: string, clock: Clock): Promise<Kept | undefined> {
   const json = await cache.get(id)
   if (json === undefined) return undefined
   const now = clock()
@@ -40,5 +35,5 @@ export async function load(cache: DocumentCache, id: string, clock: Clock): Prom
   }
 }
 
-export const save = (cache: DocumentCache, id: string, kept: Kept): Promise<void> =>
+export const save = (cache: Documents, id: string, kept: Kept): Promise<void> =>
   cache.set(id, JSON.stringify(kept), usableMs)

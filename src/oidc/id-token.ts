@@ -11,6 +11,8 @@ export interface Expected {
   readonly clientID: string
   /** The nonce this login sent. Undefined at a refresh, where a token need not have one. */
   readonly nonce: string | undefined
+  /** A token of this login without any nonce is accepted, too. */
+  readonly mayLackNonce: boolean
   readonly accessToken: string
   readonly clockSkewMs: number
   /** ms since the epoch. */
@@ -55,7 +57,8 @@ export function checkIDToken({ algorithm, type = 'JWT', claims }: Unverified, ex
   if (nonce !== undefined) {
     const fresh = now - issuedAt <= maxIssuedAgoMs + clockSkewMs
     demand(fresh, 'id_token_issued_at', 'iat lies more than 10 minutes back')
-    demand(claims['nonce'] === nonce, 'id_token_nonce', 'nonce is not the one this login sent')
+    const isLackingRightly = expected.mayLackNonce && claims['nonce'] === undefined
+    demand(claims['nonce'] === nonce || isLackingRightly, 'id_token_nonce', 'nonce is not the one this login sent')
   }
   if (claims['auth_time'] !== undefined) {
     const authenticatedAt = instant(claims['auth_time'])

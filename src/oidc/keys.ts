@@ -1,5 +1,5 @@
-// The provider's public keys: fetched when first needed, again after an hour, and once out of turn when a token names a key
-// that we do not know. While the provider cannot be reached they serve for a day.
+// The provider's public keys: fetched when first needed, again after an hour, and out of turn when a token of the provider's names
+// a key that we do not know. While the provider cannot be reached they serve for a day.
 import { createHash } from 'node:crypto'
 import type { JWK, LocalJWKSet } from 'jose'
 import { createLocalJWKSet } from 'jose'
@@ -7,13 +7,16 @@ import { ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Clock } from '../time.ts'
 import { seconds } from '../time.ts'
-import type { DocumentCache, JSONObject } from './document-cache.ts'
+import type { Documents } from '../cache/documents.ts'
+import type { JSONObject } from './document-cache.ts'
 import { freshMs, isObject, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
 export interface KeySet {
   readonly uri: string
+  /** The keys in one order: tells new ones from the same ones again. */
+  readonly text: string
   readonly fetchedAt: number
   readonly find: LocalJWKSet
 }
@@ -22,15 +25,15 @@ export interface Keys {
   /** Throws ProviderUnavailable when there are none and none can be fetched. */
   current(uri: string): Promise<KeySet>
   /**
-   * Newer keys than `seen`, which lacked the one a token was signed with. Undefined while the cool-down lasts. Throws
-   * ProviderUnavailable when they cannot be fetched.
+   * Newer keys than `seen`, which lacked the one a token was signed with that the provider itself gave us. Undefined while the
+   * cool-down lasts: after a fetch out of turn that brought nothing new. Throws ProviderUnavailable when they cannot be fetched.
    */
   newerThan(seen: KeySet): Promise<KeySet | undefined>
 }
 
 export interface KeysOptions {
   readonly transport: Transport
-  readonly cache: DocumentCache
+  readonly cache: Documents
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -41,7 +44,7 @@ const coolDownMs = seconds(30)
 export function createKeys({ transport, cache, clock, logger }: KeysOptions): Keys {
   let held: KeySet | undefined
   let fetching: { uri: string; keys: Promise<KeySet> } | undefined
-  let lastForcedAt = -Infinity
+  let lastInVainAt = -Infinity
   let lastFailureAt = -Infinity
   let lastFailure: unknown
 
@@ -107,12 +110,15 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
 
     async newerThan(seen) {
       if (held !== undefined && held !== seen && held.uri === seen.uri) return held
-      // The cool-down counts from the last *forced* fetch: counted from any fetch, a key rotated right after the hourly one
-      // would make logins fail until it is over. Joining a fetch under way costs the provider nothing.
+      // Joining a fetch under way costs the provider nothing.
       if (fetching?.uri === seen.uri) return fetching.keys
-      if (clock() - lastForcedAt < coolDownMs) return undefined
-      lastForcedAt = clock()
-      return fetchKeys(seen.uri)
+      // Keys may change twice within a minute, so that a fetch which brought new ones starts no cool-down. A provider that signs
+      // with what it does not publish is asked once per cool-down, however many log in.
+      if (clock() - lastInVainAt < coolDownMs) return undefined
+      if (lastFailure !== undefined && clock() - lastFailureAt < seconds(1)) throw lastFailure
+      const keys = await fetchKeys(seen.uri)
+      if (keys.text === seen.text) lastInVainAt = clock()
+      return keys
     },
   }
 }
@@ -125,7 +131,15 @@ function keySet(uri: string, document: JSONObject, fetchedAt: number): KeySet | 
   if (!Array.isArray(keys)) return undefined
   const usable = keys.filter((key: unknown): key is JWK => isObject(key) && typeof key['kty'] === 'string')
   try {
-    return { uri, fetchedAt, find: createLocalJWKSet({ keys: usable }) }
+    return {
+      uri,
+      text: usable
+        .map((key) => JSON.stringify(key))
+        .sort()
+        .join(),
+      fetchedAt,
+      find: createLocalJWKSet({ keys: usable }),
+    }
   } catch {
     return undefined
   }

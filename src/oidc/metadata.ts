@@ -5,10 +5,12 @@ import { ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
-import type { DocumentCache, JSONObject } from './document-cache.ts'
+import type { Documents } from '../cache/documents.ts'
+import type { JSONObject } from './document-cache.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
+import { oneLine } from './provider-text.ts'
 
 /** What we use of the discovery document. Endpoints are absolute URLs that may be called (https, or loopback). */
 export interface Metadata {
@@ -32,15 +34,20 @@ export interface MetadataSource {
   start(): void
   stop(): void
   current(): Metadata | undefined
-  /** Joins the attempt under way, but starts none: a flood of logins must not become a flood of discovery requests. */
+  /**
+   * Whoever waits for an unknown provider starts the next attempt at once, or joins the one under way: a flood of logins must not
+   * become a flood of discovery requests, so that a second goes by between two. Throws ProviderUnavailable, with what is wrong.
+   */
   require(): Promise<Metadata>
 }
 
 export interface MetadataOptions {
   readonly issuer: string
+  /** Where the document is, when not under the issuer. */
+  readonly discoveryURL: string | undefined
   readonly allowInsecure: boolean
   readonly transport: Transport
-  readonly cache: DocumentCache
+  readonly cache: Documents
   readonly clock: Clock
   readonly timer: Timer
   /** 0 <= x < 1. */
@@ -51,13 +58,21 @@ export interface MetadataOptions {
 const maxBytes = 256 * 1024
 const firstRetryMs = seconds(1)
 const lastRetryMs = seconds(60)
+/** While nothing is known yet nobody can log in, and the replica is not ready. */
+const lastRetryUnknownMs = seconds(5)
+const betweenAttemptsMs = seconds(1)
 
 export function createMetadata(options: MetadataOptions): MetadataSource {
   const { issuer, allowInsecure, transport, cache, clock, timer, random, logger } = options
-  const id = createHash('sha256').update(issuer).digest('base64url')
+  const address = options.discoveryURL ?? `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  const id = createHash('sha256')
+    .update(options.discoveryURL === undefined ? issuer : `${issuer} ${address}`)
+    .digest('base64url')
   let known: { metadata: Metadata; fetchedAt: number } | undefined
   let attempt: Promise<void> | undefined
+  let attemptEndedAt = -Infinity
   let failures = 0
+  let lastFailure = ''
   let problem: 'none' | 'unreachable' | 'invalid' | undefined
   let callOff: (() => void) | undefined
   let running = false
@@ -74,10 +89,9 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   }
 
   async function fetchDocument(): Promise<void> {
-    const url = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
     const answer = await transport.send({
       operation: 'discovery',
-      url,
+      url: new URL(address),
       headers: { accept: 'application/json' },
       maxBytes,
     })
@@ -95,11 +109,11 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
       changed('none', 'the provider is known and answers')
     } catch (error) {
       failures += 1
-      const detail = error instanceof Error ? error.message : 'unknown'
+      lastFailure = error instanceof Error ? error.message : 'unknown'
       changed(
         error instanceof UnusableDocument ? 'invalid' : 'unreachable',
         current() === undefined ? 'no provider metadata yet, trying again' : 'going on with the metadata known so far',
-        detail,
+        lastFailure,
       )
     }
   }
@@ -117,16 +131,18 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   }
 
   function run(work: () => Promise<void>): void {
+    callOff?.()
     attempt = work().finally(() => {
       attempt = undefined
+      attemptEndedAt = clock()
       if (running) callOff = timer(() => run(refresh), nextDelayMs())
     })
   }
 
   function nextDelayMs(): number {
     // Spread over half the interval, so that replicas which started together do not ask together.
-    if (failures > 0)
-      return Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.5 + random() / 2)
+    const longest = current() === undefined ? lastRetryUnknownMs : lastRetryMs
+    if (failures > 0) return Math.min(longest, firstRetryMs * 2 ** Math.min(failures - 1, 10)) * (0.5 + random() / 2)
     const age = known === undefined ? 0 : clock() - known.fetchedAt
     return Math.max(seconds(1), (freshMs - age) * (0.9 + random() / 10))
   }
@@ -144,10 +160,14 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
       callOff?.()
     },
     async require() {
-      if (current() === undefined) await attempt
+      if (current() === undefined) {
+        const mayStart = running && attempt === undefined && clock() - attemptEndedAt >= betweenAttemptsMs
+        if (mayStart) run(refresh)
+        await attempt
+      }
       const metadata = current()
-      if (metadata === undefined) throw new ProviderUnavailable('the provider is not known yet')
-      return metadata
+      if (metadata !== undefined) return metadata
+      throw new ProviderUnavailable(`the provider is not known yet${lastFailure === '' ? '' : `: ${lastFailure}`}`)
     },
   }
 }
@@ -160,10 +180,7 @@ const asymmetric = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA 
 
 /** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
 export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {
-  if (document['issuer'] !== issuer) {
-    const found = typeof document['issuer'] === 'string' ? document['issuer'].slice(0, 200) : 'nothing'
-    throw new UnusableDocument(`discovery: the provider calls itself ${found}, providerURL says ${issuer}`)
-  }
+  checkIssuer(document['issuer'], issuer)
   const optional = (name: string): string | undefined => {
     const value = document[name]
     return typeof value === 'string' && mayBeCalled(value, issuer, allowInsecure) ? value : undefined
@@ -177,6 +194,13 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
   // RS256 is what every provider must support (Core 15.1).
   const offered: readonly unknown[] = Array.isArray(advertised) ? advertised : ['RS256']
   const prompts = document['prompt_values_supported']
+  const algorithms = asymmetric.filter((algorithm) => offered.includes(algorithm))
+  if (algorithms.length === 0) {
+    const named = oneLine(offered.join(', '), []) || 'nothing'
+    throw new UnusableDocument(
+      `discovery: the provider signs ID tokens with ${named}, we accept ${asymmetric.join(', ')}; change it in the client's settings there`,
+    )
+  }
   return {
     issuer,
     authorization_endpoint: required('authorization_endpoint'),
@@ -185,10 +209,27 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     userinfo_endpoint: optional('userinfo_endpoint'),
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
-    algorithms: asymmetric.filter((algorithm) => offered.includes(algorithm)),
+    algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
     sendsIss: document['authorization_response_iss_parameter_supported'] === true,
   }
+}
+
+/** Microsoft's document for many tenants names none of them: its template is the issuer of the tenant that the operator chose. */
+const tenant = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+function checkIssuer(found: unknown, issuer: string): void {
+  if (found === issuer && !issuer.includes('{tenantid}')) return
+  const written = typeof found === 'string' ? oneLine(found, []) : 'nothing'
+  const [before, after, ...rest] = written.split('{tenantid}')
+  if (before === undefined || after === undefined || rest.length > 0) {
+    throw new UnusableDocument(`discovery: the provider calls itself ${written}, providerURL says ${issuer}`)
+  }
+  const fits = issuer.startsWith(before) && issuer.endsWith(after)
+  if (fits && tenant.test(issuer.slice(before.length, issuer.length - after.length))) return
+  throw new UnusableDocument(
+    `discovery: the provider calls itself ${written}, for any tenant; set providerURL to it with your tenant's id (a GUID) in place of {tenantid}`,
+  )
 }
 
 function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {

@@ -1,17 +1,19 @@
 // The `Provider` port over a real OpenID provider: puts the parts of this room in order. Which answer means what is decided
 // in the parts (callback.ts, token-endpoint.ts, signature.ts, id-token.ts, user-info.ts); here it is decided what follows:
 // a login is refused, a session ends, or a failure of the provider's is passed over.
-import type { ProviderConfig } from '../config/config.ts'
+import type { ClaimsSource, ProviderConfig } from '../config/config.ts'
 import type { RefreshReason } from '../errors.ts'
 import { LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { minutes } from '../time.ts'
+import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, completed, withoutProtocol } from './claims.ts'
 import { createClientAuth } from './client-auth.ts'
-import type { DocumentCache, JSONObject } from './document-cache.ts'
+import type { Documents } from '../cache/documents.ts'
+import type { JSONObject } from './document-cache.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
@@ -21,7 +23,7 @@ import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider
 import { authorizationURL, endSessionURL } from './requests.ts'
 import type { Unverified } from './signature.ts'
 import { takeApart, verifySignature } from './signature.ts'
-import { accessTokenIsFor, idTokenOf, singleUseKey, tokensOrRefusal } from './token-answer.ts'
+import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-answer.ts'
 import type { TokenAnswer } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createTransport } from './transport.ts'
@@ -39,7 +41,7 @@ export interface ProviderOptions {
   readonly random: () => number
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'providerRequests'>
-  readonly cache: { readonly metadata: DocumentCache; readonly jwks: DocumentCache }
+  readonly cache: { readonly metadata: Documents; readonly jwks: Documents }
 }
 
 // For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
@@ -52,6 +54,7 @@ export function createProvider(options: ProviderOptions): Provider {
   const transport = createTransport({
     caPEM: config.caPEM,
     insecureSkipVerify: config.insecureSkipVerify,
+    proxies: config.proxies,
     timeoutMs: config.providerTimeoutMs,
     clock,
     timer,
@@ -59,6 +62,7 @@ export function createProvider(options: ProviderOptions): Provider {
   })
   const metadataSource = createMetadata({
     issuer,
+    discoveryURL: config.discoveryURL,
     allowInsecure: config.allowInsecureProvider,
     transport,
     cache: cache.metadata,
@@ -77,18 +81,57 @@ export function createProvider(options: ProviderOptions): Provider {
   })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
-    checkIDToken(token, { issuer, clientID, nonce, accessToken, clockSkewMs: config.clockSkewMs, now: clock() })
+    checkIDToken(token, {
+      issuer,
+      clientID,
+      nonce,
+      mayLackNonce: config.allowMissingNonce && config.enablePKCE,
+      accessToken,
+      clockSkewMs: config.clockSkewMs,
+      now: clock(),
+    })
 
   const lacks = (claims: JSONObject): boolean => wanted.some((path) => claimAt(claims, path) === undefined)
 
-  /** Throws LoginRejected for an answer that must not be used, ProviderUnavailable where there was none. */
-  async function fromUserInfo(claims: JSONObject, subject: string, answer: TokenAnswer, metadata: Metadata) {
-    const url = metadata.userinfo_endpoint
-    // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
-    const mayAsk = answer.scope === undefined || answer.scope.split(' ').includes('openid')
-    if (url === undefined || !mayAsk || !lacks(claims)) return claims
-    const request = { url, metadata, clientID, accessToken: answer.accessToken, subject }
-    return completed(claims, await fetchUserInfo(request, transport, keys))
+  /** What a source says of `subject`, or undefined. Throws like `completedClaims`. */
+  type Source = (subject: string, answer: TokenAnswer, metadata: Metadata) => Promise<JSONObject | undefined>
+  const sources: Record<ClaimsSource, Source> = {
+    idToken: async () => undefined,
+    async userinfo(subject, { accessToken, scope }, metadata) {
+      const url = metadata.userinfo_endpoint
+      // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
+      const mayAsk = scope === undefined || scope.split(' ').includes('openid')
+      if (url === undefined || !mayAsk) return undefined
+      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, transport, keys)
+    },
+    async accessToken(subject, { accessToken }, metadata) {
+      const read = await readAccessToken(accessToken, {
+        subject,
+        metadata,
+        keys,
+        now: clock(),
+        clockSkewMs: config.clockSkewMs,
+      })
+      if (read.kind === 'claims') return read.claims
+      logger.warn(
+        { event: 'access_token_unusable', detail: read.why },
+        'claimsFrom names the access token, but it holds no claims that may be used',
+      )
+      return undefined
+    },
+  }
+
+  /**
+   * The ID token's claims, and from the other sources what they lack. Throws LoginRejected for an answer that must not be used,
+   * ProviderUnavailable where there was none.
+   */
+  async function completedClaims(idToken: JSONObject, subject: string, answer: TokenAnswer, metadata: Metadata) {
+    let claims = idToken
+    for (const source of config.claimsFrom) {
+      const more = lacks(claims) ? await sources[source](subject, answer, metadata) : undefined
+      if (more !== undefined) claims = completed(claims, more)
+    }
+    return claims
   }
 
   function passedOver(error: unknown): void {
@@ -122,7 +165,7 @@ export function createProvider(options: ProviderOptions): Provider {
     }
     let claims = token.claims
     try {
-      claims = await fromUserInfo(claims, facts.subject, answer, metadata)
+      claims = await completedClaims(claims, facts.subject, answer, metadata)
     } catch (error) {
       // A provider in trouble is not a person without a verified address.
       if (requireVerifiedEmail && claimAt(claims, 'email_verified') === undefined) throw error
@@ -146,11 +189,12 @@ export function createProvider(options: ProviderOptions): Provider {
     const metadata = await metadataSource.require()
     const parameters = { grant_type: 'refresh_token', refresh_token: tokens.refreshToken }
     const result = await tokenEndpoint.grant('refresh', metadata, parameters)
-    if (result.kind === 'refused' && result.error === 'invalid_grant') {
-      throw new RefreshRejected('invalid_grant', 'the provider no longer accepts the refresh token')
-    }
-    if (result.kind !== 'tokens') {
-      throw new ProviderUnavailable(`refresh: ${result.kind === 'refused' ? result.error : result.why}`)
+    if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
+    if (result.kind === 'refused') {
+      // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
+      if (result.isClients) throw new ProviderUnavailable(`refresh: ${result.words}`)
+      const reason = result.error === 'invalid_grant' ? 'invalid_grant' : 'refresh_refused'
+      throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.words}`)
     }
     const { answer } = result
     const identity = await refreshedIdentity(answer, expected, metadata)
@@ -182,7 +226,8 @@ export function createProvider(options: ProviderOptions): Provider {
   ): Promise<Identity> {
     const asBefore = { idToken: undefined, expiresAt: undefined, claims: undefined }
     try {
-      const idToken = idTokenOf(answer)
+      // Some send it empty where they have none: no news.
+      const idToken = answer.idToken === '' ? undefined : idTokenOf(answer)
       if (idToken === undefined) return asBefore
       // Core 12.2. First, and without its signature if need be: a token about somebody else must never be passed over.
       const { claims } = takeApart(idToken, metadata.algorithms)
@@ -191,7 +236,7 @@ export function createProvider(options: ProviderOptions): Provider {
       const token = await verifySignature(idToken, metadata, keys)
       const facts = checked(token, answer.accessToken, undefined)
       const { expiresAt } = facts
-      const complete = await fromUserInfo(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
+      const complete = await completedClaims(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
         if (error instanceof LoginRejected && error.reason === 'userinfo_subject') {
           throw ended('subject_changed', 'userinfo is about somebody else', error)
         }
@@ -234,6 +279,12 @@ export function createProvider(options: ProviderOptions): Provider {
         logger.warn(
           { event: 'provider_tls_unverified' },
           'insecureSkipVerify: anybody on the way to the provider can pose as it',
+        )
+      }
+      if (config.allowMissingNonce) {
+        logger.warn(
+          { event: 'provider_nonce_optional' },
+          'allowMissingNonce: only PKCE binds an ID token to the login it was made for',
         )
       }
       metadataSource.start()

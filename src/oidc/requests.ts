@@ -5,32 +5,16 @@ import type { ProviderConfig } from '../config/config.ts'
 import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 
-// What `extraAuthParams` cannot set: ours, and those that would make the answer one that we cannot read.
-const managed = new Set([
-  'response_type',
-  'response_mode',
-  'client_id',
-  'redirect_uri',
-  'scope',
-  'state',
-  'nonce',
-  'code_challenge',
-  'code_challenge_method',
-  'request',
-  'request_uri',
-])
-
 export async function authorizationURL(
   metadata: Metadata,
   config: ProviderConfig,
   { redirectURI, state, nonce, codeVerifier, prompt, loginHint }: AuthorizationRequest,
 ): Promise<URL> {
   const google = asGoogleWantsIt(config)
-  const extra = Object.entries(config.extraAuthParams).filter(([name]) => !managed.has(name))
   const parameters = new URLSearchParams({
     ...(config.audience === undefined ? {} : { audience: config.audience }),
     ...google.parameters,
-    ...Object.fromEntries(extra),
+    ...config.extraAuthParams,
     ...(prompt === undefined ? {} : { prompt }),
     ...(loginHint === undefined ? {} : { login_hint: loginHint }),
     scope: google.scopes.join(' '),

@@ -5,6 +5,7 @@ import type { JSONObject } from './document-cache.ts'
 import { isObject } from './document-cache.ts'
 import type { Keys, KeySet } from './keys.ts'
 import type { Metadata } from './metadata.ts'
+import { errorWord } from './provider-text.ts'
 
 /** A JWT taken apart, of which nothing has been verified. */
 export interface Unverified {
@@ -17,6 +18,9 @@ export interface Unverified {
 /** Longer tokens are refused before anything is computed. */
 export const maxTokenLength = 64 * 1024
 
+/** Keys at hand, those that another login fetched meanwhile, and those that this one fetched. */
+const maxRounds = 3
+
 /** The shape and the algorithm. Throws LoginRejected. */
 export function takeApart(token: string, algorithms: readonly string[]): Unverified {
   if (token.length > maxTokenLength) throw new LoginRejected('claims_too_large', 'the token is longer than 64 KB')
@@ -25,7 +29,10 @@ export function takeApart(token: string, algorithms: readonly string[]): Unverif
   if (parts.length !== 3 || header === undefined) throw malformed('it is not a signed JWT')
   const { alg, crit, kid, b64 } = header
   if (typeof alg !== 'string' || !algorithms.includes(alg)) {
-    throw new LoginRejected('id_token_algorithm', 'the token is signed with an algorithm that is not allowed')
+    throw new LoginRejected(
+      'id_token_algorithm',
+      `the token is signed with ${errorWord(alg)}, the provider announced ${algorithms.join(', ')}`,
+    )
   }
   // RFC 7515 section 4.1.11: extensions that we do not understand must not be passed over, and we understand none.
   if (crit !== undefined || b64 !== undefined) throw malformed('its header asks for an extension')
@@ -41,11 +48,12 @@ export function takeApart(token: string, algorithms: readonly string[]): Unverif
  */
 export async function verifySignature(token: string, metadata: Metadata, keys: Keys): Promise<Unverified> {
   const unverified = takeApart(token, metadata.algorithms)
-  const seen = await keys.current(metadata.jwks_uri)
-  if (await isSigned(token, unverified.algorithm, seen)) return unverified
-  // The provider may have new keys: under a new kid, or (seen in the wild) under the old one.
-  const newer = await keys.newerThan(seen)
-  if (newer !== undefined && (await isSigned(token, unverified.algorithm, newer))) return unverified
+  let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
+  for (let round = 0; seen !== undefined && round < maxRounds; round++) {
+    if (await isSigned(token, unverified.algorithm, seen)) return unverified
+    // The provider may have new keys: under a new kid, or (seen in the wild) under the old one.
+    seen = await keys.newerThan(seen)
+  }
   throw new LoginRejected('id_token_signature', 'no key of the provider made the signature of the token')
 }
 

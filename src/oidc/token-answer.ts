@@ -1,19 +1,19 @@
 // What a login makes of a good answer of the token endpoint.
 import { createHash } from 'node:crypto'
-import { decodeJwt } from 'jose'
 import { LoginRejected } from '../errors.ts'
 import type { JSONObject } from './document-cache.ts'
 import type { TokenAnswer, TokenResult } from './token-endpoint.ts'
-import { isClientError } from './token-endpoint.ts'
 
 /** Throws LoginRejected for anything but tokens. */
 export function tokensOrRefusal(result: TokenResult): TokenAnswer {
   if (result.kind === 'tokens') return result.answer
   if (result.kind === 'unusable') throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
-  if (result.error === 'invalid_grant') throw new LoginRejected('code_rejected', 'the provider refuses the code')
+  const { error, words, isClients } = result
+  if (error === 'invalid_grant') throw new LoginRejected('code_rejected', `the provider refuses the code: ${words}`)
+  const isClientRefused = isClients || error === 'unauthorized_client'
   throw new LoginRejected(
-    isClientError(result.error) ? 'client_rejected' : 'provider_error',
-    `the token endpoint answered ${result.error}`,
+    isClientRefused ? 'client_rejected' : 'provider_error',
+    `the token endpoint answered ${words}`,
   )
 }
 
@@ -21,16 +21,6 @@ export function tokensOrRefusal(result: TokenResult): TokenAnswer {
 export function idTokenOf({ idToken }: TokenAnswer): string | undefined {
   if (idToken === undefined || typeof idToken === 'string') return idToken
   throw new LoginRejected('id_token_malformed', 'id_token is not a string')
-}
-
-/** Opaque tokens say nothing about whom they are for, so nothing is held against them. */
-export function accessTokenIsFor(accessToken: string, audience: string): boolean {
-  try {
-    const { aud } = decodeJwt(accessToken)
-    return Array.isArray(aud) ? aud.includes(audience) : aud === audience
-  } catch {
-    return true
-  }
 }
 
 /**

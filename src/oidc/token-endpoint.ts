@@ -4,10 +4,10 @@
 // whole answers, tokens included, into the `cause` of their errors.
 import { ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { errorWord } from './callback.ts'
 import type { ClientAuth } from './client-auth.ts'
 import type { JSONObject } from './document-cache.ts'
 import type { Metadata } from './metadata.ts'
+import { errorWord, inWords } from './provider-text.ts'
 import type { Operation, ProviderAnswer, Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
@@ -23,8 +23,8 @@ export interface TokenAnswer {
 
 export type TokenResult =
   | { readonly kind: 'tokens'; readonly answer: TokenAnswer }
-  /** The provider says no, in RFC 6749's words. */
-  | { readonly kind: 'refused'; readonly error: string }
+  /** The provider says no, in RFC 6749's words. `words`: the error and what else it says, for the log. */
+  | { readonly kind: 'refused'; readonly error: string; readonly words: string; readonly isClients: boolean }
   /** An answer that no provider should give. */
   | { readonly kind: 'unusable'; readonly why: string }
 
@@ -46,12 +46,12 @@ export interface TokenEndpointOptions {
 const maxBytes = 512 * 1024
 const maxTokenLength = 64 * 1024
 const tenYearsInSeconds = 10 * 365 * 24 * 3600
-// Words for "this client is not welcome": nothing that the person can change.
-const clientErrors = new Set(['invalid_client', 'unauthorized_client'])
 // Words for "later" (RFC 6749 section 4.1.2.1 has them for the authorization endpoint; providers use them here as well).
 const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
-
-export const isClientError = (error: string): boolean => clientErrors.has(error)
+// Not the token endpoint's word, but that of what stands in front of it: not here, not so, not now.
+const passingStatuses = new Set([404, 405, 407, 408, 421, 425, 429])
+const isRefusal = (status: number) => status === 200 || (status >= 400 && status < 500 && !passingStatuses.has(status))
+const errorCode = /^[a-z][a-z0-9_.-]{0,63}$/
 
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
   const { issuer, authenticate, authMethod, transport, logger } = options
@@ -68,19 +68,19 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
       maxBytes,
     })
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      throw new ProviderUnavailable(`${operation}: status ${answer.status}`)
+      throw new ProviderUnavailable(`${operation}: status ${answer.status}${reasonIn(answer, parameters)}`)
     }
     return answer
   }
 
   return {
     async grant(operation, metadata, parameters) {
-      const result = sorted(await post(operation, metadata.token_endpoint, parameters))
+      const result = sorted(await post(operation, metadata.token_endpoint, parameters), secretsIn(parameters))
       if (result.kind !== 'refused') return result
-      if (passingErrors.has(result.error)) throw new ProviderUnavailable(`${operation}: ${result.error}`)
-      if (clientErrors.has(result.error)) {
+      if (passingErrors.has(result.error)) throw new ProviderUnavailable(`${operation}: ${result.words}`)
+      if (result.isClients) {
         logger.error(
-          { event: 'provider_client_rejected', reason: result.error, authMethod },
+          { event: 'provider_client_rejected', reason: result.error, detail: result.words, authMethod },
           'the provider does not accept this client: check clientID, clientSecret and clientAuthMethod',
         )
       }
@@ -88,26 +88,36 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     },
 
     async revoke(url, parameters) {
-      const { status } = await post('revocation', url, parameters)
-      if (status !== 200 && status !== 204) throw new ProviderUnavailable(`revocation: status ${status}`)
+      const answer = await post('revocation', url, parameters)
+      if (answer.status === 200 || answer.status === 204) return
+      throw new ProviderUnavailable(`revocation: status ${answer.status}${reasonIn(answer, parameters)}`)
     },
   }
 }
 
-/** What a status below 500 and its body mean. */
-function sorted(answer: ProviderAnswer): TokenResult {
+const secretsIn = (parameters: Record<string, string>): string[] =>
+  ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
+
+/** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
+function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {
+  const { error, error_description: description } = jsonObject(answer) ?? {}
+  return error === undefined ? '' : ` (${inWords(errorWord(error), description, secretsIn(parameters))})`
+}
+
+/** What a status below 500 and its body mean. `secrets`: what was sent, and is not repeated. */
+function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult {
   if (answer.body === undefined) return { kind: 'unusable', why: 'the answer is too long' }
   const body = jsonObject(answer)
-  if (answer.status !== 200) {
-    if (body !== undefined && typeof body['error'] === 'string')
-      return { kind: 'refused', error: errorWord(body['error']) }
-    return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
-  }
-  if (body === undefined) return { kind: 'unusable', why: 'the answer is not a JSON object' }
   // GitHub and its like: an error with status 200.
-  if (typeof body['error'] === 'string' && body['access_token'] === undefined) {
-    return { kind: 'refused', error: errorWord(body['error']) }
+  if (body !== undefined && (answer.status !== 200 || body['access_token'] === undefined)) {
+    const { error, error_description: description } = body
+    if (typeof error === 'string' && errorCode.test(error) && isRefusal(answer.status)) {
+      const words = inWords(error, description, secrets)
+      return { kind: 'refused', error, words, isClients: isAboutClient(error, answer.status) }
+    }
   }
+  if (answer.status !== 200) return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
+  if (body === undefined) return { kind: 'unusable', why: 'the answer is not a JSON object' }
   const { access_token: accessToken, token_type: tokenType, scope } = body
   if (!isToken(accessToken)) return { kind: 'unusable', why: 'no usable access_token' }
   // Case-insensitive (RFC 6749 section 5.1). We hold no DPoP key, so nothing but a bearer token is of use.
@@ -126,6 +136,13 @@ function sorted(answer: ProviderAnswer): TokenResult {
     },
   }
 }
+
+/**
+ * Whether the client was not recognized (RFC 6749 section 5.2: invalid_client, or status 401; Keycloak says unauthorized_client
+ * then, Auth0 access_denied): the operator's or the provider's mistake, whatever the grant is worth.
+ */
+const isAboutClient = (error: string, status: number): boolean =>
+  error === 'invalid_client' || (status === 401 && (error === 'unauthorized_client' || error === 'access_denied'))
 
 // RFC 6749 appendix A.12: printable ASCII. Anything else could not be sent in a header.
 const isToken = (value: unknown): value is string =>

@@ -1,10 +1,10 @@
 // One way to the provider: its own connections, so that `caCertPath` and `insecureSkipVerify` concern nobody else; one
 // deadline for the whole exchange, a limit for the body, and no redirect is ever followed: a token request must not
 // wander, and a discovery document that has moved is a matter for the operator.
-import http from 'node:http'
-import https from 'node:https'
 import tls from 'node:tls'
-import { ProviderUnavailable } from '../errors.ts'
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { ProxiesConfig } from '../config/config.ts'
+import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { Durations } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
@@ -31,7 +31,10 @@ export interface ProviderAnswer {
 }
 
 export interface Transport {
-  /** Throws ProviderUnavailable when no whole answer came in time. Whatever status came is the caller's business. */
+  /**
+   * Throws ProviderUnavailable when no whole answer came in time, and AnswerLost where the provider may have carried out what
+   * was asked all the same. Whatever status came is the caller's business.
+   */
   send(request: ProviderRequest): Promise<ProviderAnswer>
   close(): void
 }
@@ -39,6 +42,7 @@ export interface Transport {
 export interface TransportOptions {
   readonly caPEM: string | undefined
   readonly insecureSkipVerify: boolean
+  readonly proxies: ProxiesConfig
   readonly timeoutMs: number
   readonly clock: Clock
   readonly timer: Timer
@@ -47,65 +51,81 @@ export interface TransportOptions {
 
 type Outcome = 'ok' | 'rejected' | 'error' | 'timeout'
 
-export function createTransport(options: TransportOptions): Transport {
-  const { caPEM, insecureSkipVerify, timeoutMs, clock, timer, durations } = options
-  const trust = {
-    rejectUnauthorized: !insecureSkipVerify,
-    ...(caPEM === undefined ? {} : { ca: [...tls.getCACertificates('default'), caPEM] }),
-  }
-  // Idle connections go before the 5 s after which many servers close them.
-  const reused = { keepAlive: true, timeout: seconds(4) }
-  const agents = {
-    'https:': { reused: new https.Agent({ ...trust, ...reused }), fresh: new https.Agent(trust) },
-    'http:': { reused: new http.Agent(reused), fresh: new http.Agent() },
-  }
+// Nobody waits for a refresh, and one that is cut may have spent the refresh token: it is given all the time it may need.
+const refreshTimeoutMs = seconds(30)
 
-  async function exchange({ url, headers, form, maxBytes, operation }: ProviderRequest): Promise<ProviderAnswer> {
+export function createTransport(options: TransportOptions): Transport {
+  const { timeoutMs, clock, timer, durations } = options
+  const limitFor = (operation: Operation) =>
+    operation === 'refresh' ? Math.max(timeoutMs, refreshTimeoutMs) : timeoutMs
+  const kept = connections(options, 1)
+  // A code or a rotating refresh token must not be sent twice, so a POST takes no chance on a kept connection that the
+  // provider may be closing at this moment.
+  const fresh = connections(options, 0)
+
+  function exchange(request: ProviderRequest, timedOut: () => void): Promise<ProviderAnswer> {
+    const { url, headers, form, maxBytes, operation } = request
     const { promise, resolve, reject } = Promise.withResolvers<ProviderAnswer>()
-    const { request: open } = url.protocol === 'https:' ? https : http
-    const pool = agents[url.protocol === 'https:' ? 'https:' : 'http:']
-    const body = form?.toString()
-    const request = open(url, {
-      method: body === undefined ? 'GET' : 'POST',
-      // A code or a rotating refresh token must not be sent twice, so a POST takes no chance on a kept connection that
-      // the provider may be closing at this moment.
-      agent: body === undefined ? pool.reused : pool.fresh,
-      headers: {
-        'user-agent': 'foregate',
-        ...headers,
-        ...(body === undefined
-          ? {}
-          : { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) }),
-      },
-    })
-    const stop = timer(() => {
-      reject(new TimedOut(`${operation}: no answer from the provider within ${timeoutMs} ms`))
-      request.destroy()
-    }, timeoutMs)
-    const fail = (cause: Error): void => {
-      reject(new ProviderUnavailable(`${operation}: ${describe(cause)}`, { cause }))
+    const chunks: Buffer[] = []
+    let bytes = 0
+    let controller: Dispatcher.DispatchController | undefined
+    let isOver = false
+    let head = { status: 0, contentType: '' }
+
+    const fail = (why: string, options?: ErrorOptions): void => {
+      // Before a connection stood nothing was sent. What only asks can be asked again.
+      const Lost = controller !== undefined && form !== undefined ? AnswerLost : ProviderUnavailable
+      reject(new Lost(`${operation}: ${why}`, options))
     }
-    request.on('error', fail)
-    request.on('response', (response) => {
-      const chunks: Buffer[] = []
-      let bytes = 0
-      const answer = (body: string | undefined): void => {
-        const contentType = (response.headers['content-type'] ?? '').split(';', 1)[0] ?? ''
-        resolve({ status: response.statusCode ?? 0, contentType: contentType.trim().toLowerCase(), body })
-      }
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length
-        if (bytes <= maxBytes) {
-          chunks.push(chunk)
-          return
-        }
-        answer(undefined)
-        request.destroy()
-      })
-      response.on('end', () => answer(new TextDecoder().decode(Buffer.concat(chunks))))
-      response.on('error', fail)
-    })
-    request.end(body)
+    const end = (): void => {
+      isOver = true
+      controller?.abort(new Error('no longer wanted'))
+    }
+    const stop = timer(() => {
+      timedOut()
+      fail(`no answer from the provider within ${limitFor(operation)} ms`)
+      end()
+    }, limitFor(operation))
+
+    const body = form?.toString()
+    const { dispatcher, method } =
+      body === undefined ? { dispatcher: kept, method: 'GET' } : { dispatcher: fresh, method: 'POST' }
+    dispatcher.dispatch(
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers: {
+          'user-agent': 'foregate',
+          ...headers,
+          ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+        },
+        ...(body === undefined ? {} : { body }),
+      },
+      {
+        onRequestStart(started) {
+          // Its time ran out while the connection was being made: nothing is sent any more.
+          if (isOver) started.abort(new Error('no longer wanted'))
+          else controller = started
+        },
+        onResponseStart(_controller, status, { 'content-type': type = '' }) {
+          const [contentType = ''] = String(type).split(';', 1)
+          head = { status, contentType: contentType.trim().toLowerCase() }
+        },
+        onResponseData(_controller, chunk) {
+          bytes += chunk.length
+          if (bytes <= maxBytes) return void chunks.push(chunk)
+          resolve({ ...head, body: undefined })
+          end()
+        },
+        onResponseEnd: () => resolve({ ...head, body: new TextDecoder().decode(Buffer.concat(chunks)) }),
+        onResponseError(_controller, cause) {
+          // What is refused before it is sent may be quoted in the reason.
+          if (codeOf(cause) === 'UND_ERR_INVALID_ARG') fail('the request cannot be sent')
+          else fail(describe(cause), { cause })
+        },
+      },
+    )
     return promise.finally(stop)
   }
 
@@ -114,31 +134,62 @@ export function createTransport(options: TransportOptions): Transport {
       const startedAt = clock()
       let outcome: Outcome = 'error'
       try {
-        const answer = await exchange(request)
+        const answer = await exchange(request, () => (outcome = 'timeout'))
         outcome = answer.status < 300 ? 'ok' : answer.status < 500 ? 'rejected' : 'error'
         return answer
-      } catch (error) {
-        if (error instanceof TimedOut) outcome = 'timeout'
-        if (error instanceof ProviderUnavailable) throw error
-        // Node refuses to send it; without the cause, which may quote what it refuses.
-        throw new ProviderUnavailable(`${request.operation}: the request cannot be sent`)
       } finally {
         durations.with({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
       }
     },
     close() {
-      for (const { reused, fresh } of Object.values(agents)) {
-        reused.destroy()
-        fresh.destroy()
-      }
+      for (const dispatcher of [kept, fresh]) void dispatcher.destroy()
     },
   }
 }
 
-class TimedOut extends ProviderUnavailable {}
+/** `pipelining` 0: each connection is for one request (undici's way to say it). */
+function connections(
+  { caPEM, insecureSkipVerify, proxies, timeoutMs }: TransportOptions,
+  pipelining: 0 | 1,
+): Dispatcher {
+  const trust = {
+    rejectUnauthorized: !insecureSkipVerify,
+    ...(caPEM === undefined ? {} : { ca: [...tls.getCACertificates('default'), caPEM] }),
+  }
+  const options = {
+    pipelining,
+    // A refresh may wait for its answer, not for its connection: what could not be sent may be tried again at once.
+    connect: { ...trust, timeout: timeoutMs },
+    allowH2: false,
+    // The deadline is the caller's, for the whole exchange.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // Idle connections go before the 5 s after which many servers close them.
+    keepAliveTimeout: seconds(4),
+    keepAliveMaxTimeout: seconds(4),
+  }
+  const { http, https, except } = proxies
+  if (http === undefined && https === undefined) return new Agent(options)
+  return new EnvHttpProxyAgent({
+    ...options,
+    connectTimeout: timeoutMs,
+    requestTls: trust,
+    // Empty, not absent: undici would look into the environment by itself.
+    httpProxy: http ?? '',
+    httpsProxy: https ?? '',
+    // Nobody else reaches this machine's own loopback.
+    noProxy: ['localhost', '127.0.0.1', '::1', ...except].join(),
+  })
+}
 
-// The code (ECONNREFUSED, CERT_HAS_EXPIRED, ...) says more than the message, and holds nothing of the request.
-const describe = (cause: Error): string => ('code' in cause ? String(cause.code) : cause.message)
+const codeOf = (cause: Error): string | undefined => ('code' in cause ? String(cause.code) : undefined)
+
+// The code (ECONNREFUSED, CERT_HAS_EXPIRED, ...) says more than the message, and holds nothing of the request; undici's own
+// codes say less than its messages.
+function describe(cause: Error): string {
+  const code = codeOf(cause)
+  return code === undefined || code.startsWith('UND_ERR_') ? cause.message : code
+}
 
 /** The body as a JSON object, or undefined: HTML, an array, a string, nothing, too long. */
 export function jsonObject(answer: ProviderAnswer): JSONObject | undefined {

@@ -36,6 +36,7 @@ interface StoredIdentity {
   readonly t: number
   readonly f: number
   readonly r: 0 | 1
+  readonly l?: number
 }
 
 interface StoredTokens {
@@ -61,6 +62,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         t: session.tokenExpiresAt,
         f: session.refreshAt,
         r: session.refreshable ? 1 : 0,
+        ...(session.lostAnswers !== undefined && { l: session.lostAnswers }),
       }
       const beside: StoredTokens = {
         a: tokens.accessToken,
@@ -103,6 +105,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         tokenExpiresAt: stored.t,
         refreshAt: stored.f,
         refreshable: stored.r === 1,
+        ...(stored.l !== undefined && { lostAnswers: stored.l }),
         generation: head.generation,
       }
     },

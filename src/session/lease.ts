@@ -11,8 +11,11 @@ export interface Lease {
 }
 
 export interface Leases {
-  /** Undefined: somebody else has it. Throws StoreUnavailable. */
-  acquire(id: string): Promise<Lease | undefined>
+  /**
+   * Undefined: somebody else has it. `holdMs`: should the owner die, it stands for so long all the same (at least `ttlMs`), because
+   * what was begun must not be begun again before. Throws StoreUnavailable.
+   */
+  acquire(id: string, holdMs?: number): Promise<Lease | undefined>
   /** Whether its last owner failed, a moment ago. Throws StoreUnavailable. */
   failedLately(id: string): Promise<boolean>
 }
@@ -27,11 +30,13 @@ const failure = Buffer.from('failed')
 export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (size: number) => Buffer }): Leases {
   const { store, timer, randomBytes } = deps
   return {
-    async acquire(id) {
+    async acquire(id, holdMs = 0) {
+      let holdLeftMs = Math.ceil(holdMs)
+      const restMs = () => Math.max(ttlMs, holdLeftMs)
       const key: Key = { kind: 'lease', id }
       const owner = randomBytes(16)
       try {
-        if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined
+        if (!(await store.add(key, owner, restMs(), 'even-when-full'))) return undefined
       } catch (error) {
         // Answered too late, it may be ours all the same: nobody would know it, and all would wait for its end.
         void store.compareAndDelete(key, owner).catch(() => false)
@@ -41,11 +46,12 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
       let stopTimer = timer(renew, renewEveryMs)
       function renew() {
         if (!held) return
+        holdLeftMs -= renewEveryMs
         // A renewal that fails is tried again: the store may only have paused.
         const again = () => {
           if (held) stopTimer = timer(renew, renewEveryMs)
         }
-        store.compareAndTouch(key, owner, ttlMs).then((still) => void (still ? again() : (held = false)), again)
+        store.compareAndTouch(key, owner, restMs()).then((still) => void (still ? again() : (held = false)), again)
       }
       return {
         async fail() {

@@ -187,12 +187,13 @@ export function createLookup(deps: LookupDeps): Lookup {
     }
     if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
     const graceEnd = session.tokenExpiresAt + maxStaleMs
-    // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed.
-    if (entry.refreshFailures > 0 && now < graceEnd) {
+    // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed, and not before.
+    if (entry.refreshFailures > 0 && (now < graceEnd || now < entry.refreshAt)) {
       revalidation.startDue(entry, ticketValue(ticket), now)
-      return stale(session)
+      if (now < graceEnd) return stale(session)
+      throw new ProviderUnavailable('the session could not be refreshed a moment ago')
     }
-    const outcome = await revalidation.refresh(ticket, entry)
+    const outcome = await revalidation.refreshed(ticket, entry)
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     switch (outcome.kind) {
       case 'refreshed': {

@@ -245,7 +245,9 @@ export function createNearCache(deps: {
     refreshFailed(known, now) {
       const entry = own(known)
       entry.refreshFailures++
-      entry.refreshAt = now + Math.min(maxBackoffMs, firstBackoffMs * 2 ** (entry.refreshFailures - 1))
+      const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** (entry.refreshFailures - 1))
+      // After a lost answer the session itself says when it may be tried again.
+      entry.refreshAt = Math.max(now + backoffMs, entry.session.refreshAt)
       schedule(entry)
     },
     attended: (entry) => schedule(own(entry)),

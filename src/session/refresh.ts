@@ -1,17 +1,18 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
-import { ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
-import type { Provider, RefreshGrant } from '../oidc/provider.ts'
+import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
+import type { Provider } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Leases } from './lease.ts'
 import type { SessionStore } from './session-store.ts'
+import type { NextStates } from './next-states.ts'
 import type { FullSession, Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
 export type RefreshOutcome =
-  /** `full` is what every replica uses from now on, whoever refreshed it. */
+  /** `full` is what every replica uses from now on, whoever refreshed it; its last state, where the provider refuses another. */
   | { readonly kind: 'refreshed'; readonly full: FullSession }
   | { readonly kind: 'ended'; readonly reason: RefreshReason | 'revoked' }
   /** Nothing was learned about the session: the provider or the store is at fault. */
@@ -27,8 +28,8 @@ export interface Refresher {
 export interface RefresherDeps {
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
   readonly sessionStore: Pick<SessionStore, 'readLatest' | 'isNewerAwaited' | 'replace' | 'end' | 'keepForLater'>
-  /** The session after `before` with what the refresh brought. */
-  readonly renewed: (before: FullSession, grant: RefreshGrant) => FullSession
+  /** The session after `before`, by what came of its refresh. */
+  readonly next: NextStates
   /** Resolves when another replica changed the session, at the latest after `maxMs`. */
   readonly changed: (id: string, maxMs: number) => Promise<void>
   /** Undefined in memory mode: there is nobody to agree with. */
@@ -42,8 +43,9 @@ export interface RefresherDeps {
 
 const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
 
-/** Word of a change normally wakes a waiter at once; this is for the message that got lost. */
-const pollMs = 100
+/** Word of a change normally wakes a waiter at once; this is for the message that got lost, and grows with the wait. */
+const firstPollMs = 100
+const longestPollMs = 1_000
 
 export function createRefresher(deps: RefresherDeps): Refresher {
   const { provider, sessionStore, leases, metrics, logger } = deps
@@ -52,8 +54,9 @@ export function createRefresher(deps: RefresherDeps): Refresher {
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)
-    for (let waited = 0; waited <= deps.patienceMs; waited += pollMs) {
-      const lease = await leases.acquire(ticket.id)
+    for (let waited = 0, pollMs = firstPollMs; waited <= deps.patienceMs; waited += pollMs) {
+      if (waited >= longestPollMs) pollMs = longestPollMs
+      const lease = await leases.acquire(ticket.id, holdMs(known))
       if (lease !== undefined) {
         let outcome: RefreshOutcome | undefined
         try {
@@ -73,6 +76,12 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return { kind: 'failed', fault: 'provider' }
   }
 
+  /**
+   * Should this process end during the call, the token may be spent: nobody repeats it while the old access token lives. Once that
+   * has ended it has to be tried.
+   */
+  const holdMs = (known: Session) => known.tokenExpiresAt - deps.clock()
+
   /** Somebody's newer result, and still of use: one whose token has ended, too, is refreshed in its turn. */
   const isNews = (stored: Session, known: Session) =>
     stored.generation > known.generation && deps.clock() < stored.tokenExpiresAt
@@ -89,22 +98,37 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     if (before === 'awaited') return storeFailed()
     if (isNews(before.session, known)) return takenOver(before)
     if (sessionStore.isNewerAwaited(ticket.id, before.session.generation)) return storeFailed()
+    // Refused to another replica, and its token has ended since.
+    if (!before.session.refreshable) return { kind: 'ended', reason: 'refresh_refused' }
+    const { lostAnswers = 0 } = before.session
+    if (lostAnswers > 0 && deps.clock() < before.session.refreshAt) return { kind: 'failed', fault: 'provider' }
+    if (lostAnswers > 1) {
+      return end(before.session, new RefreshRejected('refresh_lost', 'the answers of two refreshes were lost'))
+    }
     let grant
     try {
       grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
     } catch (error) {
-      if (error instanceof RefreshRejected) return rejected(ticket, before.session, error)
+      if (error instanceof RefreshRejected) return rejected(ticket, before, error)
       if (!(error instanceof ProviderUnavailable)) throw error
       count('failed')
+      const isLost = error instanceof AnswerLost
       logger.warn(
-        { event: 'refresh_failed', reason: 'provider_unavailable', err: error },
-        'refresh failed, session kept',
+        { event: 'refresh_failed', reason: isLost ? 'answer_lost' : 'provider_unavailable', err: error },
+        isLost
+          ? 'the answer to a refresh was lost: not repeated before the token ends'
+          : 'refresh failed, session kept',
       )
+      // Its tokens stay; what changes is when they may be used again, on every replica.
+      if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))
       return { kind: 'failed', fault: 'provider' }
     }
-    const next = deps.renewed(before, grant)
+    return adopt(ticket, before, deps.next.renewed(before, grant))
+  }
+
+  async function adopt(ticket: Ticket, before: FullSession, next: FullSession): Promise<RefreshOutcome> {
     if (await sessionStore.replace(ticket, before.session, next)) {
-      count('refreshed')
+      count(next.session.refreshable ? 'refreshed' : 'rejected')
       return { kind: 'refreshed', full: next }
     }
     // Somebody wrote while we called. A logout wins: what we just got must not outlive it.
@@ -123,15 +147,24 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return { kind: 'ended', reason: 'revoked' }
   }
 
-  async function rejected(ticket: Ticket, before: Session, error: RefreshRejected): Promise<RefreshOutcome> {
+  async function rejected(ticket: Ticket, before: FullSession, error: RefreshRejected): Promise<RefreshOutcome> {
+    const { session } = before
     // The token may have been refused because another replica used it: then its result is there, and is what counts.
     const stored = await sessionStore.readLatest(ticket)
-    if (typeof stored === 'object' && stored.session.generation > before.generation) return takenOver(stored)
-    if (stored === 'awaited' || sessionStore.isNewerAwaited(ticket.id, before.generation)) return storeFailed()
+    if (typeof stored === 'object' && stored.session.generation > session.generation) return takenOver(stored)
+    if (stored === 'awaited' || sessionStore.isNewerAwaited(ticket.id, session.generation)) return storeFailed()
+    const { reason } = error
+    const isAboutToken = reason === 'invalid_grant' || reason === 'refresh_refused'
+    if (!isAboutToken || deps.clock() >= session.tokenExpiresAt) return end(session, error)
+    logger.warn({ event: 'refresh_refused', reason }, `a session ends with its access token: ${error.message}`)
+    return adopt(ticket, before, deps.next.withoutRefresh(before))
+  }
+
+  async function end({ id }: Session, { reason, message }: RefreshRejected): Promise<RefreshOutcome> {
     count('rejected')
-    logger.warn({ event: 'session_ended', reason: error.reason }, `the provider ended a session: ${error.message}`)
-    await sessionStore.end(before.id)
-    return { kind: 'ended', reason: error.reason }
+    logger.warn({ event: 'session_ended', reason }, `the provider ended a session: ${message}`)
+    await sessionStore.end(id)
+    return { kind: 'ended', reason }
   }
 
   return {

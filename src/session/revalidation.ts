@@ -2,7 +2,7 @@
 // request, never waited for by one, except where the answer depends on it.
 import type { SharedCache } from '../cache/shared-cache.ts'
 import type { Count } from '../telemetry/metrics.ts'
-import type { Clock } from '../time.ts'
+import type { Clock, Timer } from '../time.ts'
 import { identityReadBytes } from './codec.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
 import type { Refresher, RefreshOutcome } from './refresh.ts'
@@ -13,8 +13,11 @@ import { revalidateAfterMs, type SessionLifetimes } from './lifetimes.ts'
 export interface Revalidation {
   /** Starts what is due for the entry, in the background, and sets when it is to be looked at next. */
   startDue(entry: NearSession, ticket: string, now: number): void
-  /** A refresh, its outcome noted once with the near copy. Never rejects. */
-  refresh(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome>
+  /**
+   * The outcome of a refresh, for a request that depends on it; a failure where it has been under way for longer than anybody
+   * waits (`providerTimeout`). It goes on in the background. Never rejects.
+   */
+  refreshed(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome>
 }
 
 export function createRevalidation(deps: {
@@ -25,10 +28,13 @@ export function createRevalidation(deps: {
   cache: Pick<SharedCache, 'outage' | 'inBackground'>
   shared: boolean
   ended: Count
+  /** The longest that a request waits for a refresh. */
+  waitMs: number
   clock: Clock
   stopwatch: () => number
+  timer: Timer
 }): Revalidation {
-  const { near, sessionStore, refresher, lifetimes, shared, ended, clock, stopwatch } = deps
+  const { near, sessionStore, refresher, lifetimes, shared, ended, waitMs, clock, stopwatch, timer } = deps
   const { outage, inBackground } = deps.cache
   const { idleTimeoutMs, idleGrainMs } = lifetimes
 
@@ -56,19 +62,40 @@ export function createRevalidation(deps: {
 
   const noted = new WeakSet<RefreshOutcome>()
 
+  const begunAt = new Map<string, number>()
+
+  /** Its outcome is noted once with the near copy. Never rejects. */
   async function refresh(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
+    if (!begunAt.has(ticket.id)) begunAt.set(ticket.id, stopwatch())
     const outcome = await inBackground(() => refresher.refresh(ticket, entry.session))
+    begunAt.delete(ticket.id)
     // All who waited share one outcome: a hundred waiters of one failure are still one failure.
     if (noted.has(outcome)) return outcome
     noted.add(outcome)
     if (outcome.kind === 'ended') {
       near.delete(ticket.id)
       ended.value++
-    } else if (outcome.kind === 'failed') {
+    } else if (outcome.kind === 'failed' || clock() >= outcome.full.session.tokenExpiresAt) {
+      // Tokens that have ended before they came are no better than none: not asked for with each request.
       near.refreshFailed(near.get(ticket.id) ?? entry, clock())
     }
     return outcome
   }
 
-  return { startDue, refresh }
+  function refreshed(ticket: Ticket, entry: NearSession): Promise<RefreshOutcome> {
+    const outcome = refresh(ticket, entry)
+    const leftMs = (begunAt.get(ticket.id) ?? stopwatch()) + waitMs - stopwatch()
+    if (leftMs <= 0) return Promise.resolve(stillUnderWay)
+    return new Promise((resolve) => {
+      const callOff = timer(() => resolve(stillUnderWay), leftMs)
+      void outcome.then((settled) => {
+        callOff()
+        resolve(settled)
+      })
+    })
+  }
+
+  return { startDue, refreshed }
 }
+
+const stillUnderWay: RefreshOutcome = { kind: 'failed', fault: 'provider' }

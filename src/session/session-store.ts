@@ -240,7 +240,8 @@ export function createSessionStore(deps: {
 
   async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
     const { id } = ticket
-    const isOther = !sameIdentity(before, next.session)
+    // A session that the provider no longer prolongs has lost a right as well: no copy or pass of before may outlive its token.
+    const isOther = !sameIdentity(before, next.session) || (before.refreshable && !next.session.refreshable)
     const known = near.get(id)
     if (known?.pending === 'session') {
       // Its login waits in the journal: it is still the login that is to be written, in its newer state.

@@ -21,6 +21,8 @@ export interface Session {
   readonly refreshAt: number
   /** There is a refresh token: the end of the access token is not the end of the session. */
   readonly refreshable: boolean
+  /** Refreshes of this access token whose answers were lost: the refresh token may be spent. */
+  readonly lostAnswers?: number
   /** Grows by one with each write: what a compare-and-set compares. */
   readonly generation: number
 }

@@ -2,7 +2,7 @@
 // and ended on all replicas. Here the parts of this room are put together.
 import { StoreUnavailable } from '../errors.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
-import type { Grant, Provider, RefreshGrant, Tokens } from '../oidc/provider.ts'
+import type { Grant, Provider, Tokens } from '../oidc/provider.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Sealer } from '../sealing.ts'
 import { seconds } from '../time.ts'
@@ -13,6 +13,7 @@ import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
 import { createLookup, type Lookup } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
+import { createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
@@ -98,7 +99,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const refresher = createRefresher({
     provider,
     sessionStore,
-    renewed,
+    next: createNextStates({ claimsToKeep: deps.claimsToKeep, lifetimes, maxStaleMs, clock }),
     changed: signals.next,
     leases: shared ? createLeases({ store, timer, randomBytes }) : undefined,
     metrics,
@@ -115,8 +116,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
     cache,
     shared,
     ended: count('ended'),
+    waitMs: providerTimeoutMs,
     clock,
     stopwatch,
+    timer,
   })
   const lookup = createLookup({
     cache,
@@ -132,22 +135,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
     runtime,
   })
   const coherenceCheck = createCoherenceCheck({ near, store, checked: metrics.coherenceChecked })
-
-  function renewed(before: FullSession, grant: RefreshGrant): FullSession {
-    const { session } = before
-    return {
-      session: {
-        ...session,
-        // A new ID token says all: a group that it does not name any more is gone.
-        claims: grant.claims === undefined ? session.claims : deps.claimsToKeep(grant.claims),
-        tokenExpiresAt: grant.expiresAt,
-        refreshAt: lifetimes.refreshTime(clock(), grant.expiresAt),
-        refreshable: grant.tokens.refreshToken !== undefined,
-        generation: session.generation + 1,
-      },
-      tokens: grant.tokens,
-    }
-  }
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
 

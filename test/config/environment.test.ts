@@ -147,3 +147,25 @@ test('an unset variable is one problem, by name and line, and does not make its 
   assert.equal(problems.length, 1)
   assert.match(problems[0] ?? '', /^c\.yaml:2: clientID: refers to the environment variable NO_SUCH, which is not set/)
 })
+
+test('proxies are read under the names that other programs have for them, in lower case, too (C14)', () => {
+  const proxiesFrom = (env: Record<string, string>) => load({ env }).config.provider.proxies
+  const none = { http: undefined, https: undefined, except: [] }
+  assert.deepEqual(proxiesFrom({}), none)
+  assert.deepEqual(
+    proxiesFrom({ https_proxy: 'proxy:3128', NO_PROXY: 'localhost, .svc 10.1.2.3', HTTP_PROXY: 'http://u:p@proxy:1' }),
+    { https: 'http://proxy:3128/', http: 'http://u:p@proxy:1/', except: ['localhost', '.svc', '10.1.2.3'] },
+  )
+  assert.equal(proxiesFrom({ HTTPS_PROXY: 'http://upper:1', https_proxy: 'http://lower:1' }).https, 'http://upper:1/')
+  assert.equal(proxiesFrom({ HTTPS_PROXY: '', https_proxy: 'http://lower:1' }).https, 'http://lower:1/')
+})
+
+test('only those names count in lower case: `listen` is nobody’s option (C14)', () => {
+  assert.equal(load({ env: { provider_timeout: '9s' } }).config.provider.providerTimeoutMs, 5_000)
+})
+
+test('a problem with a proxy names the variable and shows no password (C14)', () => {
+  const problems = problemsOf({ env: { https_proxy: 'socks5://user:hunter2@proxy:1' } })
+  assert.match(problems[0] ?? '', /https_proxy/)
+  assert.doesNotMatch(problems.join(), /hunter2/)
+})

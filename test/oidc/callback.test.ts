@@ -58,3 +58,34 @@ test('an error of the provider cannot put text of its own into the message', asy
   const query = new URLSearchParams({ state: flow.state, error: '<script>call 555-1234</script>' })
   await assert.rejects(login({ query: query.toString() }), { message: 'the provider answered unreadable' })
 })
+
+test('what the provider says beside its error reaches the log: one line, cut, and without what the browser sent (C12)', async (t) => {
+  const { login } = await aWorld(t, { provider: { sendsIss: false } })
+  const said = `no\r\n[role]\u0000 for ${flow.state} ${'z'.repeat(60)}: ${'very '.repeat(100)}`
+  const query = new URLSearchParams({ state: flow.state, error: 'server_error', error_description: said })
+  await assert.rejects(login({ query: query.toString() }), (error: Error) => {
+    assert.match(
+      error.message,
+      /^the provider answered server_error: no \[role\] for \[redacted\] \[redacted\]: very very/,
+    )
+    assert.ok(error.message.length < 300)
+    return true
+  })
+  query.set('error', 'access_denied')
+  await assert.rejects(login({ query: query.toString() }), {
+    reason: 'access_denied',
+    message: /access_denied: no \[role\]/,
+  })
+})
+
+test('an error that is described a thousand times over is read in no time (C12)', async (t) => {
+  const { login } = await aWorld(t, { provider: { sendsIss: false } })
+  const query = new URLSearchParams({
+    state: flow.state,
+    error: 'server_error',
+    error_description: '\u0301'.repeat(1_300),
+  })
+  const startedAt = performance.now()
+  await assert.rejects(login({ query: query.toString() }))
+  assert.ok(performance.now() - startedAt < 100)
+})

@@ -38,6 +38,56 @@ describe('the keys of the provider', () => {
     assert.equal(await outcomeOf(login()), 'ok')
   })
 
+  test('changed again and again within a minute: every login succeeds, with one fetch each (E4)', async (t) => {
+    const { op, login, time } = await aWorld(t)
+    assert.equal(await outcomeOf(login()), 'ok')
+    for (let change = 1; change <= 5; change++) {
+      time.advance(seconds(5))
+      await op.rotateKeys()
+      assert.equal(await outcomeOf(login()), 'ok', `change ${change}`)
+      assert.equal(op.calls.jwks, 1 + change)
+    }
+    await op.rotateKeys()
+    await op.rotateKeys()
+    assert.equal(await outcomeOf(login()), 'ok')
+  })
+
+  test('changed between two logins of the same moment: both succeed (E4)', async (t) => {
+    const { op, login } = await aWorld(t)
+    assert.equal(await outcomeOf(login()), 'ok')
+    await op.rotateKeys()
+    const gate = Promise.withResolvers<void>()
+    op.fault('jwks', { gate: gate.promise, times: 1 })
+    const arrived = op.nextCall('jwks')
+    const first = outcomeOf(login())
+    await arrived
+    const second = outcomeOf(login())
+    gate.resolve()
+    assert.deepEqual([await first, await second], ['ok', 'ok'])
+  })
+
+  test('in another order are the same keys: a flood of unknown kids is told by them, too (E4)', async (t) => {
+    const { op, login } = await aWorld(t)
+    await op.rotateKeys()
+    assert.equal(await outcomeOf(login()), 'ok')
+    op.jwks = (keys) => ({ keys: op.calls.jwks % 2 === 0 ? keys : keys.toReversed(), at: op.calls.jwks })
+    op.idToken = (draft) => ({ ...draft, header: { ...draft.header, kid: 'unknown' } })
+    for (let count = 0; count < 20; count++) assert.equal(await outcomeOf(login()), 'id_token_signature')
+    assert.equal(op.calls.jwks, 2)
+  })
+
+  test('that cannot be had out of turn are asked for once a second, however many log in', async (t) => {
+    const { op, login, time } = await aWorld(t)
+    assert.equal(await outcomeOf(login()), 'ok')
+    await op.rotateKeys()
+    op.fault('jwks', { status: 500 })
+    for (let count = 0; count < 20; count++) assert.equal(await outcomeOf(login()), 'PROVIDER_UNAVAILABLE')
+    assert.equal(op.calls.jwks, 2)
+    op.fault('jwks', undefined)
+    time.advance(seconds(1))
+    assert.equal(await outcomeOf(login()), 'ok')
+  })
+
   test('signed with before they are published: refused, and accepted once published and the cool-down is over', async (t) => {
     const { op, login, time } = await aWorld(t)
     await op.rotateKeys({ publish: false })

@@ -3,7 +3,13 @@ import { describe, test } from 'node:test'
 import { hours, minutes, seconds } from '../../src/time.ts'
 import { parseMetadata } from '../../src/oidc/metadata.ts'
 import type { Fault } from '../fixtures/provider.ts'
-import { aWorld, flow, outcomeOf, settled } from './setup.ts'
+import { aWorld, configFor, flow, outcomeOf, settled } from './setup.ts'
+
+/** Once so many requests have ended, and what follows from that has happened. Asks for nothing, as a person would. */
+async function ended(requests: readonly string[], count: number): Promise<void> {
+  while (requests.length < count) await new Promise((resolve) => setImmediate(resolve))
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
 
 const bad: [name: string, change: (document: Record<string, unknown>) => unknown][] = [
   ['has another issuer', (document) => ({ ...document, issuer: 'https://evil.example' })],
@@ -52,13 +58,58 @@ describe('a discovery document', () => {
   test('that advertises none and HS256 does not make them acceptable', async (t) => {
     const { op, login } = await aWorld(t, {
       provider: {
-        discovery: (document) => ({ ...document, id_token_signing_alg_values_supported: ['none', 'HS256'] }),
+        discovery: (document) => ({ ...document, id_token_signing_alg_values_supported: ['none', 'HS256', 'ES256'] }),
       },
     })
     op.idToken = ({ claims }) =>
       `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.`
-    assert.equal(await outcomeOf(login()), 'id_token_algorithm')
+    await assert.rejects(login(), {
+      reason: 'id_token_algorithm',
+      message: /signed with none, the provider announced ES256/,
+    })
   })
+
+  test('without any algorithm that we accept is not used, and the log names both sides (C12)', async (t) => {
+    const { provider, log } = await aWorld(t, {
+      provider: {
+        discovery: (document) => ({ ...document, id_token_signing_alg_values_supported: ['none', 'HS256'] }),
+      },
+    })
+    assert.equal(provider.status(), 'starting')
+    assert.match(String(log.lines[0]?.['detail']), /signs ID tokens with none, HS256, we accept RS256, /)
+    await assert.rejects(provider.authorizationURL(flow), /not known yet: .*HS256/)
+  })
+
+  const tenant = '9188040d-6c67-4c5b-b112-36a304b66dad'
+  const issuers: [name: string, document: string, issuer: string, isFine: boolean][] = [
+    ['of the tenant', `https://l.example/${tenant}/v2.0`, `https://l.example/${tenant}/v2.0`, true],
+    ['of any tenant, for one of them', 'https://l.example/{tenantid}/v2.0', `https://l.example/${tenant}/v2.0`, true],
+    ['of any tenant, for all', 'https://l.example/{tenantid}/v2.0', 'https://l.example/common/v2.0', false],
+    ['of any tenant, as it is', 'https://l.example/{tenantid}/v2.0', 'https://l.example/{tenantid}/v2.0', false],
+    ['of any tenant, elsewhere', 'https://evil.example/{tenantid}/v2.0', `https://l.example/${tenant}/v2.0`, false],
+    ['of any tenant, twice', 'https://l.example/{tenantid}/{tenantid}', `https://l.example/${tenant}/${tenant}`, false],
+    [
+      'of another tenant',
+      `https://l.example/${tenant}/v2.0`,
+      `https://l.example/${tenant.replace('9', '8')}/v2.0`,
+      false,
+    ],
+    [
+      'of any tenant, with a path in its place',
+      'https://l.example/{tenantid}/v2.0',
+      'https://l.example/a/b/v2.0',
+      false,
+    ],
+  ]
+  for (const [name, document, issuer, isFine] of issuers) {
+    test(`whose issuer is ${name}: ${isFine ? 'used' : 'not used'} (C14)`, () => {
+      const endpoint = 'https://l.example/x'
+      const endpoints = { authorization_endpoint: endpoint, token_endpoint: endpoint, jwks_uri: endpoint }
+      const parse = () => parseMetadata({ issuer: document, ...endpoints }, issuer, false)
+      if (isFine) assert.equal(parse().issuer, issuer)
+      else assert.throws(parse, /the provider calls itself/)
+    })
+  }
 })
 
 test('a provider on the network cannot send us to our own loopback', () => {
@@ -79,21 +130,21 @@ describe('discovery', () => {
   ]
   for (const [name, fault] of failures) {
     test(`that meets ${name} at start is repeated until it succeeds`, async (t) => {
-      const { op, provider, time, log } = await aWorld(t, { start: false })
+      const { op, provider, time, log, requests } = await aWorld(t, { start: false })
       op.fault('discovery', { ...fault, times: 3 })
       provider.start()
-      for (const delay of [750, 1_500, 3_000]) {
-        await settled(provider)
+      for (const [attempt, delay] of [750, 1_500, 3_000].entries()) {
+        await ended(requests, attempt + 1)
         assert.equal(provider.status(), 'starting')
         time.advance(delay - 1)
-        await settled(provider)
+        await ended(requests, attempt + 1)
         const calls = op.calls.discovery
         const next = op.nextCall('discovery')
         time.advance(1)
         await next
         assert.equal(op.calls.discovery, calls + 1)
       }
-      await settled(provider)
+      await ended(requests, 4)
       assert.equal(provider.status(), 'ready')
       assert.deepEqual(
         log.lines.map(({ event }) => event),
@@ -112,6 +163,68 @@ describe('discovery', () => {
     time.advance(seconds(5))
     assert.deepEqual(new Set(await outcomes), new Set(['PROVIDER_UNAVAILABLE']))
     assert.equal(op.calls.discovery, 1)
+  })
+
+  test('is begun at once for a person who waits, instead of after the back-off, once for all who wait (E7)', async (t) => {
+    const { op, provider, time, requests } = await aWorld(t, { start: false })
+    op.fault('discovery', { status: 503 })
+    provider.start()
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      await ended(requests, attempt)
+      time.advance(seconds(5))
+    }
+    await ended(requests, 5)
+    op.fault('discovery', undefined)
+    time.advance(seconds(1))
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcomeOf(provider.authorizationURL(flow))))
+    assert.deepEqual(new Set(outcomes), new Set(['ok']))
+    assert.equal(op.calls.discovery, 6)
+  })
+
+  test('is begun no more than once a second, however many come and wait (E7)', async (t) => {
+    const { op, provider, time } = await aWorld(t, { start: false })
+    op.fault('discovery', { status: 503 })
+    provider.start()
+    for (let count = 0; count < 20; count++)
+      assert.equal(await outcomeOf(provider.authorizationURL(flow)), 'PROVIDER_UNAVAILABLE')
+    assert.equal(op.calls.discovery, 1)
+    time.advance(seconds(1))
+    for (let count = 0; count < 20; count++) await outcomeOf(provider.authorizationURL(flow))
+    assert.equal(op.calls.discovery, 2)
+  })
+
+  test('of an unknown provider is repeated at least each five seconds, so that a replica is ready soon after it (E7)', async (t) => {
+    const { op, provider, time, requests } = await aWorld(t, { start: false })
+    op.fault('discovery', { status: 503 })
+    provider.start()
+    for (let attempt = 1; attempt <= 20; attempt++) {
+      await ended(requests, attempt)
+      time.advance(seconds(5))
+    }
+    assert.equal(provider.status(), 'starting')
+  })
+
+  test('goes to discoveryURL where it is given, and the issuer must be providerURL all the same (C14)', async (t) => {
+    const { op, another } = await aWorld(t, { start: false })
+    const provider = another({ config: configFor(op, { discoveryURL: `${op.issuer}/elsewhere?p=b2c` }) })
+    provider.start()
+    await settled(provider)
+    assert.equal(provider.status(), 'starting')
+    const found = another({
+      config: configFor(op, { discoveryURL: `${op.issuer}/.well-known/openid-configuration?p=1` }),
+    })
+    found.start()
+    await settled(found)
+    assert.equal(found.status(), 'ready')
+    assert.equal(op.received.at(-1)?.query.get('p'), '1')
+    const other = another({
+      config: configFor(op, {
+        providerURL: 'https://other.example',
+        discoveryURL: `${op.issuer}/.well-known/openid-configuration`,
+      }),
+    })
+    other.start()
+    await assert.rejects(other.authorizationURL(flow), /calls itself/)
   })
 
   test('is repeated within the hour, and what it finds is used', async (t) => {

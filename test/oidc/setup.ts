@@ -2,7 +2,7 @@
 import type { TestContext } from 'node:test'
 import type { ProviderConfig } from '../../src/config/config.ts'
 import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
-import type { DocumentCache } from '../../src/oidc/document-cache.ts'
+import type { Documents } from '../../src/cache/documents.ts'
 import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
 import { createProvider } from '../../src/oidc/openid-provider.ts'
 import type { Grant, Provider } from '../../src/oidc/provider.ts'
@@ -11,7 +11,7 @@ import { recordedLog, type RecordedLog } from '../fixtures/recorded-log.ts'
 import type { Claims, FaultyProvider, FaultyProviderOptions } from '../fixtures/provider.ts'
 import { startProvider } from '../fixtures/provider.ts'
 
-export function memoryCache(): DocumentCache & { entries: Map<string, string> } {
+export function memoryCache(): Documents & { entries: Map<string, string> } {
   const entries = new Map<string, string>()
   return {
     entries,
@@ -71,6 +71,10 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     providerTimeoutMs: 5_000,
     revocationURL: undefined,
     endSessionURL: undefined,
+    discoveryURL: undefined,
+    allowMissingNonce: false,
+    claimsFrom: ['idToken', 'userinfo'],
+    proxies: { http: undefined, https: undefined, except: [] },
     ...config,
   }
 }

@@ -72,6 +72,25 @@ describe('the token endpoint', () => {
     })
   }
 
+  test('that says why it is not there is heard in the log, too (C12)', async (t) => {
+    const { op, login } = await aWorld(t)
+    op.fault('token', { status: 503, body: { error: 'temporarily_unavailable', error_description: 'back at\nnoon' } })
+    await assert.rejects(login(), /token: status 503 \(temporarily_unavailable: back at noon\)/)
+    op.fault('token', { status: 502, body: '<html>' })
+    await assert.rejects(login(), /token: status 502$/)
+  })
+
+  test('that refuses a code says why, and the code is in no message (C12)', async (t) => {
+    const { op, login, query } = await aWorld(t)
+    const given = query()
+    const code = new URLSearchParams(given).get('code') ?? ''
+    op.fault('token', { status: 400, body: { error: 'invalid_grant', error_description: `Code ${code} not valid` } })
+    await assert.rejects(login({ query: given }), {
+      reason: 'code_rejected',
+      message: /invalid_grant: Code \[redacted\] not valid/,
+    })
+  })
+
   test('is told redirect_uri, code and the PKCE verifier', async (t) => {
     const { op, login } = await aWorld(t)
     await login()

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import net from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { AnswerLost, ProviderUnavailable } from '../../src/errors.ts'
+import { hours, seconds } from '../../src/time.ts'
 import type { FaultyProvider } from '../fixtures/provider.ts'
 import { startProvider } from '../fixtures/provider.ts'
 import { startOfTest } from '../fixtures/fake-time.ts'
@@ -95,4 +98,46 @@ describe('requests to the provider', () => {
     assert.equal(await outcomeOf(login()), 'token_response_invalid')
     assert.equal(op.calls.token, 1)
   })
+
+  test('that could not be sent within providerTimeout are not sent later, and have spent nothing (E2)', async (t) => {
+    // It takes connections, and never says a word of TLS.
+    const connected = Promise.withResolvers<net.Socket>()
+    const silent = net.createServer((socket) => {
+      socket.on('error', () => socket.destroy())
+      connected.resolve(socket)
+    })
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    t.after(() => silent.close())
+    const { port } = silent.address() as net.AddressInfo
+    const endpoint = `https://127.0.0.1:${port}/token`
+    const { op, provider, time, login, cache } = await aWorld(t)
+    const { tokens } = await login()
+    op.discovery = (document) => ({ ...document, token_endpoint: endpoint })
+    const kept = new Promise<void>((resolve) => {
+      cache.metadata.set = async () => resolve()
+    })
+    time.advance(hours(1))
+    await kept
+    const outcome = assert.rejects(
+      provider.refresh(tokens, { issuer: op.issuer, subject: 'alice' }),
+      (error) => error instanceof ProviderUnavailable && !(error instanceof AnswerLost),
+    )
+    const socket = await connected.promise
+    time.advance(seconds(30))
+    await outcome
+    socket.destroy()
+    assert.equal(op.calls.refresh, 0)
+  })
+
+  for (const [name, headers] of [
+    ['headers of 20 KB', { 'x-long': 'x'.repeat(20_000) }],
+    ['a length that is none', { 'content-length': 'abc' }],
+  ] as const) {
+    test(`answered with ${name} are an outage, and break nothing`, async (t) => {
+      const { op, login } = await aWorld(t)
+      op.fault('token', { status: 200, body: {}, headers, times: 1 })
+      assert.equal(await outcomeOf(login()), 'PROVIDER_UNAVAILABLE')
+      assert.equal(await outcomeOf(login()), 'ok')
+    })
+  }
 })

@@ -69,3 +69,28 @@ test('giving back never throws', async () => {
   store.down = true
   await lease?.release()
 })
+
+test('while the token lives it stands although its owner is gone: what was begun may have been done (E2)', async () => {
+  const time = fakeTime()
+  const store = createFakeStore({ clock: time.clock })
+  // Whoever has no timer any more is dead.
+  const dead = createLeases({ store, timer: () => () => undefined, randomBytes })
+  const other = createLeases({ store, timer: time.timer, randomBytes })
+  await dead.acquire('s', 60_000)
+  time.advance(59_999)
+  assert.equal(await other.acquire('s', 1), undefined)
+  time.advance(2)
+  assert.notEqual(await other.acquire('s', 0), undefined)
+})
+
+test('an owner that lives renews it past the time it is to stand, and can give it back before', async () => {
+  const { time, here, there } = replicas()
+  const lease = await here.acquire('s', 3_000)
+  for (let second = 0; second < 20; second++) {
+    time.advance(1_000)
+    await quiet()
+    assert.equal(await there.acquire('s', 3_000), undefined)
+  }
+  await lease?.release()
+  assert.notEqual(await there.acquire('s', 3_000), undefined)
+})

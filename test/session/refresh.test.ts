@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { ProviderUnavailable, RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
 import type { Claims, Tokens } from '../../src/oidc/provider.ts'
 import type { Leases } from '../../src/session/lease.ts'
+import { createNextStates } from '../../src/session/next-states.ts'
 import { createRefresher, type RefresherDeps } from '../../src/session/refresh.ts'
 import type { FullSession, Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
@@ -10,6 +11,7 @@ import { recordedLog } from '../fixtures/recorded-log.ts'
 import { fakeProvider, gate, quiet, refreshGrant } from './world.ts'
 
 const ticket = { id: 'i', secret: 's' }
+const lifetimes = { refreshTime: (_obtainedAt: number, tokenExpiresAt: number) => tokenExpiresAt - 500 }
 
 function stored(generation: number, claims: Claims = {}): FullSession {
   const session: Session = {
@@ -38,6 +40,7 @@ function aRefresher(leases?: Leases) {
     kept: [] as FullSession[],
   }
   let waits = 0
+  let now = 0
   const provider = fakeProvider(() => 0)
   const metrics = createMetrics({ processMetrics: false })
   const log = recordedLog()
@@ -60,14 +63,7 @@ function aRefresher(leases?: Leases) {
     createRefresher({
       provider,
       sessionStore: { ...port, ...overrides },
-      renewed: (before, grant) => ({
-        session: {
-          ...before.session,
-          claims: grant.claims ?? before.session.claims,
-          generation: before.session.generation + 1,
-        },
-        tokens: grant.tokens,
-      }),
+      next: createNextStates({ claimsToKeep: (claims) => claims, lifetimes, maxStaleMs: 5_000, clock: () => now }),
       async changed() {
         waits++
         changed()
@@ -75,11 +71,12 @@ function aRefresher(leases?: Leases) {
       leases,
       metrics,
       logger: log,
-      clock: () => 0,
+      clock: () => now,
       patienceMs: 1_000,
     })
   const outcomes = (outcome: string) => metrics.tokenRefreshes.with({ outcome }).value
-  return { store, provider, log, make, outcomes, waits: () => waits }
+  const at = (ms: number) => void (now = ms)
+  return { store, provider, log, make, outcomes, waits: () => waits, at }
 }
 
 const generationIn = (held: FullSession | 'ended' | 'awaited') =>
@@ -172,16 +169,61 @@ test('the lease is given back whatever came of the call', async () => {
   assert.equal(released, 3)
 })
 
-test('invalid_grant ends the session', async () => {
-  const { provider, make, store, outcomes, log } = aRefresher()
-  provider.onRefresh = () => Promise.reject(new RefreshRejected('invalid_grant', 'no longer'))
-  assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'invalid_grant' })
-  assert.equal(store.ended, 1)
-  assert.equal(outcomes('rejected'), 1)
-  assert.deepEqual(
-    log.lines.map(({ event, reason }) => [event, reason]),
-    [['session_ended', 'invalid_grant']],
-  )
+for (const reason of ['invalid_grant', 'refresh_refused'] as const) {
+  test(`${reason} while the token lives: the session keeps its token, without refresh, and ends with it (E1)`, async () => {
+    const { provider, make, store, outcomes, log } = aRefresher()
+    provider.onRefresh = () => Promise.reject(new RefreshRejected(reason, 'no longer'))
+    const outcome = await make().refresh(ticket, known)
+    assert.ok(outcome.kind === 'refreshed')
+    const { session, tokens } = outcome.full
+    assert.deepEqual([session.refreshable, session.generation, session.tokenExpiresAt], [false, 2, 1_000])
+    assert.deepEqual(tokens, { accessToken: 'at-1', idToken: undefined, refreshToken: undefined })
+    assert.deepEqual([store.holds, store.ended], [outcome.full, 0])
+    assert.deepEqual([outcomes('rejected'), outcomes('refreshed')], [1, 0])
+    assert.deepEqual(
+      log.lines.map((line) => [line.event, line.reason]),
+      [['refresh_refused', reason]],
+    )
+  })
+
+  test(`${reason} after the token has ended ends the session (E1)`, async () => {
+    const { provider, make, store, outcomes, log, at } = aRefresher()
+    at(1_000)
+    provider.onRefresh = () => Promise.reject(new RefreshRejected(reason, 'no longer'))
+    assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason })
+    assert.deepEqual([store.ended, outcomes('rejected')], [1, 1])
+    assert.deepEqual(
+      log.lines.map((line) => [line.event, line.reason]),
+      [['session_ended', reason]],
+    )
+  })
+}
+
+for (const reason of ['subject_changed', 'issuer_changed', 'id_token_invalid'] as const) {
+  test(`${reason} ends the session at once, though its token lives`, async () => {
+    const { provider, make, store } = aRefresher()
+    provider.onRefresh = () => Promise.reject(new RefreshRejected(reason, 'somebody else'))
+    assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason })
+    assert.equal(store.ended, 1)
+  })
+}
+
+test('a session whose refresh was refused to another replica is over with its token: no call (E1)', async () => {
+  const { provider, make, store, at } = aRefresher()
+  const { session, tokens } = stored(2)
+  store.holds = { session: { ...session, refreshable: false }, tokens: { ...tokens, refreshToken: undefined } }
+  at(1_000)
+  assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'refresh_refused' })
+  assert.equal(provider.refreshes.length, 0)
+})
+
+test('a logout during a refused refresh wins', async () => {
+  const { provider, make, store } = aRefresher()
+  provider.onRefresh = async () => {
+    store.holds = 'ended'
+    throw new RefreshRejected('invalid_grant', 'no longer')
+  }
+  assert.deepEqual(await make().refresh(ticket, known), { kind: 'ended', reason: 'revoked' })
 })
 
 test('invalid_grant because another replica used the token first ends nothing', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { ProviderUnavailable, RefreshRejected, StoreValueRejected } from '../../src/errors.ts'
+import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreValueRejected } from '../../src/errors.ts'
 import { newTicket, ticketValue } from '../../src/session/ticket.ts'
 import { unavailable } from '../fixtures/fake-store.ts'
 import { aWorld, gate, hour, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
@@ -355,17 +355,176 @@ test('within its back-off nobody waits for a provider that hangs', async () => {
   assert.equal(await look(sessions, ticket), 'stale')
 })
 
-test('invalid_grant ends the session on every replica', async () => {
+for (const mode of ['memory', 'redis', 'hybrid'] as const) {
+  test(`${mode}: a provider that gives no new tokens ends the session with its token, on every replica, and is asked once (E1)`, async () => {
+    const world = aWorld({ mode })
+    const { sessions, provider, time } = world
+    const ticket = await world.login()
+    const others = mode === 'memory' ? [] : [world.replica().sessions, world.replica().sessions]
+    for (const other of others) await look(other, ticket)
+    provider.onRefresh = () => Promise.reject(new RefreshRejected('refresh_refused', 'invalid_request'))
+    for (let second = 4 * 60; second < 5 * 60; second++) {
+      time.advance(second === 240 ? 4 * minute : 1_000)
+      for (const one of [sessions, ...others]) {
+        assert.match(await look(one, ticket), /near|shared/, `after ${second} s`)
+        await quiet()
+      }
+    }
+    assert.equal((await sessions.tokens(ticket))?.refreshToken, undefined)
+    time.advance(1_000)
+    for (let request = 0; request < 20; request++) {
+      for (const one of [sessions, ...others]) assert.match(await look(one, ticket), /expired|unknown/)
+    }
+    assert.equal(provider.refreshes.length, 1)
+  })
+}
+
+test('refused after its token had ended it is over at once, on every replica, also in what the browser carries (E1)', async () => {
   const world = aWorld()
-  const ticket = await world.login()
+  const { ticket, pass } = await world.sessions.begin(world.grant())
   const other = world.replica()
   await look(other.sessions, ticket)
   world.provider.onRefresh = () => Promise.reject(new RefreshRejected('invalid_grant', 'no'))
+  world.time.advance(5 * minute)
+  assert.equal(await look(world.sessions, ticket), 'revoked')
+  assert.equal(await look(world.sessions, ticket, pass), 'revoked')
+  assert.equal(await look(other.sessions, ticket, pass), 'revoked')
+  assert.equal(world.provider.refreshes.length, 1)
+})
+
+test('a session that the provider no longer prolongs does not outlive its token by a pass of before (E1)', async () => {
+  const world = aWorld()
+  const { ticket, pass } = await world.sessions.begin(world.grant())
+  world.provider.onRefresh = () => Promise.reject(new RefreshRejected('refresh_refused', 'no'))
   world.time.advance(4 * minute)
   await look(world.sessions, ticket)
   await quiet()
+  world.cache.goAway()
+  world.time.advance(minute)
+  assert.equal(await look(world.sessions, ticket, pass), 'superseded')
+})
+
+test('past maxStale a provider that is away is asked when the back-off has passed, not with each request (E1)', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  provider.onRefresh = away
+  time.advance(20 * minute)
+  for (let request = 0; request < 20; request++) assert.equal(await look(sessions, ticket), 'PROVIDER_UNAVAILABLE')
+  assert.equal(provider.refreshes.length, 1)
+  time.advance(1_001)
+  for (let request = 0; request < 20; request++) assert.equal(await look(sessions, ticket), 'PROVIDER_UNAVAILABLE')
+  assert.equal(provider.refreshes.length, 2)
+})
+
+test('a provider that gives tokens which have ended already is asked once a second, not with each request (E1)', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() - 20 * minute))
+  time.advance(20 * minute)
+  for (let request = 0; request < 20; request++) assert.equal(await look(sessions, ticket), 'PROVIDER_UNAVAILABLE')
+  assert.equal(provider.refreshes.length, 1)
+})
+
+const lost = () => Promise.reject(new AnswerLost('refresh: no answer'))
+
+for (const mode of ['memory', 'redis', 'hybrid'] as const) {
+  test(`${mode}: a refresh whose answer was lost is not repeated before the token ends, by no replica, and then once (E2)`, async () => {
+    const world = aWorld({ mode })
+    const { provider, time } = world
+    const ticket = await world.login()
+    const all = [world.sessions, ...(mode === 'memory' ? [] : [world.replica().sessions, world.replica().sessions])]
+    for (const one of all) await look(one, ticket)
+    provider.onRefresh = lost
+    time.advance(4 * minute)
+    for (let second = 240; second < 300; second++) {
+      for (const one of all) assert.match(await look(one, ticket), /near|shared/, `after ${second} s`)
+      await quiet()
+      time.advance(1_000)
+    }
+    assert.equal(provider.refreshes.length, 1)
+    for (let second = 300; second < 899; second += 1) {
+      if (second < 320 || second % 60 === 0) for (const one of all) assert.equal(await look(one, ticket), 'stale')
+      await quiet()
+      time.advance(1_000)
+    }
+    assert.equal(provider.refreshes.length, 2)
+    assert.deepEqual(new Set(provider.refreshes.map(({ refreshToken }) => refreshToken)), new Set(['rt-0']))
+    time.advance(10_000)
+    for (const one of all) assert.match(await look(one, ticket), /ended|revoked/)
+    assert.equal(provider.refreshes.length, 2)
+  })
+}
+
+test('a refresh that is tried again after a lost answer brings the session back to its course (E2)', async () => {
+  const world = aWorld()
+  const { sessions, provider, time } = world
+  const ticket = await world.login()
+  provider.onRefresh = lost
+  time.advance(4 * minute)
+  await look(sessions, ticket)
+  await quiet()
+  time.advance(minute)
+  provider.onRefresh = () => Promise.resolve(refreshGrant(time.clock() + 5 * minute))
+  assert.equal(await look(sessions, ticket), 'stale')
+  await quiet()
+  assert.equal(await look(sessions, ticket), 'near')
+  const found = await sessions.find(ticket, undefined)
+  assert.equal(sessionIn(found).lostAnswers, undefined)
+})
+
+test('where the token was spent indeed, the second try says so, and it is a login (E2)', async () => {
+  const world = aWorld()
+  const ticket = await world.login()
+  world.provider.onRefresh = lost
+  world.time.advance(4 * minute)
+  await look(world.sessions, ticket)
+  await quiet()
+  world.provider.onRefresh = () => Promise.reject(new RefreshRejected('invalid_grant', 'used twice'))
+  world.time.advance(minute)
+  await look(world.sessions, ticket)
+  await quiet()
   assert.equal(await look(world.sessions, ticket), 'revoked')
-  assert.equal(await look(other.sessions, ticket), 'revoked')
+  assert.equal(world.provider.refreshes.length, 2)
+})
+
+test('nobody waits longer than providerTimeout for a refresh that takes its time, and those who come later not at all (E2)', async () => {
+  const { sessions, login, time, provider } = aWorld()
+  const ticket = await login()
+  const answer = gate<ReturnType<typeof refreshGrant>>()
+  provider.onRefresh = () => answer.promise
+  time.advance(5 * minute)
+  const first = look(sessions, ticket)
+  await quiet()
+  time.advance(3_000)
+  const second = look(sessions, ticket)
+  await quiet()
+  time.advance(2_000)
+  assert.deepEqual([await first, await second], ['stale', 'stale'])
+  assert.equal(await look(sessions, ticket), 'stale')
+  time.advance(20_000)
+  answer.open(refreshGrant(time.clock() + 5 * minute))
+  await quiet()
+  assert.equal(await look(sessions, ticket), 'near')
+  assert.equal(provider.refreshes.length, 1)
+})
+
+test('a call that a replica has under way is repeated by no other, however long it takes (E2)', async () => {
+  const world = aWorld()
+  const { provider, time } = world
+  const ticket = await world.login()
+  const other = world.replica()
+  await look(other.sessions, ticket)
+  provider.onRefresh = () => new Promise(() => undefined)
+  time.advance(4 * minute)
+  await look(world.sessions, ticket)
+  await quiet()
+  assert.equal(provider.refreshes.length, 1)
+  for (let second = 240; second < 299; second++) {
+    assert.match(await look(other.sessions, ticket), /near|shared/, `after ${second} s`)
+    await quiet()
+    time.advance(1_000)
+  }
+  assert.equal(provider.refreshes.length, 1)
 })
 
 test('a refresh whose write the store misses keeps its tokens, and writes them when the store is back', async () => {

@@ -5,7 +5,7 @@ import type { Session } from '../../src/session/session.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { readHead } from '../../src/session/codec.ts'
 import type { Loop } from './events.ts'
-import { rightsIn, type Account } from './provider.ts'
+import { mayBeOver, rightsIn, type Account } from './provider.ts'
 import type { Effect } from './redis/keyspace.ts'
 import { names, sessionOf } from './redis/link.ts'
 import { epoch, type Server } from './redis/servers.ts'
@@ -412,7 +412,7 @@ export function createJudge(world: World): Judge {
   function notEnded(replica: Replica, visitor: Visitor, hadPass: boolean): void {
     const pass = visitor.passes.at(-1)
     const { passMaxAgeMs } = settings
-    if (!hadPass || pass === undefined || passMaxAgeMs === undefined || visitor.account.hasEnded) return
+    if (!hadPass || pass === undefined || passMaxAgeMs === undefined || mayBeOver(visitor.account)) return
     if (visitor.withdrawals.length > 0 || events.now - pass.at >= passMaxAgeMs - 2 * settings.skewMs - marginMs) return
     violation('logout-without-a-record', `s${visitor.number} at r${replica.index}`)
   }
@@ -508,7 +508,7 @@ export function createJudge(world: World): Judge {
   function refused(replica: Replica, visitor: Visitor, { kind, why }: Refusal, hadPass: boolean, since: number): void {
     counts.refused[why] = (counts.refused[why] ?? 0) + 1
     const { withdrawals, isLeaving, isSuperseding, isDamaged, account, storedAt } = visitor
-    if (withdrawals.length > 0 || isLeaving || isSuperseding || isDamaged || account.hasEnded) return
+    if (withdrawals.length > 0 || isLeaving || isSuperseding || isDamaged || mayBeOver(account)) return
     if (misled(replica)) return
     const words = `s${visitor.number} at r${replica.index}: ${why}`
     // While others are waited for no token is refreshed: they may have used it.

@@ -4,7 +4,7 @@ import type { Found } from '../../src/session/found.ts'
 import type { Session } from '../../src/session/session.ts'
 import { asRequest } from './events.ts'
 import type { Judge } from './judge.ts'
-import type { Account } from './provider.ts'
+import { mayBeOver, type Account } from './provider.ts'
 import { names } from './redis/link.ts'
 import type { Replica, Visitor, World } from './world.ts'
 
@@ -83,7 +83,13 @@ export function createPeople(world: World, judge: Judge): People {
       arrive(replica, async () => {
         const { loop, sessions } = replica
         if (sessions === undefined) return
-        const account: Account = { subject: `person-${accounts.size}`, rights: 1, token: 1, hasEnded: false }
+        const account: Account = {
+          subject: `person-${accounts.size}`,
+          rights: 1,
+          token: 1,
+          hasEnded: false,
+          expiresAt: 0,
+        }
         accounts.set(account.subject, account)
         const visitor: Visitor = {
           number: visitors.length,
@@ -175,7 +181,7 @@ export function createPeople(world: World, judge: Judge): People {
           return
         }
         const { kind, why } = because(answer)
-        if (visitor.account.hasEnded || visitor.withdrawals.length > 0) return
+        if (mayBeOver(visitor.account) || visitor.withdrawals.length > 0) return
         judge.violation(orElse, `s${visitor.number} at r${replica.index}: ${kind} (${why})`)
       })
     },

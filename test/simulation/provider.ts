@@ -1,5 +1,6 @@
-// The provider: who has which groups, and refresh tokens that may be used once. A spent token ends the session there.
-import { RefreshRejected } from '../../src/errors.ts'
+// The provider: who has which groups, and refresh tokens that may be used once. A spent token ends the session there. Some answers
+// get lost on their way: the token is spent, and nobody has the new one.
+import { AnswerLost, RefreshRejected } from '../../src/errors.ts'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import type { Chance } from './chance.ts'
 import type { Events, Loop } from './events.ts'
@@ -18,7 +19,16 @@ export interface Account {
   token: number
   /** It ended there: by a spent token, or revoked. */
   hasEnded: boolean
+  /** The access token's end, as it was told. */
+  expiresAt: number
+  /** The refresh token that was spent without an answer: it may be tried once more when the access token beside it has ended. */
+  lost?: { readonly token: number; readonly until: number; isTried: boolean }
 }
+
+/** Nobody can promise that this account's sessions go on: it ended at the provider, or its refresh token is lost. */
+export const mayBeOver = ({ hasEnded, lost }: Account): boolean => hasEnded || lost !== undefined
+
+const lostShare = 0.05
 
 const issuer = 'https://id.example.com'
 
@@ -28,12 +38,14 @@ export const rightsIn = (claims: Readonly<Record<string, unknown>>): number => N
 export function createProvider(deps: {
   events: Events
   chance: Chance
+  /** Draws which answers get lost. */
+  losses: Chance
   tokenLifeMs: number
   accounts: Map<string, Account>
   /** Somebody presented a token that was used before. */
   onReuse: (account: Account) => void
 }): SimulatedProvider {
-  const { events, chance, tokenLifeMs, accounts, onReuse } = deps
+  const { events, chance, losses, tokenLifeMs, accounts, onReuse } = deps
 
   const tokensOf = (account: Account): Tokens => ({
     accessToken: `at-${account.token}`,
@@ -47,22 +59,33 @@ export function createProvider(deps: {
     const account = accounts.get(subject)
     if (account === undefined || account.hasEnded) throw new RefreshRejected('invalid_grant', 'the session has ended')
     if (Number(token) !== account.token) {
-      onReuse(account)
+      const { lost } = account
+      const isFair = lost?.token === Number(token) && !lost.isTried && wallTime >= lost.until
+      if (lost !== undefined) lost.isTried = true
+      if (!isFair) onReuse(account)
       account.hasEnded = true
       throw new RefreshRejected('invalid_grant', 'the token was used before')
     }
     account.token++
-    return { tokens: tokensOf(account), expiresAt: wallTime + tokenLifeMs, claims: claimsOf(account) }
+    if (account.lost === undefined && losses.hits(lostShare)) {
+      account.lost = { token: Number(token), until: account.expiresAt, isTried: false }
+      throw new AnswerLost('refresh: the connection was cut')
+    }
+    account.expiresAt = wallTime + tokenLifeMs
+    return { tokens: tokensOf(account), expiresAt: account.expiresAt, claims: claimsOf(account) }
   }
 
   return {
-    login: (account, wallTime) => ({
-      tokens: tokensOf(account),
-      expiresAt: wallTime + tokenLifeMs,
-      claims: claimsOf(account),
-      idTokenKey: account.subject,
-      idTokenExpiresAt: wallTime + tokenLifeMs,
-    }),
+    login(account, wallTime) {
+      account.expiresAt = wallTime + tokenLifeMs
+      return {
+        tokens: tokensOf(account),
+        expiresAt: account.expiresAt,
+        claims: claimsOf(account),
+        idTokenKey: account.subject,
+        idTokenExpiresAt: account.expiresAt,
+      }
+    },
     at: (loop, wallClock) => ({
       refresh: (tokens) =>
         new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ import { createJudge, type Counts, type Judge, type Violation } from './judge.ts
 import { createPeerRoads } from './peers.ts'
 import { createPeople, type Which } from './people.ts'
 import { createProcesses, stopwatchOf } from './process.ts'
-import { createProvider, type Account } from './provider.ts'
+import { createProvider, mayBeOver, type Account } from './provider.ts'
 import { names } from './redis/link.ts'
 import { createNetwork, newRoads } from './redis/network.ts'
 import { createServers } from './redis/servers.ts'
@@ -35,7 +35,7 @@ export interface RunResult {
 const end = 57_000
 const healAt = 26_000
 
-const streams = { plan: 1, network: 2, settings: 3 }
+const streams = { plan: 1, network: 2, settings: 3, losses: 4 }
 
 export async function runSeed({ seed, template, isTold = false }: RunOptions): Promise<RunResult> {
   const events = createEvents(end)
@@ -66,6 +66,7 @@ export async function runSeed({ seed, template, isTold = false }: RunOptions): P
     provider: createProvider({
       events,
       chance: network.chance,
+      losses: createChance(seed, streams.losses),
       tokenLifeMs: settings.tokenLifeMs,
       accounts,
       onReuse: (account) => judge?.reused(account),
@@ -287,7 +288,7 @@ function finale(actors: Actors, judge: Judge): void {
     }
   }
   const isValid = ({ ticket, withdrawals, isLeaving, isSuperseding, isDamaged, account }: Visitor) =>
-    ticket !== '' && withdrawals.length === 0 && !isLeaving && !isSuperseding && !isDamaged && !account.hasEnded
+    ticket !== '' && withdrawals.length === 0 && !isLeaving && !isSuperseding && !isDamaged && !mayBeOver(account)
   const isStored = ({ id }: Visitor) => servers.primary.keys.has(names.session(id))
   const everywhere = (visitor: Visitor, orElse: string) => {
     for (const replica of replicas) {

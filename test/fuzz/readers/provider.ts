@@ -2,7 +2,7 @@
 import type { Identity } from '../../../src/access/access.ts'
 import { headerSafe } from '../../../src/access/header-value.ts'
 import { compileTemplate } from '../../../src/access/template.ts'
-import { errorWord } from '../../../src/oidc/callback.ts'
+import { oneLine } from '../../../src/oidc/provider-text.ts'
 import { completed } from '../../../src/oidc/claims.ts'
 import { checkIDToken } from '../../../src/oidc/id-token.ts'
 import { maxTokenLength, takeApart } from '../../../src/oidc/signature.ts'
@@ -47,7 +47,15 @@ export const provider: readonly Reader[] = [
     run: (text) =>
       checkIDToken(
         { algorithm: 'RS256', type: text, claims: { iss: '', sub: 'a', aud: text.split(','), azp: text, exp: 1e9 } },
-        { issuer: '', clientID: 'client', nonce: undefined, accessToken: 'a', clockSkewMs: 0, now: 0 },
+        {
+          issuer: '',
+          clientID: 'client',
+          nonce: undefined,
+          mayLackNonce: false,
+          accessToken: 'a',
+          clockSkewMs: 0,
+          now: 0,
+        },
       ),
   },
   {
@@ -55,7 +63,7 @@ export const provider: readonly Reader[] = [
     largest: maxTokenLength,
     start: '{"a":',
     run: (text) => {
-      errorWord(text)
+      oneLine(text, [text])
       return jsonObject({ status: 200, contentType: 'application/json', body: text })
     },
   },

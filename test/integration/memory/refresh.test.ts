@@ -54,8 +54,10 @@ const faults = [
   { status: 503 },
   { status: 500, body: 'oops' },
   { status: 200, body: 'not json' },
-  { drop: true },
-  { hang: true },
+  { status: 403, body: '<html>blocked' },
+  { status: 404, body: { error: 'not_found' } },
+  { status: 401, body: { error: 'invalid_client' } },
+  { status: 400, body: { error: 'temporarily_unavailable' } },
 ]
 for (const fault of faults) {
   test(`a token endpoint that answers ${JSON.stringify(fault)} logs nobody out, before the token's end and after`, async (t) => {
@@ -75,6 +77,92 @@ for (const fault of faults) {
   })
 }
 
+test('a call that was cut is not repeated while the token lives, then once, and in the end it is a login (E2)', async (t) => {
+  const { app, ask } = await aSession(t)
+  app.provider.fault('refresh', { drop: true })
+  app.advance(242_000)
+  assert.equal((await ask()).status, 200)
+  await refreshed(app, 'failed')
+  app.advance(50_000)
+  for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 200)
+  assert.equal(app.provider.calls.refresh, 1)
+  app.advance(10_000)
+  assert.equal((await ask()).status, 200)
+  while ((await outcomes(app, 'failed')) < 2) await new Promise((resolve) => setImmediate(resolve))
+  app.provider.fault('refresh', undefined)
+  app.advance(500_000)
+  for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 200)
+  assert.equal(app.provider.calls.refresh, 2)
+  app.advance(200_000)
+  assert.equal((await ask()).status, 401)
+  assert.equal(app.provider.calls.refresh, 2)
+  assert.equal(app.provider.reuses, 0)
+})
+
+test('a provider that rotates and then takes its time is waited for, in the background: no token is used twice (E2)', async (t) => {
+  const { app, ask } = await aSession(t, { providerTimeout: '200ms' })
+  const gate = Promise.withResolvers<void>()
+  app.provider.tokenResponse = async (body) => (await gate.promise, body)
+  app.advance(242_000)
+  const asked = app.provider.nextCall('refresh')
+  assert.equal((await ask()).status, 200)
+  await asked
+  app.advance(60_000)
+  // The token has ended: they wait for providerTimeout, and no longer.
+  assert.equal((await ask()).status, 200)
+  gate.resolve()
+  await refreshed(app)
+  assert.equal((await ask()).status, 200)
+  assert.deepEqual([app.provider.calls.refresh, app.provider.reuses], [1, 0])
+})
+
+const refusals = [
+  {
+    status: 400,
+    body: { error: 'invalid_request', error_description: 'Refresh token is invalid or has already been claimed' },
+  },
+  { status: 400, body: { error: 'invalid_grant' } },
+  { status: 400, body: { error: 'unauthorized_client' } },
+  { status: 403, body: { error: 'invalid_grant' } },
+]
+for (const fault of refusals) {
+  test(`a refresh that is refused with ${fault.status} ${fault.body.error}: the session lives to its token's end, then it is a login (E1)`, async (t) => {
+    const { app, ask } = await aSession(t)
+    app.provider.fault('refresh', fault)
+    app.advance(242_000)
+    assert.equal((await ask()).status, 200)
+    await refreshed(app, 'rejected')
+    app.advance(57_000)
+    for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 200)
+    app.advance(2_000)
+    for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 401)
+    assert.equal(app.provider.calls.refresh, 1)
+  })
+}
+
+test('a secret that was changed at the provider sends nobody away, and all is well when it is mended (E1)', async (t) => {
+  const { app, ask } = await aSession(t)
+  app.provider.fault('refresh', { status: 401, body: { error: 'invalid_client' } })
+  app.advance(301_000)
+  for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 200)
+  app.advance(700_000)
+  for (let request = 0; request < 20; request++) assert.equal((await ask()).status, 503)
+  assert.ok(app.provider.calls.refresh <= 3, `${app.provider.calls.refresh} calls`)
+  app.provider.fault('refresh', undefined)
+  app.advance(61_000)
+  assert.equal((await ask()).status, 200)
+})
+
+for (const idToken of ['', null]) {
+  test(`a refresh whose id_token is ${JSON.stringify(idToken)} is no news: the session and its groups go on (C7)`, async (t) => {
+    const { app, ask } = await aSession(t)
+    app.provider.tokenResponse = (body) => ({ ...body, id_token: idToken })
+    app.advance(301_000)
+    const reply = await ask()
+    assert.deepEqual([reply.status, reply.headers['x-auth-request-groups']], [200, 'staff'])
+  })
+}
+
 test('past the token’s end plus maxStale it is 503, the cookie is kept, and all is well when the provider is back', async (t) => {
   const { app, ask } = await aSession(t)
   app.provider.fault('refresh', { status: 503 })
@@ -84,6 +172,7 @@ test('past the token’s end plus maxStale it is 503, the cookie is kept, and al
   assert.ok(Number(reply.headers['retry-after']) > 0)
   assert.deepEqual(reply.setCookies, [])
   app.provider.fault('refresh', undefined)
+  app.advance(1_001)
   assert.equal((await ask()).status, 200)
 })
 

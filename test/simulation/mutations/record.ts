@@ -191,8 +191,21 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/lease.ts',
-        find: "if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined",
+        find: "if (!(await store.add(key, owner, restMs(), 'even-when-full'))) return undefined",
         replace: "await store.add(key, owner, ttlMs, 'even-when-full')",
+      },
+    ],
+  },
+  {
+    name: 'a refresh whose answer was lost is repeated after its back-off',
+    rule: 'no token twice (E2)',
+    template: undefined,
+    breaks: 'refresh-token-reused',
+    edits: [
+      {
+        file: 'session/refresh.ts',
+        find: 'if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
+        replace: '',
       },
     ],
   },

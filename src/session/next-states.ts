@@ -1,0 +1,55 @@
+// What a session becomes by a refresh. Pure: each a new state with the next generation.
+import type { Claims, RefreshGrant } from '../oidc/provider.ts'
+import type { Clock } from '../time.ts'
+import type { SessionLifetimes } from './lifetimes.ts'
+import type { FullSession, Session } from './session.ts'
+
+export interface NextStates {
+  /** With what the provider gave. */
+  renewed(before: FullSession, grant: RefreshGrant): FullSession
+  /** The provider gives no new tokens: it ends with the access token it has. */
+  withoutRefresh(before: FullSession): FullSession
+  /**
+   * The provider may have spent the refresh token, and its answer was lost. Tried once more when the access token has ended, for
+   * then there is nothing left to lose; after that not again, and the session ends when nothing stands in for it any more.
+   */
+  afterLostAnswer(before: FullSession): FullSession
+}
+
+export function createNextStates(deps: {
+  claimsToKeep: (claims: Claims) => Claims
+  lifetimes: Pick<SessionLifetimes, 'refreshTime'>
+  maxStaleMs: number
+  clock: Clock
+}): NextStates {
+  const { lifetimes, maxStaleMs, clock } = deps
+
+  function after({ session, tokens }: FullSession, changes: Partial<Session>, newTokens = tokens): FullSession {
+    return { session: { ...session, ...changes, generation: session.generation + 1 }, tokens: newTokens }
+  }
+
+  return {
+    renewed(before, { claims, expiresAt, tokens }) {
+      const { lostAnswers: _, ...session } = before.session
+      return after(
+        { ...before, session },
+        {
+          // A new ID token says all: a group that it does not name any more is gone.
+          claims: claims === undefined ? session.claims : deps.claimsToKeep(claims),
+          tokenExpiresAt: expiresAt,
+          refreshAt: lifetimes.refreshTime(clock(), expiresAt),
+          refreshable: tokens.refreshToken !== undefined,
+        },
+        tokens,
+      )
+    },
+    withoutRefresh: (before) => after(before, { refreshable: false }, { ...before.tokens, refreshToken: undefined }),
+    afterLostAnswer(before) {
+      const { tokenExpiresAt, lostAnswers = 0 } = before.session
+      return after(before, {
+        lostAnswers: lostAnswers + 1,
+        refreshAt: lostAnswers === 0 ? tokenExpiresAt : tokenExpiresAt + maxStaleMs,
+      })
+    },
+  }
+}
