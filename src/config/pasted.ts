@@ -1,5 +1,6 @@
 // A file in which the options are only a part, because the whole thing was pasted: a Kubernetes Middleware (perhaps among other
 // manifests), Traefik's dynamic file, labels of containers, or the block under the plugin's own key. Finds the part.
+import { oauth2ProxyMove } from './moving.ts'
 import { optionNames } from './option-names.ts'
 import type { Path } from './problems.ts'
 import { pathText } from './problems.ts'
@@ -29,8 +30,13 @@ function whole({ line, lineOf }: YamlPart, tree: Record<string, unknown>): Block
 function blocksOf(part: YamlPart): readonly Block[] {
   const { tree } = part
   // Options of ours at the top: whatever else is there is a mistake among them, and no place to look for others.
-  if (isRecord(tree) && Object.keys(tree).some((key) => optionNames.has(key.toLowerCase()))) return [whole(part, tree)]
+  // The same of oauth2-proxy's names, which are answered one by one.
+  if (isRecord(tree) && Object.keys(tree).some(isOptionName)) return [whole(part, tree)]
   return [...nestedBlocks(part, tree, []), ...labelBlocks(part)]
+}
+
+function isOptionName(key: string): boolean {
+  return optionNames.has(key.toLowerCase()) || oauth2ProxyMove(key) !== undefined
 }
 
 function nestedBlocks(part: YamlPart, node: unknown, at: Path): readonly Block[] {
