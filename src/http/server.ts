@@ -117,7 +117,14 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // Envoy and the Gateway API take exactly 200.
   const envoy = decisionEndpoint('envoy', 200)
-  decide('/auth', decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus))
+  const bare = decisionEndpoint(deps.contract, deps.contract === 'envoy' ? 200 : deps.allowStatus)
+  decide('/auth', bare)
+  // Where oauth2-proxy was asked at its root (`upstream = static://202`), the same is asked there; browsers find nothing.
+  if (!deps.proxies) {
+    decide('/', (request, reply) =>
+      request.headers['x-forwarded-uri'] === undefined ? (reply.callNotFound(), reply) : bare(request, reply),
+    )
+  }
   for (const contract of ['traefik', 'caddy', 'nginx', 'haproxy'] as const) {
     decide(`/auth/${contract}`, decisionEndpoint(contract, deps.allowStatus))
   }
