@@ -23,6 +23,11 @@ export function blocksIn(parts: readonly YamlPart[]): readonly Block[] {
   return parts.flatMap((part) => (isRecord(part.tree) ? [whole(part, part.tree)] : []))
 }
 
+/** Names at its top that an option of ours, or one that we answer, could have. */
+export function hasOptions(tree: Record<string, unknown>): boolean {
+  return Object.keys(tree).some((key) => optionNames.has(key.toLowerCase()) || oauth2ProxyMove(key) !== undefined)
+}
+
 function whole({ line, lineOf }: YamlPart, tree: Record<string, unknown>): Block {
   return { tree, line, lineOf, place: undefined, plugin: undefined }
 }
@@ -31,12 +36,8 @@ function blocksOf(part: YamlPart): readonly Block[] {
   const { tree } = part
   // Options of ours at the top: whatever else is there is a mistake among them, and no place to look for others.
   // The same of oauth2-proxy's names, which are answered one by one.
-  if (isRecord(tree) && Object.keys(tree).some(isOptionName)) return [whole(part, tree)]
+  if (isRecord(tree) && hasOptions(tree)) return [whole(part, tree)]
   return [...nestedBlocks(part, tree, []), ...labelBlocks(part)]
-}
-
-function isOptionName(key: string): boolean {
-  return optionNames.has(key.toLowerCase()) || oauth2ProxyMove(key) !== undefined
 }
 
 function nestedBlocks(part: YamlPart, node: unknown, at: Path): readonly Block[] {

@@ -231,6 +231,26 @@ const refused: readonly [file: string, remedies: readonly RegExp[]][] = [
       /:18: authorization\.assertClaims: .*here it is rules/,
     ],
   ],
+  [
+    'oauth2-proxy-compose.yaml',
+    [
+      /:1: holds no options of this service/,
+      /:5: --provider: .*providerURL/,
+      /:6: --oidc-issuer-url: .*here it is providerURL/,
+      /:7: --email-domain: .*here it is allowedUserDomains/,
+      /:9: OAUTH2_PROXY_CLIENT_ID: .*here it is clientID/,
+      /:10: OAUTH2_PROXY_COOKIE_SECRET: .*here it is sessionEncryptionKey/,
+    ],
+  ],
+  [
+    'oauth2-proxy-deployment.yaml',
+    [
+      /:1: holds no options of this service/,
+      /:13: --upstream: .*here it is upstreams/,
+      /:15: OAUTH2_PROXY_CLIENT_SECRET: .*here it is clientSecret/,
+    ],
+  ],
+  ['k8s-forward-auth.yaml', [/:1: holds no options of this service: .*plugin: \{ NAME: … \}/]],
   ['traefik-dynamic.toml.txt', [/is no YAML but lines of name = value, as TOML.*write `name: value`/]],
 ]
 for (const [file, remedies] of refused) {
