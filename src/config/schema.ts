@@ -79,13 +79,13 @@ const providerOptions = {
 }
 
 const pathOptions = {
-  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute)),
-  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute)),
+  callbackURL: withDefault('/oauth2/callback', leaf(ownRoute('/oauth2/callback'))),
+  logoutURL: withDefault('/oauth2/logout', leaf(ownRoute('/oauth2/logout'))),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
-  backchannelLogoutURL: optional(leaf(plainPath)),
+  backchannelLogoutURL: optional(leaf(ownRoute('/oauth2/backchannel_logout'))),
   enableFrontchannelLogout: off(),
-  frontchannelLogoutURL: optional(leaf(plainPath)),
+  frontchannelLogoutURL: optional(leaf(ownRoute('/oauth2/frontchannel_logout'))),
 }
 
 const sessionOptions = {
