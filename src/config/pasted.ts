@@ -19,7 +19,11 @@ export interface Block {
 /** Every block of options that the documents hold. A document without one counts as options only where there is no other. */
 export function blocksIn(parts: readonly YamlPart[]): readonly Block[] {
   const blocks = parts.flatMap(blocksOf)
-  if (blocks.length > 0) return blocks
+  // Beside a plugin's block other mappings with such names are something else: a Secret that holds what it needs.
+  const hasPlugins = blocks.some(({ plugin }) => plugin !== undefined)
+  if (blocks.length > 0) {
+    return hasPlugins ? blocks.filter(({ plugin, place }) => plugin !== undefined || place === undefined) : blocks
+  }
   return parts.flatMap((part) => (isRecord(part.tree) ? [whole(part, part.tree)] : []))
 }
 
@@ -46,7 +50,7 @@ function nestedBlocks(part: YamlPart, node: unknown, at: Path): readonly Block[]
   const [parent, name] = at.slice(-2)
   // `experimental.plugins` of the static file only says which plugins there are.
   const isPlugin = parent === 'plugin' && typeof name === 'string'
-  if (isPlugin || (at.length > 0 && knownNames(node) >= 2)) {
+  if (isPlugin || (at.length > 0 && Object.keys(node).some((key) => UNMISTAKABLE.has(key.toLowerCase())))) {
     return [
       {
         tree: node,
@@ -65,9 +69,8 @@ function oneLine(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, ' ')
 }
 
-function knownNames(node: Record<string, unknown>): number {
-  return Object.keys(node).filter((key) => optionNames.has(key.toLowerCase())).length
-}
+/** Other names, such as redis, are also names of services. */
+const UNMISTAKABLE = new Set(['providerurl', 'clientid', 'clientsecret', 'sessionencryptionkey', 'callbackurl'])
 
 // --- labels ---------------------------------------------------------------------------------------------------------
 

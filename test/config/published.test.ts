@@ -53,7 +53,7 @@ const accepted: readonly [
     'k8s-manifests.yaml',
     ({ provider, paths }) => [provider.clientID, paths.logout],
     ['whoami', '/cool-oidc/logout'],
-    [/^k8s-manifests\.yaml:23: the options are those of spec\.plugin\.traefikoidc/],
+    [/^k8s-manifests\.yaml:24: the options are those of spec\.plugin\.traefikoidc/],
   ],
   [
     'dynamic-file.yaml',
