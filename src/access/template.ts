@@ -89,7 +89,10 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
         return isEmpty(given) ? fallback(context) : given
       }
     }
-    if (piped !== undefined) throw problem(head.at, 'only `default "…"` may follow `|`')
+    if (piped !== undefined) {
+      const remedy = Object.hasOwn(remedies, head.text) ? `; ${remedies[head.text]}` : ''
+      throw problem(head.at, `only \`default "…"\` may follow \`|\`${remedy}`)
+    }
     return head.text === 'get' || head.text === 'index' ? get() : term(head)
   }
 

@@ -49,14 +49,20 @@ export function secretText(
     refuse(path, 'is empty; put the secret into its file')
     return undefined
   }
-  const parts = lines ? value.split(/[\r\n]+/) : [value]
-  const problem = parts.map(noSecret).find(isSaid) ?? (lines ? undefined : leftBehind(value))
+  const problem = lines ? ofLines(value) : (noSecret(value) ?? leftBehind(value))
   if (problem === undefined) return value
   refuse(path, problem)
   return undefined
 }
 
-const isSaid = (words: string | undefined): words is string => words !== undefined
+/** What is left around a line is told where the line is read. */
+function ofLines(value: string): string | undefined {
+  if (value.includes('\uFFFD')) return leftBehind(value)
+  return value
+    .split(/[\r\n]+/)
+    .map(noSecret)
+    .find((words) => words !== undefined)
+}
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 

@@ -2,14 +2,15 @@
 // in what was pasted, names put into their spelling, `${VAR}` replaced. What the data means is schema.ts's business.
 import { assignmentProblems, assignmentsIn } from './assignments.ts'
 import { foreignBlock } from './foreign-block.ts'
+import { foreignMentions } from './foreign-mentions.ts'
 import { interpolate } from './interpolate.ts'
 import type { Environment } from './interpolate.ts'
-import { blocksFromLabels, blocksIn } from './pasted.ts'
+import { blocksFromLabels, blocksIn, hasOptions } from './pasted.ts'
 import type { Block } from './pasted.ts'
 import type { Path } from './problems.ts'
 import { spelled } from './spelling.ts'
 import { isRecord, readYaml } from './yaml-file.ts'
-import type { YamlProblem } from './yaml-file.ts'
+import type { YamlPart, YamlProblem } from './yaml-file.ts'
 
 export interface Document {
   /** Plain data under the options' own names; keys without a value are left out (they count as absent). */
@@ -39,12 +40,27 @@ export function readDocument(text: string, env: Environment): Document {
   if (!isReadable) return unreadable(problems)
   const blocks = labelled.length > 0 ? labelled : blocksIn(parts)
   const [block, ...more] = blocks
+  if (block !== undefined && block.place === undefined && !hasOptions(block.tree)) {
+    const nothing = withoutOptions(parts)
+    if (nothing !== undefined) return unreadable([...problems, ...nothing])
+  }
   if (more.length > 0) return unreadable([...problems, tooMany(blocks)])
   if (block !== undefined) return fromBlock(block, problems, env)
   const [something] = parts
   if (something === undefined) return { ...empty, problems }
   const message = 'must be a YAML mapping of options, such as `clientID: …`'
   return unreadable([...problems, { path: [], line: something.line, message }])
+}
+
+/** A manifest or a compose file in which no options of ours are: what it should have been. */
+function withoutOptions(parts: readonly YamlPart[]): readonly YamlProblem[] | undefined {
+  const mentions = foreignMentions(parts)
+  const [first] = parts
+  const isManifest = parts.some(({ tree }) => isRecord(tree) && ('apiVersion' in tree || 'services' in tree))
+  if (first === undefined || (mentions.length === 0 && !isManifest)) return undefined
+  const message =
+    'holds no options of this service: neither at its top, nor in a block of a plugin (plugin: { NAME: … } or labels); see config.example.yaml'
+  return [{ path: [], line: first.line, message }, ...mentions]
 }
 
 const empty: Document = {

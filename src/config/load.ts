@@ -1,8 +1,8 @@
 // Config room: what the operator wrote (one YAML file, the environment, secrets in files) becomes one checked, frozen Config,
 // or a list of everything that is wrong with it. It owns names, units, defaults and the words of every complaint. It opens no
 // connection, and knows nothing of how an option is used: whatever can only be seen when connecting is the rooms' business.
-// The way: document.ts (YAML, lines, `${VAR}`) -> environment.ts (fallback) -> schema.ts (each option by itself)
-// -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
+// The way: document.ts (yaml-file.ts: YAML with lines; pasted.ts: the block in what was pasted; spelling.ts; interpolate.ts: `${VAR}`)
+// -> environment.ts (fallback) -> references.ts (mounted texts) -> schema.ts (each option by itself) -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
 import { accessConfig, checkCompiled } from './access.ts'
 import type { Checks } from './checks.ts'
@@ -61,11 +61,8 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const broken: Path[] = []
   const isBroken = (path: Path): boolean => broken.some((start) => start.every((part, index) => part === path[index]))
   const locate = (path: Path): string => {
-    for (let length = path.length; length > 0; length -= 1) {
-      const key = JSON.stringify(path.slice(0, length))
-      const variable = file.origins.get(key) ?? origins.get(key)
-      if (variable !== undefined) return `environment:${variable}`
-    }
+    const variable = variableAt(path, new Map([...origins, ...file.origins]))
+    if (variable !== undefined) return `environment:${variable}`
     if (hasFile) return `${fileName}:${document.lineOf(path)}`
     return path.length === 0
       ? 'environment'
@@ -108,22 +105,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   for (const { path, info } of allOptions) {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)
   }
-  const config: Config = {
-    server: serverConfig(checks),
-    provider: providerConfig(checks),
-    paths: pathsConfig(checks),
-    session: sessionConfig(checks),
-    cookies: cookieConfig(checks),
-    access: accessConfig(checks),
-    tokens: { disableReplayDetection: settings.disableReplayDetection },
-    forwardAuth: forwardAuthConfig(checks),
-    upstreams: upstreamsConfig(checks),
-    outage: outageConfig(checks),
-    memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
-    redis: redisConfig(checks),
-    peers: peersConfig(checks),
-    pages: pagesConfig(checks),
-  }
+  const config = configOf(checks)
   checkCompiled(checks, config)
   if (document.isPluginBlock || file.isShort || looksLikePlugin(checks)) warnOfOtherMeanings(checks, file)
   const foreign = foreignVariables(source.env, isGiven).map((variable) => ({
@@ -139,6 +121,36 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   return {
     config: deepFreeze(config),
     warnings: inOrder([...notes, ...findings.warnings, ...foreign.map(({ line }) => line)], fileName),
+  }
+}
+
+/** The variable that gave this option, or the one that it is a part of. */
+function variableAt(path: Path, origins: ReadonlyMap<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const variable = origins.get(JSON.stringify(path.slice(0, length)))
+    if (variable !== undefined) return variable
+  }
+  return undefined
+}
+
+/** Each slice looks at its options together, and notes what does not go together. */
+function configOf(checks: Checks): Config {
+  const { settings } = checks
+  return {
+    server: serverConfig(checks),
+    provider: providerConfig(checks),
+    paths: pathsConfig(checks),
+    session: sessionConfig(checks),
+    cookies: cookieConfig(checks),
+    access: accessConfig(checks),
+    tokens: { disableReplayDetection: settings.disableReplayDetection },
+    forwardAuth: forwardAuthConfig(checks),
+    upstreams: upstreamsConfig(checks),
+    outage: outageConfig(checks),
+    memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
+    redis: redisConfig(checks),
+    peers: peersConfig(checks),
+    pages: pagesConfig(checks),
   }
 }
 

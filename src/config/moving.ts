@@ -93,6 +93,13 @@ export const oauth2Proxy = {
     option: 'upstreams',
     note: 'caFile of the upstream, not an unchecked certificate',
   },
+  upstream_config: { option: 'upstreams', note: 'as [{ url, host, path }]' },
+  inject_request_headers: { option: 'headers', note: 'as { name, template: "{{.Claims.groups}}" }' },
+  inject_response_headers: { option: 'headers', note: 'as { name, template: "{{.Claims.groups}}" }' },
+  providers: {
+    option: 'providerURL',
+    note: 'one provider: its oidcConfig.issuerURL; clientID and clientSecret stand at the top',
+  },
   set_xauthrequest: { note: 'X-Auth-Request-User, -Email, -Groups and -Preferred-Username are always set' },
   pass_user_headers: { note: 'X-Forwarded-User is always set; others are headers[]' },
   pass_access_token: {

@@ -123,11 +123,20 @@ function weaknessOf(key: string): string | undefined {
   const characters = Array.from(key)
   const steps = characters.slice(1).filter((character, index) => isStep(characters[index] ?? '', character))
   if (steps.length * 2 > characters.length - 1) return 'is a sequence'
-  for (let period = 1; period <= characters.length / 2; period += 1) {
-    if (characters.every((code, index) => index < period || code === characters[index - period]))
-      return 'repeats itself'
-  }
+  if (repeatedShare(key.toLowerCase()) > 1 / 3) return 'repeats itself'
   return saysOnlyItself(key) ? 'is made of words about itself, as examples are' : undefined
+}
+
+/** The share of characters in runs of four that were there before: next to nothing in a random key. */
+function repeatedShare(text: string): number {
+  const seen = new Set<string>()
+  const repeated = new Set<number>()
+  for (let at = 0; at + 4 <= text.length; at += 1) {
+    const run = text.slice(at, at + 4)
+    if (seen.has(run)) for (let inside = at; inside < at + 4; inside += 1) repeated.add(inside)
+    seen.add(run)
+  }
+  return repeated.size / text.length
 }
 
 const KEYBOARD = ['qwertyuiop', 'asdfghjkl', 'zxcvbnm', 'qwertzuiop', 'yxcvbnm', '1234567890']

@@ -1,5 +1,6 @@
 // A file in which the options are only a part, because the whole thing was pasted: a Kubernetes Middleware (perhaps among other
 // manifests), Traefik's dynamic file, labels of containers, or the block under the plugin's own key. Finds the part.
+import { oauth2ProxyMove } from './moving.ts'
 import { optionNames } from './option-names.ts'
 import type { Path } from './problems.ts'
 import { pathText } from './problems.ts'
@@ -18,8 +19,17 @@ export interface Block {
 /** Every block of options that the documents hold. A document without one counts as options only where there is no other. */
 export function blocksIn(parts: readonly YamlPart[]): readonly Block[] {
   const blocks = parts.flatMap(blocksOf)
-  if (blocks.length > 0) return blocks
+  // Beside a plugin's block other mappings with such names are something else: a Secret that holds what it needs.
+  const hasPlugins = blocks.some(({ plugin }) => plugin !== undefined)
+  if (blocks.length > 0) {
+    return hasPlugins ? blocks.filter(({ plugin, place }) => plugin !== undefined || place === undefined) : blocks
+  }
   return parts.flatMap((part) => (isRecord(part.tree) ? [whole(part, part.tree)] : []))
+}
+
+/** Names at its top that an option of ours, or one that we answer, could have. */
+export function hasOptions(tree: Record<string, unknown>): boolean {
+  return Object.keys(tree).some((key) => optionNames.has(key.toLowerCase()) || oauth2ProxyMove(key) !== undefined)
 }
 
 function whole({ line, lineOf }: YamlPart, tree: Record<string, unknown>): Block {
@@ -29,7 +39,8 @@ function whole({ line, lineOf }: YamlPart, tree: Record<string, unknown>): Block
 function blocksOf(part: YamlPart): readonly Block[] {
   const { tree } = part
   // Options of ours at the top: whatever else is there is a mistake among them, and no place to look for others.
-  if (isRecord(tree) && Object.keys(tree).some((key) => optionNames.has(key.toLowerCase()))) return [whole(part, tree)]
+  // The same of oauth2-proxy's names, which are answered one by one.
+  if (isRecord(tree) && hasOptions(tree)) return [whole(part, tree)]
   return [...nestedBlocks(part, tree, []), ...labelBlocks(part)]
 }
 
@@ -39,7 +50,7 @@ function nestedBlocks(part: YamlPart, node: unknown, at: Path): readonly Block[]
   const [parent, name] = at.slice(-2)
   // `experimental.plugins` of the static file only says which plugins there are.
   const isPlugin = parent === 'plugin' && typeof name === 'string'
-  if (isPlugin || (at.length > 0 && knownNames(node) >= 2)) {
+  if (isPlugin || (at.length > 0 && Object.keys(node).some((key) => UNMISTAKABLE.has(key.toLowerCase())))) {
     return [
       {
         tree: node,
@@ -58,9 +69,8 @@ function oneLine(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, ' ')
 }
 
-function knownNames(node: Record<string, unknown>): number {
-  return Object.keys(node).filter((key) => optionNames.has(key.toLowerCase())).length
-}
+/** Other names, such as redis, are also names of services. */
+const UNMISTAKABLE = new Set(['providerurl', 'clientid', 'clientsecret', 'sessionencryptionkey', 'callbackurl'])
 
 // --- labels ---------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,26 @@
 import type { Checks } from './checks.ts'
 import { ignoredOptions } from './ignored.ts'
 
-/** What only the plugin's users write. */
+/** The plugin's own names, but for those that do nothing here. */
+const PLUGIN_NAMES = new Set(
+  (
+    'providerURL clientID clientSecret callbackURL logoutURL postLogoutRedirectURI revocationURL oidcEndSessionURL introspectionURL ' +
+    'clientAuthMethod clientAssertionPrivateKey clientAssertionPrivateKeyPath clientAssertionKeyID clientAssertionAlg ' +
+    'extraAuthParams resource caCertPath caCertPEM insecureSkipVerify scopes overrideScopes audience strictAudienceValidation ' +
+    'allowOpaqueTokens requireTokenIntrospection disableReplayDetection enablePKCE refreshGracePeriodSeconds ' +
+    'sessionEncryptionKey sessionMaxAge cookieDomain cookiePrefix cookiePath forceHTTPS allowedUserDomains allowedUsers ' +
+    'allowedRolesAndGroups roleClaimName groupClaimName userIdentifierClaim excludedURLs headers logLevel ' +
+    'enableBackchannelLogout backchannelLogoutURL enableFrontchannelLogout frontchannelLogoutURL enableBearerAuth redis ' +
+    'dynamicClientRegistration'
+  ).split(' '),
+)
+
+/** Words that only the plugin's users write, or none but its own with the one that it requires and we do not. */
 export function looksLikePlugin({ isGiven, settings }: Checks): boolean {
+  const given = Object.keys(settings).filter((name) => isGiven([name]))
+  const speaksPlugin = isGiven(['callbackURL']) && given.every((name) => PLUGIN_NAMES.has(name))
   return (
+    (speaksPlugin && settings.headers.every(({ template }) => template === undefined)) ||
     Object.keys(ignoredOptions).some((name) => isGiven([name])) ||
     settings.headers.some(({ value }) => value !== undefined) ||
     settings.cookiePrefix.startsWith('_oidc_')

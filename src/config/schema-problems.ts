@@ -1,6 +1,6 @@
 // zod's issues in the operator's words: what is wrong; what would be right.
 import type { z } from 'zod'
-import { moveWords, oauth2ProxyMove } from './moving.ts'
+import { moveWords, oauth2Proxy, oauth2ProxyMove } from './moving.ts'
 import { knownKeys } from './option-names.ts'
 import { allOptions } from './schema.ts'
 import { pathText } from './problems.ts'
@@ -18,7 +18,7 @@ export function schemaProblems(issues: readonly z.core.$ZodIssue[]): SchemaProbl
   return issues.flatMap((issue): SchemaProblem[] => {
     // Symbols cannot come out of YAML; zod's type allows them.
     const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
-    if (issue.code !== 'unrecognized_keys') return [{ path, message: messageOf(issue) }]
+    if (issue.code !== 'unrecognized_keys') return [{ path, message: messageOf(issue) + example(path, issue) }]
     return issue.keys.map((key) => unknownKey(path, key))
   })
 }
@@ -35,12 +35,18 @@ function messageOf(issue: z.core.$ZodIssue): string {
   return 'is not valid here; see config.example.yaml'
 }
 
+/** oauth2-proxy's upstreams are addresses. */
+function example([group, , part]: Path, issue: z.core.$ZodIssue): string {
+  const isItem = group === 'upstreams' && part === undefined && issue.code === 'invalid_type'
+  return isItem ? ', such as { url: http://app:8080 }; static://202 has no part here' : ''
+}
+
 function unknownKey(parent: Path, key: string): SchemaProblem {
   const path = [...parent, key]
   const move = parent.length === 0 ? oauth2ProxyMove(key) : undefined
   const meantThere = move?.option?.split('.')
   const foreign = move && { path, message: moveWords('oauth2-proxy', move), ...(meantThere && { meant: meantThere }) }
-  if (foreign !== undefined && /[_-]/.test(key)) return foreign
+  if (foreign !== undefined && (/[_-]/.test(key) || Object.hasOwn(oauth2Proxy, key))) return foreign
   const near = nearest(key, knownKeys(parent))
   const meant = near === undefined ? elsewhere(key) : [...parent, near]
   if (meant !== undefined) return { path, meant, message: `is no known option; did you mean ${pathText(meant)}?` }

@@ -89,13 +89,13 @@ const providerOptions = {
 const pathOptions = {
   pathPrefix: withDefault('/oauth2', leaf(plainPath)),
   // Below pathPrefix, unless given: see server.ts.
-  callbackURL: optional(leaf(ownRoute)),
-  logoutURL: optional(leaf(ownRoute)),
+  callbackURL: optional(leaf(ownRoute('/oauth2/callback'))),
+  logoutURL: optional(leaf(ownRoute('/oauth2/logout'))),
   postLogoutRedirectURI: withDefault('/', leaf(text)),
   enableBackchannelLogout: off(),
-  backchannelLogoutURL: optional(leaf(plainPath)),
+  backchannelLogoutURL: optional(leaf(ownRoute('/oauth2/backchannel_logout'))),
   enableFrontchannelLogout: off(),
-  frontchannelLogoutURL: optional(leaf(plainPath)),
+  frontchannelLogoutURL: optional(leaf(ownRoute('/oauth2/frontchannel_logout'))),
 }
 
 const sessionOptions = {

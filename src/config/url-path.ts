@@ -6,23 +6,27 @@ import { text } from './values.ts'
 /** Characters that proxies and servers are known to read differently, or that are no part of a path. */
 const AMBIGUOUS = /[\\?#;%\s]|\/\/|\/\.{1,2}(?:\/|$)|[^\x21-\x7e]/
 
-/** `/oauth2/callback`: a plain path, without a trailing slash. */
-export const plainPath: Reader<string> = (value) => {
-  const written = text(value)
-  if (written instanceof Wrong || !written.startsWith('/')) {
-    return new Wrong(
-      'must be a path that starts with /, such as /oauth2/callback (without a host: that is the request’s own, or publicURL’s)',
-    )
+/** `/app`: a plain path, without a trailing slash. */
+export const plainPath: Reader<string> = (value) => readPath(value, 'such as /app')
+
+/**
+ * A route of ours, such as `example`. What the router would read as a parameter or a wildcard would take in paths of the
+ * application.
+ */
+export function ownRoute(example: string): Reader<string> {
+  return (value) => {
+    const path = readPath(value, `such as ${example} (without a host: that is the request’s own, or publicURL’s)`)
+    if (path instanceof Wrong || !/[:*()]/.test(path)) return path
+    return new Wrong(`must be one plain path, such as ${example}: no :, *, ( or )`)
   }
-  if (AMBIGUOUS.test(written)) return new Wrong('must be a plain path: no query, no %, ;, \\, empty or dot segments')
-  return written.length > 1 ? written.replace(/\/$/, '') : written
 }
 
-/** A route of ours: what the router would read as a parameter or a wildcard would take in paths of the application. */
-export const ownRoute: Reader<string> = (value) => {
-  const path = plainPath(value)
-  if (path instanceof Wrong || !/[:*()]/.test(path)) return path
-  return new Wrong('must be one plain path: no :, *, ( or )')
+function readPath(value: unknown, how: string): string | Wrong {
+  const written = text(value)
+  if (written instanceof Wrong || !written.startsWith('/'))
+    return new Wrong(`must be a path that starts with /, ${how}`)
+  if (AMBIGUOUS.test(written)) return new Wrong('must be a plain path: no query, no %, ;, \\, empty or dot segments')
+  return written.length > 1 ? written.replace(/\/$/, '') : written
 }
 
 /**

@@ -132,7 +132,12 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   const envoy = decisionEndpoint('envoy')
   if (!deps.proxies) {
-    decide('/auth', decisionEndpoint(deps.contract))
+    const bare = decisionEndpoint(deps.contract)
+    decide('/auth', bare)
+    // Where oauth2-proxy was asked at its root (`upstream = static://202`), the same is asked there; browsers find nothing.
+    decide('/', (request, reply) =>
+      request.headers['x-forwarded-uri'] === undefined ? (reply.callNotFound(), reply) : bare(request, reply),
+    )
     for (const contract of forwardAuthContractNames) decide(decisionPath(contract), decisionEndpoint(contract))
     decide(`${envoyPrefix}/*`, envoy)
   }

@@ -123,6 +123,8 @@ const refused: [template: string, problem: RegExp][] = [
   ['{{ env "SECRET" }}', /`env` is not supported; an environment variable is \$\{NAME\}/],
   ['{{`{{ .claims }}`}}', /needs a claim/],
   ['{{ .refreshToken }}', /a refresh token is never given/],
+  ['{{ .Claims.groups | join "," }}', /only `default "…"` may follow `\|`; a list comes out joined/],
+  ['{{ .Claims.groups | toString }}', /only `default "…"` may follow `\|`$/],
   ['{{constructor}}', /`constructor` is not supported; there are/],
   ['{{upper .Claims.a}}', /`upper` is not supported/],
   ['{{.Claims.a | upper}}', /column 15: only `default/],

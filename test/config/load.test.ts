@@ -589,3 +589,20 @@ test('a name of a directory is one group, however it is written (C13)', () => {
   )
   assert.deepEqual(load({ env: { ALLOWED_ROLES_AND_GROUPS: 'a,b' } }).config.access.allowedRolesAndGroups, ['a', 'b'])
 })
+
+const examples: [text: string, message: RegExp][] = [
+  ['logoutURL: logout', /logoutURL: must be a path that starts with \/, such as \/oauth2\/logout /],
+  ['logoutURL: https://a.example.com/out', /logoutURL: .*such as \/oauth2\/logout \(without a host/],
+  ['logoutURL: /oauth2/sign_in', /logoutURL: is taken.*such as \/oauth2\/logout$/],
+  ['logoutURL: /a/*', /logoutURL: must be one plain path, such as \/oauth2\/logout/],
+  ['callbackURL: cb', /callbackURL: must be a path that starts with \/, such as \/oauth2\/callback /],
+  ['cookiePath: app', /cookiePath: must be a path that starts with \/, such as \/app$/],
+  [
+    'upstreams: [{ url: "http://a", path: app }]',
+    /upstreams\[0\]\.path: must be a path that starts with \/, such as \/app$/,
+  ],
+]
+for (const [text, message] of examples) {
+  test(`the example in a message is one for the option: ${text} (D9)`, () =>
+    assert.match(problemsOf({ text }).join(), message))
+}

@@ -72,6 +72,19 @@ for (const signal of [
   })
 }
 
+test('a block of nothing but the plugin’s words is one, wherever it stands (D6)', () => {
+  const text = 'providerURL: https://issuer.example\ncallbackURL: /cb\nexcludedURLs: [/public]\nforceHTTPS: true\n'
+  const { warnings } = load({ text })
+  for (const word of ['scopes', 'logoutURL', 'excludedURLs', 'headers']) {
+    assert.ok(
+      warnings.some((line) => line.includes(`: ${word}: `)),
+      `${word}\n${warnings.join('\n')}`,
+    )
+  }
+  assert.deepEqual(load({ text: `${text}trustedProxies: [10.0.0.1]\n` }).warnings, [])
+  assert.deepEqual(load({ text: text.replace('callbackURL: /cb\n', '') }).warnings, [])
+})
+
 // --- oauth2-proxy -----------------------------------------------------------------------------------------------------
 
 const written: [name: string, option: string | undefined][] = [

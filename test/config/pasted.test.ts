@@ -17,7 +17,7 @@ const found: [what: string, text: string, note: RegExp][] = [
   ],
   [
     'a Middleware among other manifests',
-    `---\napiVersion: v1\nkind: Namespace\nmetadata: { name: a }\n---\napiVersion: v1\nkind: Secret\nstringData: { clientSecret: x }\n---\nkind: Middleware\nspec:\n  plugin:\n    oidc:\n${block(6)}\n---\nkind: IngressRoute\nspec: { routes: [{ match: "Host(\`a\`)" }] }\n`,
+    `---\napiVersion: v1\nkind: Namespace\nmetadata: { name: a }\n---\napiVersion: v1\nkind: Secret\nstringData: { clientID: x, clientSecret: y }\n---\nkind: Middleware\nspec:\n  plugin:\n    oidc:\n${block(6)}\n---\nkind: IngressRoute\nspec: { routes: [{ match: "Host(\`a\`)" }] }\n`,
     /^c\.yaml:13: the options are those of spec\.plugin\.oidc/,
   ],
   [
@@ -63,6 +63,10 @@ for (const [what, text, note] of found) {
     assert.equal(warnings.filter((line) => note.test(line)).length, 1, warnings.join('\n'))
   })
 }
+
+test('one known name is enough where the file has nothing but its block (D1)', () => {
+  assert.equal(load({ text: 'traefikoidc:\n  clientID: pasted\n' }).config.provider.clientID, 'pasted')
+})
 
 test('labels make lists and groups, and a doubled dollar sign is one (D1)', () => {
   const label = (rest: string) => `      - "traefik.http.middlewares.oidc.plugin.traefikoidc.${rest}"`
@@ -125,6 +129,11 @@ const refused: [what: string, text: string, problem: RegExp][] = [
     'labels of two middlewares',
     'labels:\n  - traefik.http.middlewares.a.plugin.p.clientID=a\n  - traefik.http.middlewares.b.plugin.p.clientID=b\n',
     /holds 2 blocks of options \(lines 2, 3\)/,
+  ],
+  [
+    'options of our own and a Middleware in another document',
+    'clientID: a\n---\nspec:\n  plugin:\n    traefikoidc:\n      clientID: b\n',
+    /holds 2 blocks of options \(lines 1, 5\)/,
   ],
   ['a list', '- a\n- b', /must be a YAML mapping of options/],
 ]

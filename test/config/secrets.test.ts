@@ -240,6 +240,8 @@ const published: [whose: string, key: string][] = [
   ['others', 'super-secret-session-key-change-in-prod'],
   ['others', 'CHANGE_THIS_TO_A_RANDOM_STRING_OF_32_CHARS'],
   ['others', '<generate with openssl rand -base64 32>'],
+  ['others', 'passwordpassword12345678password'],
+  ['others', 'letmein-letmein-LETMEIN-9-letmein'],
   ['others', 'qwertyuiopasdfghjklzxcvbnm1234567890'],
   ['others', 'horsebattery1'.repeat(3)],
   ['others', 'a1b2c3d4e5f6g7h8i9j0'.repeat(2)],

@@ -12,6 +12,7 @@ import { createAddresses } from '../../src/http/addresses.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { systemTimer } from '../../src/time.ts'
+import { createAuthority } from '../fixtures/certificates.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -295,5 +296,17 @@ test('every fixed route of ours is one that a configured path must leave alone (
   assert.deepEqual(
     Object.values(ownPath).filter((path) => !reserved.includes(path)),
     [],
+  )
+})
+
+test('a client certificate with the key of another one is refused (C15)', (t) => {
+  const authority = createAuthority()
+  t.after(() => authority.close())
+  const [one, other] = [authority.issue('one'), authority.issue('other')]
+  const text = 'redis: { enabled: true, address: "r:1", enableTLS: true, certFile: /c, keyFile: /k }'
+  assert.deepEqual(problemsOf({ text, files: { '/c': one.cert, '/k': one.key } }), [])
+  assert.match(
+    problemsOf({ text, files: { '/c': one.cert, '/k': other.key } }).join(),
+    /redis\.keyFile: is not the key of the certificate in redis\.certFile/,
   )
 })

@@ -1,9 +1,8 @@
 // docs/redis.md speaks of options, defaults, metrics and messages by name. None of these may drift away from the program.
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { rootCertificates } from 'node:tls'
 import { parse } from 'yaml'
 import { createApp } from '../../src/app.ts'
 import { fault } from '../../src/store/redis/faults.ts'
@@ -16,6 +15,7 @@ import { allOptions } from '../../src/config/schema.ts'
 import { createLogger } from '../../src/telemetry/pino.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { systemTimer } from '../../src/time.ts'
+import { createAuthority } from '../fixtures/certificates.ts'
 import { redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
 import { liveLinkTo } from '../store/redis/link-under-test.ts'
 
@@ -29,15 +29,13 @@ const base = {
   CLIENT_SECRET: 'one-of-our-own-8271',
   SESSION_ENCRYPTION_KEY: secret,
 }
-const { privateKey } = generateKeyPairSync('ec', {
-  namedCurve: 'P-256',
-  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-  publicKeyEncoding: { type: 'spki', format: 'pem' },
-})
+const authority = createAuthority()
+const { cert, key: privateKey } = authority.issue('client')
+authority.close()
 
 function readMounted(path: string): string {
   if (path.endsWith('-key.pem')) return privateKey
-  return path.endsWith('.pem') ? (rootCertificates[0] ?? '') : secret
+  return path.endsWith('.pem') ? cert : secret
 }
 
 const load = (config: string) => loadConfig({ text: config, env: base, readFile: readMounted })
