@@ -82,7 +82,7 @@ const accepted: readonly [
   ],
   [
     'letter-case.yaml',
-    ({ provider, redis }) => [provider.clientID, redis.enabled],
+    ({ provider, redis }) => [provider.clientID, redis.mode !== 'memory'],
     ['app', true],
     [/those of traefikoidc;/],
   ],
