@@ -65,15 +65,7 @@ export const request: readonly Reader[] = [
     words: ['private/', 'a/', 'b/', 'x'],
     run: (target) => {
       for (const host of ['app.example.com', 'a.a.a.a']) {
-        rules.policyFor({
-          ...app,
-          host,
-          method: 'GET',
-          path: target,
-          rawPath: target,
-          rawQuery: '',
-          ambiguity: undefined,
-        })
+        rules.policyFor(originalRequest({ ...app, host, method: 'GET', target }))
       }
     },
   },
