@@ -38,11 +38,11 @@ export async function startNginx(options: ProxyOptions): Promise<RunningProxy> {
   const port = options.port ?? (await freePort())
   const { foregatePort } = options
   const site = await deployedFile('nginx/foregate.conf', {
-    // The line of each replica is written as the file's comment says.
-    '    server 127.0.0.1:4180;':
-      typeof foregatePort === 'number'
-        ? `    server 127.0.0.1:${foregatePort};`
-        : foregatePort.map((replica) => `    server 127.0.0.1:${replica} fail_timeout=1s;`).join('\n'),
+    // One line for each replica, as the file's comment says.
+    '    server 127.0.0.1:4180 max_fails=0;': [foregatePort]
+      .flat()
+      .map((replica) => `    server 127.0.0.1:${replica} max_fails=0;`)
+      .join('\n'),
     '127.0.0.1:8080': `127.0.0.1:${options.applicationPort}`,
     'listen 8000': `listen 127.0.0.1:${port}`,
   })

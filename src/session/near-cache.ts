@@ -63,6 +63,8 @@ export interface NearCache {
   /** A refresh is under way until it says otherwise. */
   refreshing(entry: NearSession, now: number): void
   refreshFailed(entry: NearSession, now: number): void
+  /** It could not be tried, by no fault of the provider: soon again. */
+  refreshPutOff(entry: NearSession, now: number): void
   /** What was due has been started. */
   attended(entry: NearSession): void
   delete(id: string): void
@@ -248,6 +250,11 @@ export function createNearCache(deps: {
       const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** (entry.refreshFailures - 1))
       // After a lost answer the session itself says when it may be tried again.
       entry.refreshAt = Math.max(now + backoffMs, entry.session.refreshAt)
+      schedule(entry)
+    },
+    refreshPutOff(known, now) {
+      const entry = own(known)
+      entry.refreshAt = Math.max(now + firstBackoffMs, entry.session.refreshAt)
       schedule(entry)
     },
     attended: (entry) => schedule(own(entry)),

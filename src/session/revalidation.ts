@@ -75,6 +75,8 @@ export function createRevalidation(deps: {
     if (outcome.kind === 'ended') {
       near.delete(ticket.id)
       ended.value++
+    } else if (outcome.kind === 'failed' && outcome.fault === 'store') {
+      near.refreshPutOff(near.get(ticket.id) ?? entry, clock())
     } else if (outcome.kind === 'failed' || clock() >= outcome.full.session.tokenExpiresAt) {
       // Tokens that have ended before they came are no better than none: not asked for with each request.
       near.refreshFailed(near.get(ticket.id) ?? entry, clock())

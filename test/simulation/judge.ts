@@ -38,6 +38,8 @@ export interface Judge {
   ending(replica: Replica, cause: 'stop' | 'kill', stop?: OrderlyStop): () => void
   misled(replica: Replica): boolean
   isWellKnown(replica: Replica): boolean
+  /** Nobody's fault: it has to wait for those who may have used a refresh token. */
+  isWaiting(replica: Replica, why: string): boolean
   /** It still speaks to a server that is the primary no more. */
   isOnOtherServer(replica: Replica): boolean
   horizons(): void
@@ -261,6 +263,9 @@ export function createJudge(world: World): Judge {
     world.lastLossAt = events.now
     recheck()
     for (const w of all) {
+      // A snapshot of before brings the session back without anybody's doing, however long ago its logout was lost.
+      const stored = generationIn(servers.primary, w.visitor.id)
+      if (!w.isRecorded && stored !== undefined && stored < w.floor) w.isBackByItself = true
       if (w.lostAt !== undefined || isHeld(w)) continue
       w.lostAt = events.now
       story.say(`the ${w.kind} of s${w.visitor.number} is lost with Redis' data`)
@@ -505,14 +510,17 @@ export function createJudge(world: World): Judge {
     return events.now - reachSince >= 6_000 && events.now - droppedAt >= 6_000
   }
 
+  /** While others are waited for no token is refreshed: they may have used it. */
+  const isWaiting = ({ cache }: Replica, why: string) =>
+    why === 'rights_too_old' && cache?.coherence().isReseeding === true
+
   function refused(replica: Replica, visitor: Visitor, { kind, why }: Refusal, hadPass: boolean, since: number): void {
     counts.refused[why] = (counts.refused[why] ?? 0) + 1
     const { withdrawals, isLeaving, isSuperseding, isDamaged, account, storedAt } = visitor
     if (withdrawals.length > 0 || isLeaving || isSuperseding || isDamaged || mayBeOver(account)) return
     if (misled(replica)) return
     const words = `s${visitor.number} at r${replica.index}: ${why}`
-    // While others are waited for no token is refreshed: they may have used it.
-    if (why === 'rights_too_old' && replica.cache?.coherence().isReseeding === true) return
+    if (isWaiting(replica, why)) return
     if (kind === 'absent') {
       if (storedAt === undefined || storedAt >= since || world.hasLostData || world.hasLostWrites || !hadPass) return
       violation('valid-refused', words)
@@ -592,6 +600,7 @@ export function createJudge(world: World): Judge {
     ending,
     misled,
     isWellKnown,
+    isWaiting,
     isOnOtherServer,
     horizons,
     unrecorded,

@@ -181,6 +181,7 @@ export function createPeople(world: World, judge: Judge): People {
           return
         }
         const { kind, why } = because(answer)
+        if (judge.isWaiting(replica, why)) return
         if (mayBeOver(visitor.account) || visitor.withdrawals.length > 0) return
         judge.violation(orElse, `s${visitor.number} at r${replica.index}: ${kind} (${why})`)
       })
