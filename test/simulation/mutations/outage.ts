@@ -137,7 +137,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/lookup.ts',
-        find: "if (entry.session.generation < floors.of(ticket.id)) return 'below-floor'",
+        find: "if (session.generation < floors.of(ticket.id)) return { kind: 'below-floor', session }",
         replace: '',
       },
     ],
