@@ -21,7 +21,7 @@ export function createHealth(sources: HealthSources): Health {
   return {
     healthz() {
       const cache = sources.cache()
-      const isWell = cache.redis.connected && cache.redis.reason === undefined && cache.revocations?.reseeding !== true
+      const isWell = cache.redis.connected && cache.redis.reason === undefined
       const troubled = cache.mode !== 'memory' && !isWell
       const phase = sources.phase()
       const status = phase === 'serving' ? (troubled ? 'degraded' : 'healthy') : 'unhealthy'

@@ -91,7 +91,7 @@ export interface NearLimits {
 const entryOverheadBytes = 1_000
 const maxJitterMs = seconds(1)
 /** Who wrote a state that a failover lost offers it again once its own connection is back. */
-const newerComesWithinMs = seconds(10)
+export const newerComesWithinMs = seconds(10)
 const firstBackoffMs = seconds(1)
 const maxBackoffMs = seconds(60)
 

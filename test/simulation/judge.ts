@@ -1,5 +1,6 @@
 // The omniscient judge of what docs/outage.md promises: it knows each withdrawal, when it was answered, where it was recorded, and who
 // was in contact with whom, and says when somebody got in who should be out, or is out who should be in.
+import { newerComesWithinMs } from '../../src/session/near-cache.ts'
 import { trustForMs } from '../../src/session/lifetimes.ts'
 import type { Session } from '../../src/session/session.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
@@ -510,9 +511,9 @@ export function createJudge(world: World): Judge {
     return events.now - reachSince >= 6_000 && events.now - droppedAt >= 6_000
   }
 
-  /** While others are waited for no token is refreshed: they may have used it. */
+  /** While others are waited for, or a newer state that was heard of, no token is refreshed: it may have been used. */
   const isWaiting = ({ cache }: Replica, why: string) =>
-    why === 'rights_too_old' && cache?.coherence().isReseeding === true
+    why === 'rights_too_old' && (cache?.coherence().isReseeding === true || settings.maxStaleMs < newerComesWithinMs)
 
   function refused(replica: Replica, visitor: Visitor, { kind, why }: Refusal, hadPass: boolean, since: number): void {
     counts.refused[why] = (counts.refused[why] ?? 0) + 1

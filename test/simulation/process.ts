@@ -108,7 +108,8 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
         refreshGraceMs: settings.refreshGraceMs,
         maxStaleMs,
         passMaxAgeMs,
-        providerTimeoutMs: 2_000,
+        // Longer than the lease of an owner that is gone.
+        providerTimeoutMs: 5_000,
       },
       runtime,
     })
