@@ -4,8 +4,7 @@ import { ruleFindings } from '../access/rules.ts'
 import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import type { RuleSettings } from './schema.ts'
-import { callbackAndLogout } from './server.ts'
-import { covers, fixedPaths } from './url-path.ts'
+import { callbackAndLogout, covers, fixedPaths } from './url-path.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks

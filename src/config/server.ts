@@ -8,7 +8,7 @@ import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
 import { lookFindings } from '../pages/look.ts'
 import { parseWebURL } from './network.ts'
-import { covers, fixedPaths, SERVICE_PATHS } from './url-path.ts'
+import { callbackAndLogout, covers, fixedPaths, SERVICE_PATHS } from './url-path.ts'
 
 /** Where metrics and health are in reverse-proxy mode: every path of the main port is the applications', and the world's. */
 const operatorsOwn = { host: '127.0.0.1', port: 9180 }
@@ -105,12 +105,6 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
   }
   return { prefix: pathPrefix, callback, logout, postLogoutRedirectURI }
 }
-
-/** Both lie below `pathPrefix`, unless the operator says otherwise. */
-export const callbackAndLogout = ({ pathPrefix, callbackURL, logoutURL }: Settings) => ({
-  callback: callbackURL ?? `${pathPrefix}/callback`,
-  logout: logoutURL ?? `${pathPrefix}/logout`,
-})
 
 /** What else this service answers on its main port. */
 const servicePaths = ({ upstreams }: Settings): readonly string[] => (upstreams.length > 0 ? [] : SERVICE_PATHS)

@@ -97,3 +97,17 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'backchannel_logout',
     'frontchannel_logout',
   ].map((name) => `${pathPrefix}/${name}`)
+
+/** Both lie below `pathPrefix`, unless the operator says otherwise. */
+export const callbackAndLogout = ({
+  pathPrefix,
+  callbackURL,
+  logoutURL,
+}: {
+  pathPrefix: string
+  callbackURL?: string | undefined
+  logoutURL?: string | undefined
+}) => ({
+  callback: callbackURL ?? `${pathPrefix}/callback`,
+  logout: logoutURL ?? `${pathPrefix}/logout`,
+})
