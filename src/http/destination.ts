@@ -1,9 +1,10 @@
 // Where a person wants to be after a login or a logout, as whoever sent them here says it. Each way of saying it is held to the same rules.
 import type { Logger } from '../telemetry/logger.ts'
+import { clientNetwork } from '../login/rate-limit.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
 import { createLogQuota } from './log-quota.ts'
-import { percentEncodedBytes } from './return-url.ts'
+import { originOf, percentEncodedBytes } from './return-url.ts'
 import type { Visit } from './visit.ts'
 
 export interface Destinations {
@@ -15,15 +16,16 @@ export interface Destinations {
   tellCut(visit: Pick<Visit, 'clientAddress' | 'requestId'>, returnTo: string): void
 }
 
-/** For each client address. */
+/** For each client (IPv6: each /64). */
 const linesPerMinute = 10
 
 export function createDestinations(deps: { addresses: Addresses; logger: Logger; clock: Clock }): Destinations {
   const { addresses, logger } = deps
   const mayTell = createLogQuota(linesPerMinute, deps.clock)
 
-  function tell(visit: Pick<Visit, 'clientAddress' | 'requestId'>, reason: string, host: string | undefined): void {
-    if (!mayTell(visit.clientAddress)) return
+  function tell(visit: Pick<Visit, 'clientAddress' | 'requestId'>, reason: string, url: string): void {
+    if (!mayTell(clientNetwork(visit.clientAddress))) return
+    const host = originOf(url)?.replace(/^.*\/\//, '')
     logger.info(
       { event: 'return_url_refused', reason, host, requestId: visit.requestId },
       'a login or a logout does not end where it was asked to',
@@ -36,7 +38,7 @@ export function createDestinations(deps: { addresses: Addresses; logger: Logger;
     const judged = others.length > 0 ? ({ refused: 'repeated' } as const) : addresses.judgeReturn(visit, asked)
     if ('url' in judged) return judged.url
     // Our own pages are no destination, and no mistake either: proxies name the page that was asked for, whichever it is.
-    if (judged.refused !== 'own_path') tell(visit, judged.refused, URL.parse(asked)?.host.slice(0, 100))
+    if (judged.refused !== 'own_path') tell(visit, judged.refused, asked)
     return undefined
   }
 
@@ -45,7 +47,7 @@ export function createDestinations(deps: { addresses: Addresses; logger: Logger;
     of: (visit, query) => allowed(visit, askedFor(visit, query)) ?? `${addresses.origin(visit)}/`,
 
     tellCut(visit, returnTo) {
-      tell(visit, 'cut', new URL(returnTo).host)
+      tell(visit, 'cut', returnTo)
     },
   }
 }

@@ -9,7 +9,11 @@ export function createLogQuota(perMinute: number, clock: Clock): (key: string) =
     const now = clock()
     let window = windows.get(key)
     if (window === undefined || now >= window.endsAt) {
-      if (windows.size >= maxKeys) windows.clear()
+      if (windows.size >= maxKeys) {
+        for (const [old, { endsAt }] of windows) if (now >= endsAt) windows.delete(old)
+        // So many at once are one stranger with many names: the log has heard enough.
+        if (windows.size >= maxKeys) return false
+      }
       window = { endsAt: now + minutes(1), left: perMinute }
       windows.set(key, window)
     }

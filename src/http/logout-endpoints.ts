@@ -35,6 +35,12 @@ export interface LogoutDeps {
   readonly logger: Logger
 }
 
+/** For the provider: which of its sessions ends. */
+interface Hint {
+  readonly idToken: string
+  readonly ticket: string
+}
+
 const hintContext = 'id_token_hint'
 /** Characters. A longer one would not be sent to the provider either. */
 const maxHintLength = 2_800
@@ -48,7 +54,8 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     if (!isOwnWish(visit, addresses)) return confirm(visit, current)
     const query = new URLSearchParams(visit.query)
     const ended = await endAll(visit, current)
-    const idToken = ended.idToken ?? hintIn(query)
+    const hint = ended.hint ?? hintIn(visit, query)
+    const idToken = hint?.idToken
     if (!ended.isKept) {
       // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
       // who asks.
@@ -56,7 +63,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
         { event: 'logout_incomplete', requestId: visit.requestId },
         'a logout is known here only: neither Redis nor a peer nor the spool took it',
       )
-      return refusals.refuse(visit, 503, 'logout_incomplete', { retryURL: retryURL(visit, query, idToken) })
+      return refusals.refuse(visit, 503, 'logout_incomplete', { retryURL: retryURL(visit, query, hint) })
     }
     if (ended.isSomebodys) {
       logger.info({ event: 'logged_out', requestId: visit.requestId }, 'a person has logged out')
@@ -82,7 +89,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
 
   async function endAll(visit: Visit, current: Current | undefined) {
     const pass = cookies.pass(visit.headers.cookie)
-    let idToken: string | undefined
+    let hint: Hint | undefined
     let isKept = true
     let isSomebodys = false
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
@@ -98,26 +105,33 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       isSomebodys = true
       isKept &&= ended.isKept
       if (ended.full === undefined) continue
-      idToken ??= ended.full.tokens.idToken
+      const { idToken } = ended.full.tokens
+      if (idToken !== undefined) hint ??= { idToken, ticket }
       // Best effort, and not at the person's expense: they are logged out here whether or not the provider listens.
       void provider.revoke(ended.full.tokens)
     }
-    return { idToken, isKept, isSomebodys }
+    return { hint, isKept, isSomebodys }
   }
 
-  /** The session has ended here with the first attempt, and its ID token with it: it travels along, sealed. */
-  function retryURL(visit: Visit, query: URLSearchParams, idToken: string | undefined): string {
+  /** The session has ended here with the first attempt, and its ID token with it: it travels along, sealed for whoever has its ticket. */
+  function retryURL(visit: Visit, query: URLSearchParams, given: Hint | undefined): string {
     const again = new URLSearchParams()
     const rd = query.get('rd')
     if (rd !== null) again.set('rd', rd)
-    const hint = idToken && hintSealer.seal(Buffer.from(idToken), hintContext).toString('base64url')
-    if (hint !== undefined && hint !== '' && hint.length <= maxHintLength) again.set('hint', hint)
+    const hint = given && hintSealer.seal(Buffer.from(given.idToken), hintContext, given.ticket).toString('base64url')
+    if (hint !== undefined && hint.length <= maxHintLength) again.set('hint', hint)
     return `${addresses.origin(visit)}${addresses.logoutPath}${again.size === 0 ? '' : `?${again.toString()}`}`
   }
 
-  function hintIn(query: URLSearchParams): string | undefined {
+  function hintIn(visit: Visit, query: URLSearchParams): Hint | undefined {
     const hint = query.get('hint')
-    return hint === null ? undefined : hintSealer.open(Buffer.from(hint, 'base64url'), hintContext)?.toString()
+    if (hint === null) return undefined
+    // The cookies stayed with the first attempt. Whoever found the address elsewhere, in a history or a log, has no use for it.
+    for (const ticket of cookies.tickets(visit.headers.cookie)) {
+      const idToken = hintSealer.open(Buffer.from(hint, 'base64url'), hintContext, ticket)?.toString()
+      if (idToken !== undefined) return { idToken, ticket }
+    }
+    return undefined
   }
 
   function forget(visit: Visit): string[] {

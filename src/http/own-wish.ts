@@ -4,7 +4,8 @@ import type { Visit } from './visit.ts'
 
 /**
  * Whether the person wants this, rather than a page elsewhere that makes the browser ask for it. Browsers say where a request
- * comes from; where they do not (plain http), a foreign Origin or Referer still gives it away.
+ * comes from; where they do not (plain http, a program), a foreign Origin or Referer still gives it away,
+ * and a GET that says nothing at all is believed: a page elsewhere that withholds its Referer can log such a browser out, and no more.
  */
 export function isOwnWish(visit: Visit, addresses: Pick<Addresses, 'origin' | 'ownOrigin'>): boolean {
   const site = visit.headers['sec-fetch-site']

@@ -39,6 +39,8 @@ export function safeReturnURL(candidate: string, context: ReturnContext): { url:
     return onSite(`${own.protocol}//${own.host}`, candidate)
   }
   const [, scheme = '', name = '', port = '', rest = ''] = absolute
+  // No host name is longer; the parser would take a long time for it.
+  if (name.length > 253) return { refused: 'not_a_url' }
   const site = parsed(`${scheme}://${name}${port}`)
   // The parser must have read the very host that stands there: `127.1`, `0x7f000001` and odd punycode are other names to it.
   if (site === undefined || site.hostname !== name.toLowerCase()) return { refused: 'not_a_url' }

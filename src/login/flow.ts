@@ -68,7 +68,7 @@ export function createFlows(deps: { sealer: Sealer; clock: Clock; randomBytes: (
   function stateOf({ id, ...rest }: Flow): string {
     // Addresses shrink to two thirds. Nobody learns anything from the length: the secrets beside it are new each time.
     const plain = deflateRawSync(JSON.stringify(rest))
-    return `${id}.${sealer.seal(plain, `flow:${id}`).toString('base64url')}`
+    return `${id}.${sealer.seal(plain, `flow2:${id}`).toString('base64url')}`
   }
 
   return {
@@ -91,7 +91,7 @@ export function createFlows(deps: { sealer: Sealer; clock: Clock; randomBytes: (
     read(state) {
       const [, id, sealed] = stateShape.exec(state) ?? []
       if (id === undefined || sealed === undefined) return undefined
-      const plain = sealer.open(Buffer.from(sealed, 'base64url'), `flow:${id}`)
+      const plain = sealer.open(Buffer.from(sealed, 'base64url'), `flow2:${id}`)
       // Sealed by us for this id: the shape is what `start` wrote.
       return plain && { ...(JSON.parse(inflateRawSync(plain).toString()) as Omit<Flow, 'id'>), id }
     },

@@ -16,7 +16,7 @@ export function createLoginRateLimit(perMinute: number, clock: Clock): LoginRate
   return {
     allows(clientAddress) {
       const now = clock()
-      const client = clientOf(clientAddress)
+      const client = clientNetwork(clientAddress)
       const window = windows.get(client)
       if (window === undefined || now >= window.endsAt) {
         windows.set(client, { endsAt: now + minutes(1), count: 1 })
@@ -29,7 +29,7 @@ export function createLoginRateLimit(perMinute: number, clock: Clock): LoginRate
 }
 
 /** Whoever has one IPv6 address has the 2^64 of its network (RFC 6177): counted one by one they are no limit at all. */
-function clientOf(address: string): string {
+export function clientNetwork(address: string): string {
   if (!isIPv6(address)) return address
   const [plain = ''] = address.split('%')
   const [head = '', tail] = plain.split('::')
