@@ -41,16 +41,25 @@ export function lenientForm(ignoredExtensions: readonly string[]): LenientForm {
 function foldCase(path: string): string {
   // oxlint-disable-next-line no-control-regex -- everything beyond ASCII
   if (!/[^\x00-\x7f]/.test(path)) return path.toLowerCase()
-  return path
-    .normalize('NFKC')
-    .replace(/\p{Default_Ignorable_Code_Point}+/gu, '')
-    .toUpperCase()
-    .toLowerCase()
+  return (
+    path
+      .normalize('NFKC')
+      .replace(/\p{Default_Ignorable_Code_Point}+/gu, '')
+      // JavaScript makes two characters of it, Java and .NET make an `i`.
+      .replaceAll('\u0130', 'i')
+      .toUpperCase()
+      .toLowerCase()
+      // Which of the two it becomes depends on what follows, and that may be an extension.
+      .replaceAll('ς', 'σ')
+  )
 }
 
-/** What Windows makes of a name: no dots and spaces at its end, no `::$DATA`. By hand: a regular expression would be quadratic. */
+/**
+ * What Windows makes of a name: no dots and spaces at its end, no `::$DATA` or `:$i30:$INDEX_ALLOCATION` (a directory itself,
+ * CVE-2010-2731). By hand: a regular expression would be quadratic.
+ */
 function trimmed(segment: string): string {
-  const stream = segment.indexOf('::$')
+  const stream = segment.includes(':$') ? segment.indexOf(':') : -1
   const name = stream < 0 ? segment : segment.slice(0, stream)
   let end = name.length
   while (end > 0 && (name[end - 1] === '.' || name[end - 1] === ' ')) end--

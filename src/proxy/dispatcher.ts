@@ -53,6 +53,8 @@ export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: 
           reject(new Error('the upstream agreed to another protocol'))
         },
         onResponseStart(controller, status) {
+          // Early hints: the answer is still to come.
+          if (status < 200) return
           resolve({ kind: 'refused', status })
           controller.abort(new Error('no upgrade'))
         },

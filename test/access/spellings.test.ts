@@ -31,9 +31,11 @@ const spellings = [
   '/%41DMIN%2E/users',
   '/.../admin',
   '/admin::$DATA',
+  '/admin:$i30:$INDEX_ALLOCATION',
   '/Admin::$INDEX_ALLOCATION/users',
   '/%EF%BD%81dmin',
   '/adm%C4%B1n',
+  '/adm%C4%B0n',
   '/ad%C2%ADmin',
   '/admin%E2%80%8B',
   '/admin%C2%A0',
@@ -335,4 +337,11 @@ test('the lenient form of a long path costs no more than its length (B10)', { ti
     form(`/${unit.repeat(Math.ceil(16_384 / unit.length))}x`)
   }
   assert.ok(process.cpuUsage().user - before < 500_000)
+})
+
+test('a final sigma is the letter that it is, whatever extension follows (B4)', () => {
+  const rules = rulesOf([{ path: '/μήνες', policy: 'deny' }, { policy: 'public' }], { ignoredExtensions: ['json'] })
+  for (const spelling of ['/μήνες', '/μήνες.json', '/ΜΉΝΕΣ.JSON', '/ΜΉΝΕΣ']) {
+    assert.equal(decided(rules, encodeURI(spelling)), 'denied_by_rule', spelling)
+  }
 })
