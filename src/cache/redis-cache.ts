@@ -19,7 +19,7 @@ import { createPeers, type PeerTransport } from './peers.ts'
 import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
 import { createServerNotices } from './server-notices.ts'
-import type { NearCopies, NearTrust } from './shared-cache.ts'
+import { noNearCopies, type NearTrust } from './shared-cache.ts'
 import type { Spool } from './spool.ts'
 import { createWithdrawals } from './withdrawals.ts'
 
@@ -50,15 +50,6 @@ const closeSpoolMs = 2_000
 
 const stuck = () => new Error('the spool cannot be closed')
 
-const nobody: NearCopies = {
-  changed: () => undefined,
-  unconfirmAll: () => undefined,
-  offerAgain: () => Promise.resolve(true),
-  reseed: () => Promise.resolve(true),
-  dropUnproven: () => undefined,
-  compareSome: () => Promise.resolve(),
-}
-
 export function createRedisCache(parts: RedisCacheParts): Cache {
   const { config, runtime, origin, link, spool } = parts
   const { clock, stopwatch, timer, logger, metrics } = runtime
@@ -74,7 +65,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   const lag = metrics.invalidationLag.with({})
   const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
   const floors = createFloors({ clock, stopwatch, lifeMs: withdrawalLifeMs })
-  let copies = nobody
+  let copies = noNearCopies
   let availability: Availability = neverReached
   let lastLossAt = 0
   /** What may be lost is to be offered again, and was not yet, or not all of it was taken. */

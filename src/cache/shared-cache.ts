@@ -67,3 +67,13 @@ export interface NearCopies {
   /** A few of the copies that may answer now, each compared with the store. */
   compareSome(count: number): Promise<void>
 }
+
+/** Until somebody holds any. */
+export const noNearCopies: NearCopies = {
+  changed: () => undefined,
+  unconfirmAll: () => undefined,
+  offerAgain: () => Promise.resolve(true),
+  reseed: () => Promise.resolve(true),
+  dropUnproven: () => undefined,
+  compareSome: () => Promise.resolve(),
+}
