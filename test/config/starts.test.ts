@@ -8,7 +8,7 @@ import { createApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { fixedPaths } from '../../src/config/url-path.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
-import { createAddresses } from '../../src/http/addresses.ts'
+import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { systemTimer } from '../../src/time.ts'
@@ -283,15 +283,7 @@ test('publicURL without cookieDomain is a warning where no host is named, and no
 })
 
 test('every fixed route of ours is one that a configured path must leave alone (C15)', () => {
-  const { ownPath } = createAddresses({
-    pathPrefix: '/oauth2',
-    callbackPath: '/oauth2/callback',
-    logoutPath: '/oauth2/logout',
-    publicURL: undefined,
-    forceHTTPS: true,
-    cookieDomain: undefined,
-    allowedRedirectHosts: [],
-  })
+  const { ownPath } = defaultAddresses()
   const reserved = fixedPaths('/oauth2')
   assert.deepEqual(
     Object.values(ownPath).filter((path) => !reserved.includes(path)),

@@ -7,7 +7,7 @@ import { compileRules } from '../../src/access/rules.ts'
 import { contractNames, type Contract } from '../../src/config/contracts.ts'
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
 import { createAdmissions, type AdmissionsDeps } from '../../src/http/admissions.ts'
-import { createAddresses } from '../../src/http/addresses.ts'
+import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { Answer } from '../../src/http/answer.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
 import type { AuthRequest, Outcome } from '../../src/http/outcome.ts'
@@ -72,15 +72,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
     nearBytes: 0,
     ...sessions,
   }
-  const addresses = createAddresses({
-    pathPrefix: '/oauth2',
-    callbackPath: '/oauth2/callback',
-    logoutPath: '/oauth2/logout',
-    publicURL: undefined,
-    forceHTTPS: true,
-    cookieDomain: undefined,
-    allowedRedirectHosts: [],
-  })
+  const addresses = defaultAddresses()
   const passRenewal = createPassRenewal(allSessions, cookies)
   const shared = {
     addresses,

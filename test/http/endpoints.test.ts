@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createAddresses } from '../../src/http/addresses.ts'
+import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { Answer } from '../../src/http/answer.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createDestinations } from '../../src/http/destination.ts'
@@ -26,15 +26,7 @@ const program = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-site': 'sa
 /** A replica's own paths, and a login world to look into. */
 function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
   const logins = aLoginWorld({}, world)
-  const addresses = createAddresses({
-    pathPrefix: '/oauth2',
-    callbackPath: '/oauth2/callback',
-    logoutPath: '/oauth2/logout',
-    publicURL: undefined,
-    forceHTTPS: true,
-    cookieDomain: undefined,
-    allowedRedirectHosts: [],
-  })
+  const addresses = defaultAddresses()
   const endpoints = createEndpoints({
     addresses,
     destinations: createDestinations({ addresses, logger: world.log, clock: world.time.clock }),
