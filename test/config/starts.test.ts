@@ -1,6 +1,6 @@
 // `foregate check` says "fine" only for what starts: what it accepted is started here, on a free port, with nothing behind it.
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { stringify } from 'yaml'
@@ -11,9 +11,9 @@ import { ConfigInvalid } from '../../src/errors.ts'
 import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { systemTimer } from '../../src/time.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
+import { platform } from '../fixtures/platform.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -29,12 +29,7 @@ async function startAndStop(config: ReturnType<typeof load>['config']): Promise<
   const app = createApp(
     { ...config, server },
     {
-      clock: Date.now,
-      stopwatch: () => performance.now(),
-      timer: systemTimer,
-      nextTurn: (task) => void setImmediate(task),
-      random: Math.random,
-      randomBytes,
+      ...platform,
       logger: silent,
       metrics: createMetrics({ processMetrics: false }),
     },

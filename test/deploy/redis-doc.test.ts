@@ -1,6 +1,5 @@
 // docs/redis.md speaks of options, defaults, metrics and messages by name. None of these may drift away from the program.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
@@ -14,10 +13,10 @@ import { loadConfig } from '../../src/config/load.ts'
 import { allOptions } from '../../src/config/schema.ts'
 import { createLogger } from '../../src/telemetry/pino.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { systemTimer } from '../../src/time.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
 import { liveLinkTo } from '../store/redis/link-under-test.ts'
+import { platform } from '../fixtures/platform.ts'
 
 const file = new URL('../../docs/redis.md', import.meta.url)
 const text = readFileSync(file, 'utf8')
@@ -111,12 +110,7 @@ test('every environment variable of the list is one that is read', () => {
 test('every metric that the page names is one that /metrics has', async () => {
   const metrics = createMetrics({ processMetrics: false })
   createApp(load('').config, {
-    clock: Date.now,
-    stopwatch: () => performance.now(),
-    timer: systemTimer,
-    nextTurn: (task) => void setImmediate(task),
-    random: Math.random,
-    randomBytes,
+    ...platform,
     logger: createLogger({ level: 'error' }),
     metrics,
   })

@@ -21,6 +21,7 @@ import { missingProgram } from '../fixtures/programs.ts'
 import { eventually, startRedis, type RedisServer } from '../fixtures/redis.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { encryptionKey, fakeProvider, hour } from '../session/world.ts'
+import { platform } from '../fixtures/platform.ts'
 
 const secrets = ['alice@example.com', 'at-secret', 'rt-secret', 'id-secret', 'https://id.example.com', 'jti-secret']
 
@@ -36,12 +37,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
     readFile: () => '',
   })
   const runtime: Runtime = {
-    clock: Date.now,
-    stopwatch: () => performance.now(),
-    timer: systemTimer,
-    nextTurn: (task) => void setImmediate(task),
-    random: Math.random,
-    randomBytes,
+    ...platform,
     logger: recordedLog(),
     metrics: createMetrics({ processMetrics: false }),
   }
