@@ -116,17 +116,22 @@ test('an id without its secret logs nobody out', async () => {
   assert.equal(await isLoggedIn(cookie), true)
 })
 
-test('of somebody with 150 groups the way to the provider is short enough for every proxy (C4)', async (t) => {
-  t.after(() => void (app.provider.idToken = (draft) => draft))
-  const groups = Array.from({ length: 150 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`)
-  app.provider.idToken = (draft) => ({ ...draft, claims: { ...draft.claims, groups } })
-  const cookie = await app.login()
-  const reply = await logOut(cookie, 'GET', { 'sec-fetch-site': 'none' })
-  const goal = new URL(reply.headers.location ?? '')
-  assert.ok(goal.href.length <= 2_048)
-  assert.deepEqual([...goal.searchParams.keys()].sort(), ['client_id', 'post_logout_redirect_uri', 'state'])
-  assert.equal(await isLoggedIn(cookie), false)
-})
+for (const [who, claims] of [
+  ['with 150 groups', { groups: Array.from({ length: 150 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`) }],
+  ['with 400 groups', { groups: Array.from({ length: 400 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`) }],
+  ['with a picture in a claim', { picture: `data:image/png;base64,${'A'.repeat(20_000)}` }],
+] as const) {
+  test(`of somebody ${who} the way to the provider is short enough for every proxy (C4)`, async (t) => {
+    t.after(() => void (app.provider.idToken = (draft) => draft))
+    app.provider.idToken = (draft) => ({ ...draft, claims: { ...draft.claims, ...claims } })
+    const cookie = await app.login()
+    const reply = await logOut(cookie, 'GET', { 'sec-fetch-site': 'none' })
+    const goal = new URL(reply.headers.location ?? '')
+    assert.ok(goal.href.length <= 2_048)
+    assert.deepEqual([...goal.searchParams.keys()].sort(), ['client_id', 'post_logout_redirect_uri', 'state'])
+    assert.equal(await isLoggedIn(cookie), false)
+  })
+}
 
 describe('a logout where the provider has no end_session_endpoint', () => {
   for (const [name, query] of [
@@ -146,6 +151,17 @@ describe('a logout where the provider has no end_session_endpoint', () => {
       assert.match(page.body, /You are signed out/)
     })
   }
+
+  test('ends there through a middleware, too, and the page is no way to log in again (C5)', async (t) => {
+    const alone = await startTestApp(t, { provider: { hasEndSession: false } })
+    const cookie = await alone.login()
+    const reply = await alone.ask('traefik', { uri: '/oauth2/logout', cookie, headers: browserHeaders })
+    assert.equal(reply.headers.location, `${appOrigin}/oauth2/signed_out`)
+    const page = await alone.ask('traefik', { uri: '/oauth2/signed_out', headers: browserHeaders })
+    assert.match(page.body, /You are signed out/)
+    assert.equal(page.headers.location, undefined)
+    assert.equal((await alone.ask('traefik', { cookie, headers: scriptHeaders })).status, 401)
+  })
 })
 
 describe('where a logout ends', () => {
