@@ -2,6 +2,7 @@
 // their own, and browsers that come by an odd name of the host.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient, type HttpClient, type Reply } from '../../fixtures/http-client.ts'
 import { appHost, browserHeaders, scriptHeaders, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
 
@@ -257,6 +258,26 @@ describe('plain http where everything is https', () => {
     assert.ok(begun.headers.location?.startsWith(secure.provider.issuer))
     const direct = await secure.ask('traefik', { scheme: 'https', uri: '/x', headers: browserHeaders })
     assert.ok(direct.headers.location?.startsWith(secure.provider.issuer))
+  })
+
+  for (const contract of contractNames) {
+    test(`begins its login on https by the contract ${contract}, too (C13)`, async (t) => {
+      const secure = await startTestApp(t, { config: { forceHTTPS: true } })
+      const reply = await secure.ask(contract, { scheme: 'http', uri: '/x?y=z', headers: browserHeaders })
+      const start = new URL(reply.headers.location ?? '')
+      assert.deepEqual([start.origin, start.pathname], [`https://${appHost}`, '/oauth2/start'])
+      assert.deepEqual(reply.setCookies, [])
+    })
+  }
+
+  test('begins its login on https in reverse-proxy mode, too (C13)', async (t) => {
+    const secure = await startTestApp(t, {
+      config: { forceHTTPS: true, upstreams: [{ url: 'http://127.0.0.1:1' }] },
+    })
+    const reply = await get(createHttpClient(), `${secure.url}/x?y=z`)
+    const start = new URL(reply.headers.location ?? '')
+    assert.deepEqual([start.protocol, start.pathname], ['https:', '/oauth2/start'])
+    assert.deepEqual(reply.setCookies, [])
   })
 })
 
