@@ -218,7 +218,8 @@ suite('what a review got in by', { skip: redisMissing, concurrency: false }, () 
       t.after(() => rm(directory, { recursive: true, force: true }))
       const { bed } = await deployment(t, {
         peers: road === 'peer',
-        ...(road === 'spool' && { replicas: 1, config: { outage: { spoolDir: directory } } }),
+        replicas: road === 'peer' ? 2 : 1,
+        ...(road === 'spool' && { config: { outage: { spoolDir: directory } } }),
       })
       const person = await bed.logIn()
       const old = kept(person)
@@ -238,7 +239,7 @@ suite('what a review got in by', { skip: redisMissing, concurrency: false }, () 
   }
 
   test('keys of wrong types, of sessions of before or of during an outage, keep no replica from recovering (A8)', async (t) => {
-    const { redis, bed } = await deployment(t)
+    const { redis, bed } = await deployment(t, { replicas: 1 })
     const before = [await bed.logIn(0), await bed.logIn(0), await bed.logIn(0), await bed.logIn(0)]
     for (const person of before) await letIn(bed.replicas, [cookieHeader(person)])
     await cutAll(bed)
@@ -261,7 +262,7 @@ suite('what a review got in by', { skip: redisMissing, concurrency: false }, () 
   })
 
   test('a login in an outage succeeds, whatever session the browser held before (A9)', async (t) => {
-    const { bed } = await deployment(t)
+    const { bed } = await deployment(t, { replicas: 1 })
     const [gone, unknown] = [await bed.logIn(), await bed.logIn()]
     const held = [cookieHeader(gone), ticketOnly(gone), ticketOnly(unknown).replace(/.{65}$/, 'A'.repeat(65))]
     assert.equal((await bed.logOut(gone)).status, 302)
