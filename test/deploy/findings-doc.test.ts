@@ -25,7 +25,7 @@ test('every row of the review is on the page', () => {
 test('each row names test files that have tests of its number', () => {
   for (const { id, files, before } of rows) {
     assert.ok(files.length > 0, id)
-    assert.match(before ?? '', /^(run|new|apart)$/, id)
+    assert.match(before ?? '', /^(run|new)$/, id)
     for (const file of files) assert.match(read(file), new RegExp(`[( ]${id}[,)]`), `${id}: ${file}`)
   }
 })
