@@ -2,6 +2,7 @@
 // oidc/, the session's life to session/, and headers and pages to http/. It speaks of cookies by what they hold.
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
+import { isTooLong, tooLong } from '../oidc/callback.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { Begun, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
@@ -127,7 +128,8 @@ export function createLogins(deps: {
     },
 
     trace(query, cookies) {
-      const flow = flows.read(new URLSearchParams(query).get('state') ?? '')
+      const state = isTooLong(query) ? '' : (new URLSearchParams(query).get('state') ?? '')
+      const flow = flows.read(state)
       if (flow === undefined) return undefined
       const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
       return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
@@ -140,6 +142,7 @@ export function createLogins(deps: {
 }
 
 function stateOf(query: string): string | LoginRejected {
+  if (isTooLong(query)) return tooLong()
   const [state = '', ...others] = new URLSearchParams(query).getAll('state')
   if (state === '') return new LoginRejected('state_missing', 'the callback has no state')
   return others.length === 0 ? state : new LoginRejected('parameter_repeated', 'the callback has several states')

@@ -91,6 +91,17 @@ for (const [name, queryOf, reason] of refused) {
   })
 }
 
+test('a callback of more than 8 KB is refused before any of it is read, and its login can still be completed', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const long = `${query}&x=${'x'.repeat(8 * 1024)}`
+  assert.equal(await outcomeOf(browser.callback(long)), 'parameter_too_long')
+  assert.equal(world.logins.trace(long, browser.cookies()), undefined)
+  assert.equal(world.redeemed.length, 0)
+  assert.equal(await outcomeOf(browser.callback(query)), 'ok')
+})
+
 test('login CSRF: a callback that another browser began is refused', async () => {
   const world = aLoginWorld()
   const attackers = await aBrowser(world).start()
