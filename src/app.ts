@@ -131,6 +131,7 @@ export function createApp(config: Config, runtime: Runtime): App {
       config: config.provider,
       claimsWanted: identityHeaders.claimPaths,
       requireVerifiedEmail: access.requireVerifiedEmail,
+      admits: (claims) => rules.meets(0, { subject: '', issuer: '', claims }).ok,
       clock,
       timer,
       random,
