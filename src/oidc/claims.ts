@@ -1,6 +1,5 @@
 // Claims as the rest of the service sees them: found by dot path, completed from UserInfo, without the protocol's own.
-import type { JSONObject } from './document-cache.ts'
-import { isObject } from './document-cache.ts'
+import { isObject, type JSONObject } from './json.ts'
 
 /**
  * The claim at a dot path (`realm_access.roles`), or undefined. At each level the longest literal name wins: providers

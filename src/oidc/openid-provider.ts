@@ -13,7 +13,7 @@ import { codeOf, readCallback } from './callback.ts'
 import { claimAt, completed, isSaid, withoutProtocol } from './claims.ts'
 import { createClientAuth } from './client-auth.ts'
 import type { Documents } from '../cache/documents.ts'
-import type { JSONObject } from './document-cache.ts'
+import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
@@ -253,6 +253,7 @@ export function createProvider(options: ProviderOptions): Provider {
       const { claims } = takeApart(idToken, metadata.algorithms)
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
+      if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
       const token = await verifySignature(idToken, metadata, keys)
       const facts = checked(token, answer.accessToken, undefined)
       const { expiresAt } = facts
@@ -269,7 +270,7 @@ export function createProvider(options: ProviderOptions): Provider {
     } catch (error) {
       if (error instanceof LoginRejected) throw ended('id_token_invalid', error.message, error)
       if (!(error instanceof ProviderUnavailable)) throw error
-      const message = 'the new ID token cannot be verified for want of keys: the old identity stays'
+      const message = 'the new ID token cannot be verified: the old identity stays'
       logger.warn({ event: 'refresh_identity_unverified', detail: error.message }, message)
       return asBefore
     }
