@@ -1,7 +1,7 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
 import { keepClaims, claimText, memberships } from './access/claims.ts'
-import { compileIdentityHeaders } from './access/identity-headers.ts'
+import { compileIdentityHeaders, provenNames } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
@@ -206,7 +206,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     pages,
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
-    describe,
+    describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',

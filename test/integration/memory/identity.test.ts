@@ -124,6 +124,20 @@ test('in reverse-proxy mode the application of a public page is not told of a re
   assert.doesNotMatch(reply.body, /mallory/)
 })
 
+test('an address that is not verified names nobody, in no contract and not at /oauth2/userinfo (B8)', async (t) => {
+  const app = await startTestApp(t)
+  app.provider.person = { sub: 'alice', email: 'victim@example.com', email_verified: false }
+  const cookie = await app.login()
+  for (const contract of contractNames) {
+    const reply = await app.ask(contract, { cookie })
+    assert.equal(reply.headers['x-auth-request-user'], 'alice', contract)
+    assert.doesNotMatch(JSON.stringify(reply.headers), /victim/, contract)
+  }
+  const info = await createHttpClient().send(`${app.url}/oauth2/userinfo`, { headers: { ...scriptHeaders, cookie } })
+  assert.equal(info.status, 200)
+  assert.doesNotMatch(info.body, /victim/)
+})
+
 // --- tokens --------------------------------------------------------------------------------------------------------------
 
 const tokens = await startTestApp(
