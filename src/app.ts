@@ -1,6 +1,7 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
 import { keepClaims, claimText, memberships } from './access/claims.ts'
+import { compileLackingClaims } from './access/lacking-claims.ts'
 import { compileIdentityHeaders, provenNames } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
@@ -34,6 +35,7 @@ import { createConnections } from './http/connections.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
+import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins } from './login/login.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
@@ -168,6 +170,10 @@ export function createApp(config: Config, runtime: Runtime): App {
     used,
     disableReplayDetection: config.tokens.disableReplayDetection,
     clockSkewMs: config.provider.clockSkewMs,
+    noticeClaims: createClaimNotices(
+      compileLackingClaims({ access, upstreams: config.upstreams, templateClaims: identityHeaders.templateClaims }),
+      logger,
+    ),
     clock,
     random,
   })

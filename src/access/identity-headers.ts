@@ -21,6 +21,8 @@ export interface IdentityHeaders {
   readonly needsTokens: boolean
   /** Dot paths of all claims that any option reads: what a session has to keep (see `keepClaims`). */
   readonly claimPaths: readonly string[]
+  /** Claims without which a header of `headers[]` lacks something. */
+  readonly templateClaims: readonly { readonly claim: string; readonly header: string }[]
   /** Lower-case names, header-safe values. Without an identity (a public route) all are empty. */
   headersFor(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
   /**
@@ -85,7 +87,10 @@ export function compileIdentityHeaders({
     return record(identity, undefined, identity.subject)
   }
   const needsTokens = [...templates.values()].some((template) => template.needsTokens)
-  return { names, needsTokens, claimPaths: claimPathsOf(), headersFor, headersForOAuth2Proxy }
+  const templateClaims = [...templates].flatMap(([header, { neededClaims }]) =>
+    neededClaims.map((claim) => ({ claim, header })),
+  )
+  return { names, needsTokens, claimPaths: claimPathsOf(), templateClaims, headersFor, headersForOAuth2Proxy }
 
   function record(identity: Identity, tokens: HeaderTokens | undefined, authRequestUser?: string): HeaderRecord {
     const { user, email, preferredUsername } = provenNames(identity, access.userIdentifierClaim)

@@ -3,7 +3,7 @@
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Claims, Provider } from '../oidc/provider.ts'
 import type { Begun, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -75,6 +75,8 @@ export function createLogins(deps: {
   used: ReplayDetection
   disableReplayDetection: boolean
   clockSkewMs: number
+  /** Hears of the claims of everybody who has logged in, unless some could not be asked for. */
+  noticeClaims: (claims: Claims) => void
   clock: Clock
   /** 0 <= x < 1. */
   random: () => number
@@ -124,6 +126,7 @@ export function createLogins(deps: {
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
       if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
       const begun = await sessions.begin(grant)
+      if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
       return { kind: 'logged-in', begun, returnTo: flow.returnTo }
     },
 

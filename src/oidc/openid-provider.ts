@@ -199,6 +199,7 @@ export function createProvider(options: ProviderOptions): Provider {
       tokens: { accessToken: answer.accessToken, idToken, refreshToken: answer.refreshToken },
       expiresAt: answer.expiresInMs === undefined ? facts.expiresAt : clock() + answer.expiresInMs,
       claims: withoutProtocol(claims),
+      isHalfKnown: known.missed !== undefined,
       idTokenKey: singleUseKey(idToken, token.claims),
       idTokenExpiresAt: facts.expiresAt,
     }

@@ -138,6 +138,31 @@ test('an address that is not verified names nobody, in no contract and not at /o
   assert.doesNotMatch(info.body, /victim/)
 })
 
+test('a claim that the configuration counts on and nobody brings is told once, and without anybody’s name (C13)', async (t) => {
+  const app = await startTestApp(t, {
+    config: { groupClaimName: 'teams', rules: [{ path: '/a', require: { groups: ['staff'] } }] },
+  })
+  const notices = () => app.handed.filter(({ event }) => event === 'claim_unusable')
+  await createHttpClient().send(`${app.url}/oauth2/callback?state=x&code=y`, { headers: browserHeaders })
+  assert.deepEqual(notices(), [])
+  app.provider.fault('userinfo', { status: 500, times: 1 })
+  await app.login()
+  assert.deepEqual(notices(), [], 'UserInfo might have brought it')
+  for (const sub of ['alice', 'bob']) {
+    app.provider.person = { sub, email: `${sub}@example.com`, groups: ['staff'] }
+    await app.login()
+  }
+  const [notice, ...others] = notices()
+  assert.deepEqual(others, [])
+  assert.deepEqual(
+    [notice?.['reason'], notice?.['claim'], notice?.['options']],
+    ['missing', 'teams', 'groupClaimName, rules[0].require.groups'],
+  )
+  assert.match(notice?.message ?? '', /scopes.*mapper.*claimsFrom/)
+  assert.doesNotMatch(JSON.stringify(notice), /alice|bob|staff/)
+  assert.ok(app.written.some((line) => line.includes('"claim":"teams"')))
+})
+
 // --- tokens --------------------------------------------------------------------------------------------------------------
 
 const tokens = await startTestApp(
