@@ -327,3 +327,28 @@ test('userinfo of somebody who cannot be believed now is “later”, and delete
   const answer = await browser.visit(site, '/oauth2/userinfo', '', program)
   assert.deepEqual([answer.status, answer.headers['retry-after'], answer.cookies], [503, '5', []])
 })
+
+// --- what the log says of it ----------------------------------------------------------------------------------------------
+
+test('who cannot be looked up while the store is away is asked to wait, and that is no error of ours', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  browser.jar.delete(passName)
+  there.cache.goAway()
+  assert.equal((await browser.visit(there, '/oauth2/userinfo', '', program)).status, 503)
+  assert.ok(!there.log.events().includes('request_failed'))
+})
+
+test('an error that nobody expected is a 500, and told with its cause', async () => {
+  const fault = new Error('unexpected')
+  const site = aSite(aWorld(), {
+    endSessionURL: () => {
+      throw fault
+    },
+  })
+  assert.equal((await aBrowser().visit(site, '/oauth2/logout')).status, 500)
+  const line = site.log.lines.at(-1)
+  assert.deepEqual([line?.level, line?.event, line?.['err']], ['error', 'request_failed', fault])
+})
