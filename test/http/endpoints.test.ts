@@ -304,6 +304,29 @@ test('a logout takes the cookies of logins under way along, once it is complete'
   assert.equal(flows(), 0)
 })
 
+test('nobody reads that they are signed out who is not: they are asked whether they want to be', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  assert.match((await browser.visit(site, '/oauth2/signed_out')).body, /You are signed out/)
+  await browser.logIn(site)
+  const answer = await browser.visit(site, '/oauth2/signed_out')
+  assert.deepEqual([answer.status, answer.cookies], [200, []])
+  assert.match(answer.body, /Sign out\?[^]*Signed in as/)
+  assert.doesNotMatch(answer.body, /You are signed out/)
+  await browser.visit(site, '/oauth2/logout')
+  assert.match((await browser.visit(site, '/oauth2/signed_out')).body, /You are signed out/)
+})
+
+test('nor does who cannot be looked up while the store is away', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  browser.jar.delete(passName)
+  there.cache.goAway()
+  assert.equal((await browser.visit(there, '/oauth2/signed_out')).status, 503)
+})
+
 // --- who am I -------------------------------------------------------------------------------------------------------------
 
 test('userinfo says who it is in an outage, and renews a pass only where more than the pass speaks for it', async () => {
