@@ -203,12 +203,12 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   },
   bad_gateway: {
     title: 'The application does not answer',
-    what: 'You are signed in, but the application behind this page could not be reached.',
+    what: 'The application behind this page could not be reached. Your sign-in is not at fault.',
     next: 'Wait a moment and try again.',
   },
   gateway_timeout: {
     title: 'The application takes too long',
-    what: 'You are signed in, but the application behind this page did not answer in time.',
+    what: 'The application behind this page did not answer in time. Your sign-in is not at fault.',
     next: 'Wait a moment and try again.',
   },
   internal: {
