@@ -45,6 +45,10 @@ const refusals: [text: string, problem: RegExp][] = [
   // provider
   ['providerURL: http://id.example.com', /providerURL: must be https/],
   ['providerURL: id.example.com', /providerURL: must be an absolute URL/],
+  [
+    'upstreams: [{ url: localhost:8080 }]',
+    /upstreams\[0\]\.url: must be an absolute URL, with https:\/\/ or http:\/\/ in front/,
+  ],
   ['providerURL: https://id.example.com?x=1', /providerURL: must not have a query/],
   ['revocationURL: http://id.example.com/r', /revocationURL: must be https/],
   ['scopes: [profile]\noverrideScopes: true', /scopes: lacks openid/],
