@@ -46,7 +46,7 @@ export const texts = {
   },
   confirmLogout: {
     title: 'Sign out?',
-    body: 'Another site asked to sign you out. If that was not you, nothing has happened yet.',
+    body: 'Another site may have sent you here. Nothing has happened yet: you are still signed in.',
     signedInAs: 'Signed in as',
     button: 'Sign out',
     stay: 'Stay signed in',
