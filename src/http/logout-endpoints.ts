@@ -146,7 +146,10 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     return uri.startsWith('/') ? addresses.origin(visit) + uri : uri
   }
 
-  function signedOut(visit: Visit): Answer {
+  async function signedOut(visit: Visit): Promise<Answer> {
+    // Whoever was led here with a session would believe that it has ended, and leave it open on a shared computer.
+    const current = await currentSession(visit)
+    if (current !== undefined) return confirm(visit, current)
     const loginURL = addresses.startURL(visit, `${addresses.origin(visit)}/`)
     return page(200, pages.signedOut({ loginURL }), pages.headers)
   }
