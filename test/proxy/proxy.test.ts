@@ -209,6 +209,24 @@ test('events arrive one by one while the stream is open, and the upstream learns
   await gone
 })
 
+test('however many event streams are open, everybody else is served', async () => {
+  const upstream = await startUpstream((request, response) => {
+    if (request.url === '/events') response.write('event\n')
+    else response.end('hello')
+  }, cleanUp)
+  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+  const streams = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const stream = httpRequest(url(port, '/events')).end()
+      const [answer] = (await once(stream, 'response')) as [IncomingMessage]
+      await once(answer, 'data')
+      return stream
+    }),
+  )
+  assert.equal(await (await fetch(url(port))).text(), 'hello')
+  for (const stream of streams) stream.destroy()
+})
+
 test('HEAD, 204 and 304 come back without a body', async () => {
   const upstream = await startUpstream((request, response) => {
     const status = Number(request.url?.slice(1))
