@@ -81,6 +81,9 @@ const cookieName = (pair: string): string => {
   return (equals < 0 ? pair : pair.slice(0, equals)).trim()
 }
 
+/** A cookie without a name (`=a=b`) comes back as its value alone, which reads as one with a name (RFC 6265bis section 5.7). */
+const asSentBack = (setCookie: string): string => (setCookie.split(';', 1)[0] ?? '').replace(/^\s*=/, '')
+
 /** Without what `Connection` names: for the next hop alone (RFC 9110 section 7.6.1). */
 export function withoutNominated(headers: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
   const nominated = new Set(
@@ -106,7 +109,7 @@ export function responseHeaders(
   )
   // undici gives one as a string, Node's type says that it is always a list.
   const cookies: readonly string[] = [headers['set-cookie'] ?? []].flat()
-  const theirs = cookies.filter((cookie) => !ourCookieNames(cookieName(cookie.split(';', 1)[0] ?? '')))
+  const theirs = cookies.filter((cookie) => !ourCookieNames(cookieName(asSentBack(cookie))))
   if (theirs.length === 0) delete headers['set-cookie']
   else headers['set-cookie'] = theirs
   // An application that ignores X-Forwarded-Host redirects to its own address, which no browser reaches.
