@@ -227,6 +227,21 @@ test('however many event streams are open, everybody else is served', async () =
   for (const stream of streams) stream.destroy()
 })
 
+test('fields behind a chunked body do not reach the application, which might take them for headers', async () => {
+  const trailers: string[][] = []
+  const upstream = await startUpstream((request, response) => {
+    request.resume().on('end', () => {
+      trailers.push(request.rawTrailers)
+      response.end()
+    })
+  }, cleanUp)
+  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Auth-Request-User\r\n'
+  const body = 'Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Auth-Request-User: mallory\r\n\r\n'
+  assert.equal(statusOf(await sendRaw(port, head + body)), 200)
+  assert.deepEqual(trailers, [[]])
+})
+
 test('HEAD, 204 and 304 come back without a body', async () => {
   const upstream = await startUpstream((request, response) => {
     const status = Number(request.url?.slice(1))
