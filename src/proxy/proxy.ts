@@ -96,8 +96,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
-    const identity = await authorize(request, reply, upstream.config)
-    if (identity === undefined) return false
+    const identity = raw.socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
+    // Nobody to answer any more: the application is spared what is only wanted by somebody who has gone.
+    if (raw.socket.destroyed) void reply.hijack()
+    if (identity === undefined || reply.sent) return false
     passages.set(request, {
       upstream,
       path: upstreamPath(upstream, target),
