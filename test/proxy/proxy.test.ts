@@ -315,6 +315,24 @@ test('a connection reset by the upstream is a 502 after one attempt', async () =
   assert.equal(attempts, 1)
 })
 
+for (const [fault, origin] of [
+  ['is down', async () => url(1)],
+  ['resets the connection', () => startUpstream((request) => request.socket.resetAndDestroy(), cleanUp).then(url)],
+] as const) {
+  for (const method of ['POST', 'GET', 'PROPFIND']) {
+    test(`a ${method} with a body to an upstream that ${fault} is a 502, and the process goes on`, async () => {
+      const { port, logged } = await startProxy([anUpstream(await origin())], cleanUp)
+      const head = `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n`
+      assert.equal(statusOf(await sendRaw(port, `${head}body`)), 502)
+      assert.equal(statusOf(await sendRaw(port, `${head}bo`)), 502, 'half a body')
+      assert.deepEqual(
+        logged.map(({ event }) => event),
+        ['upstream_failed'],
+      )
+    })
+  }
+}
+
 test('an https upstream with a certificate nobody vouches for is refused (CVE-2026-107318)', async () => {
   let reached = false
   const tls = authority.issue('unknown')
