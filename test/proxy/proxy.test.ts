@@ -333,6 +333,16 @@ for (const [fault, origin] of [
   }
 }
 
+for (const name of ['Connection', 'Location', 'Set-Cookie', 'Content-Type', 'Upgrade', 'Keep-Alive']) {
+  test(`an upstream that sends ${name} twice is answered for, and the process goes on`, async () => {
+    const upstream = await startUpstream(({ socket }) => {
+      socket.end(`HTTP/1.1 200 OK\r\n${name}: a\r\n${name}: b\r\nContent-Length: 2\r\n\r\nhi`)
+    }, cleanUp)
+    const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+    assert.equal(statusOf(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')), 200)
+  })
+}
+
 test('an https upstream with a certificate nobody vouches for is refused (CVE-2026-107318)', async () => {
   let reached = false
   const tls = authority.issue('unknown')
