@@ -1,7 +1,8 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
 import { keepClaims, claimText, memberships } from './access/claims.ts'
-import { compileIdentityHeaders } from './access/identity-headers.ts'
+import { compileLackingClaims } from './access/lacking-claims.ts'
+import { compileIdentityHeaders, provenNames } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
@@ -34,6 +35,7 @@ import { createConnections } from './http/connections.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
+import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins } from './login/login.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
@@ -131,6 +133,7 @@ export function createApp(config: Config, runtime: Runtime): App {
       config: config.provider,
       claimsWanted: identityHeaders.claimPaths,
       requireVerifiedEmail: access.requireVerifiedEmail,
+      admits: (claims) => rules.meets(0, { subject: '', issuer: '', claims }).ok,
       clock,
       timer,
       random,
@@ -167,6 +170,10 @@ export function createApp(config: Config, runtime: Runtime): App {
     used,
     disableReplayDetection: config.tokens.disableReplayDetection,
     clockSkewMs: config.provider.clockSkewMs,
+    noticeClaims: createClaimNotices(
+      compileLackingClaims({ access, upstreams: config.upstreams, templateClaims: identityHeaders.templateClaims }),
+      logger,
+    ),
     clock,
     random,
   })
@@ -205,7 +212,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     pages,
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
-    describe,
+    describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',

@@ -54,7 +54,9 @@ export async function run(): Promise<number | undefined> {
   if (loaded === undefined) return exitCode.badConfig
   const { config, warnings } = loaded
 
-  const logger = createLogger({ level: config.server.logLevel })
+  // What a check finds it says itself, in words: the same again as log lines would only hide it.
+  const isTold = command.kind === 'check' && config.server.logLevel !== 'debug'
+  const logger = createLogger({ level: isTold ? 'error' : config.server.logLevel })
   const runtime = {
     clock: Date.now,
     stopwatch: createStopwatch(() => performance.now(), Date.now),
@@ -78,6 +80,8 @@ export async function run(): Promise<number | undefined> {
     return report.ok ? exitCode.fine : exitCode.failed
   }
 
+  const version = packageVersion()
+  logger.info({ event: 'starting', version, config: command.file ?? 'environment' }, `foregate ${version} starts`)
   for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
   let app: App | undefined
   const holds = configHolds(command.file, () => {

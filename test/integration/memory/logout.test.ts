@@ -15,7 +15,36 @@ async function logOut(cookie: string, method: string, headers: Record<string, st
 const isLoggedIn = async (cookie: string) =>
   (await app.ask('traefik', { cookie, headers: scriptHeaders })).status === 200
 
-const wishes: [name: string, method: string, headers: () => Record<string, string>, isOwnWish: boolean][] = [
+type Wish = [name: string, method: string, headers: () => Record<string, string>, isOwnWish: boolean]
+
+const getFor = (site: string, dest: string, isOwnWish: boolean): Wish => [
+  `GET from ${site} for ${dest}`,
+  'GET',
+  () => ({ 'sec-fetch-site': site, 'sec-fetch-dest': dest }),
+  isOwnWish,
+]
+
+const wishes: Wish[] = [
+  ...['document', 'iframe', 'empty'].map((dest) => getFor('same-origin', dest, true)),
+  // Whoever may write into a wiki may put a picture there: whoever reads the page would be logged out.
+  ...['image', 'audio', 'video', 'track', 'style', 'font', 'script', 'object', 'embed', 'manifest'].map((dest) =>
+    getFor('same-origin', dest, false),
+  ),
+  getFor('same-site', 'document', true),
+  // By a page of another host of the site, without the person's seeing it.
+  ...['image', 'iframe', 'empty'].map((dest) => getFor('same-site', dest, false)),
+  ...[
+    ['sec-purpose', 'prefetch'],
+    ['sec-purpose', 'prefetch;prerender'],
+    ['x-sec-purpose', 'prefetch'],
+    ['purpose', 'prefetch'],
+    ['x-moz', 'prefetch'],
+  ].map(([name = '', value = '']): Wish => [
+    `GET ahead of a click (${name}: ${value})`,
+    'GET',
+    () => ({ 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'document', [name]: value }),
+    false,
+  ]),
   ['GET by a link of the same site’s page', 'GET', () => ({ 'sec-fetch-site': 'same-origin' }), true],
   ['GET from a sibling host', 'GET', () => ({ 'sec-fetch-site': 'same-site' }), true],
   ['GET typed into the address bar', 'GET', () => ({ 'sec-fetch-site': 'none' }), true],

@@ -408,6 +408,14 @@ describe('a stranger does not write the log', () => {
     assert.equal(await app.metric(series), 200)
   })
 
+  test('the ticket of an ended session, presented again and again: no line after the first (B12)', async () => {
+    const cookie = await app.login()
+    await get(createHttpClient(), `${app.url}/oauth2/logout`, { cookie })
+    const from = app.handed.length
+    for (let at = 0; at < 50; at++) await get(createHttpClient(), `${app.url}/oauth2/logout`, { cookie })
+    assert.deepEqual(loud(from), [])
+  })
+
   test('what a person did is told: a login, a login that was refused, a logout (B12)', async () => {
     const from = app.handed.length
     const client = createHttpClient()
