@@ -1,12 +1,11 @@
 // The cache service as the application composes it, without HTTP and without a provider.
 import { createCache } from '../src/cache/create-cache.ts'
 import { loadConfig } from '../src/config/load.ts'
-import { createRandomBytes } from '../src/random.ts'
+import { createPlatform } from '../src/runtime.ts'
 import { createSealer } from '../src/sealing.ts'
 import { createSessions, type Sessions } from '../src/session/sessions.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
-import { systemTimer } from '../src/time.ts'
 import type { Provider } from '../src/oidc/provider.ts'
 
 export type BenchMode = 'memory' | 'redis' | 'hybrid'
@@ -29,14 +28,8 @@ ${redisLines(mode, redisPort)}
     env: {},
     readFile: () => '',
   })
-  const randomBytes = createRandomBytes()
   const runtime = {
-    clock: Date.now,
-    stopwatch: () => performance.now(),
-    timer: systemTimer,
-    nextTurn: (task: () => void) => void setImmediate(task),
-    random: Math.random,
-    randomBytes,
+    ...createPlatform(),
     logger: createLogger({ level: 'error' }),
     metrics: createMetrics({ processMetrics: false }),
   }
@@ -45,8 +38,8 @@ ${redisLines(mode, redisPort)}
   const sessions = createSessions({
     cache,
     runtime,
-    sealer: createSealer(config.session.encryptionKeys, 'session', randomBytes),
-    passSealer: createSealer(config.session.encryptionKeys, 'pass', randomBytes),
+    sealer: createSealer(config.session.encryptionKeys, 'session', runtime.randomBytes),
+    passSealer: createSealer(config.session.encryptionKeys, 'pass', runtime.randomBytes),
     provider: noProvider,
     claimsToKeep: (claims) => claims,
     nearLimits:
