@@ -143,7 +143,7 @@ describe('reverse-proxy mode', () => {
     const startedAt = performance.now()
     assert.equal((await client.send(`${app.url}/oauth2/logout`, { headers: browserHeaders })).status, 302)
     await closed
-    assert.ok(performance.now() - startedAt < 8_000)
+    assert.ok(performance.now() - startedAt < 15_000)
   })
 
   test('one connection has no more than 32 requests under way: a stranger cannot take all of the application by one', async () => {
@@ -176,7 +176,7 @@ describe('reverse-proxy mode', () => {
     const startedAt = performance.now()
     await once(socket, 'close')
     assert.match(received, /^HTTP\/1\.1 401/)
-    assert.ok(performance.now() - startedAt < 10_000)
+    assert.ok(performance.now() - startedAt < 15_000)
   })
 })
 

@@ -9,7 +9,8 @@ import { eventually, redisMissing, startRedis, type RedisServer } from '../../fi
 import { cookieHeader, startTestBed, ticketOnly, type Replica, type TestBed } from '../../fixtures/replicas.ts'
 
 const drainDelayMs = 1_000
-const graceMs = seconds(2)
+/** For a busy machine. What holds the end takes shutdownTimeout: 10 s. */
+const graceMs = seconds(6)
 
 describe('SIGTERM', { skip: redisMissing }, () => {
   let redis: RedisServer
