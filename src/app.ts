@@ -1,6 +1,6 @@
 // Composition root: every part is made here and handed to those who need it. Reads like a parts list; decides nothing.
 import type { AddressInfo } from 'node:net'
-import { keepClaims, claimText, memberships } from './access/claims.ts'
+import { keepClaims } from './access/claims.ts'
 import { compileLackingClaims } from './access/lacking-claims.ts'
 import { compileIdentityHeaders, provenNames } from './access/identity-headers.ts'
 import { compileRules } from './access/rules.ts'
@@ -26,13 +26,14 @@ import { createEndpoints } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
-import type { Person } from './http/profile-endpoints.ts'
+import { createDescribe } from './http/profile-endpoints.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createConnections } from './http/connections.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
+import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
@@ -46,9 +47,9 @@ import { registerProxy } from './proxy/proxy.ts'
 import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import { createSealer } from './sealing.ts'
 import { createSessions } from './session/sessions.ts'
-import type { Session } from './session/session.ts'
 import type { Runtime } from './runtime.ts'
 import { stop } from './stop.ts'
+import { warnOnce } from './telemetry/once.ts'
 
 export interface App {
   /** Listens; resolves with the main port. Redis and the provider are reached in the background. */
@@ -67,31 +68,15 @@ export function createApp(config: Config, runtime: Runtime): App {
 
   // Access
   const rules = compileRules({ access, upstreams: config.upstreams })
-  let truncationTold = false
   const identityHeaders = compileIdentityHeaders({
     access,
     upstreams: config.upstreams,
-    onTruncated: () => {
-      if (truncationTold) return
-      truncationTold = true
-      logger.warn(
-        { event: 'groups_cut', reason: 'header_too_long' },
-        'a groups header was cut at 4 KB, at a whole group',
-      )
-    },
+    onTruncated: warnOnce(
+      logger,
+      { event: 'groups_cut', reason: 'header_too_long' },
+      'a groups header was cut at 4 KB, at a whole group',
+    ),
   })
-
-  const hasRules = access.rules.length + access.excludedURLs.length > 0
-  let dialectTold = !hasRules
-  const tellOfUnnamedDialect = () => {
-    if (dialectTold) return
-    dialectTold = true
-    logger.warn(
-      { event: 'dialect_not_named', reason: 'no_oauth2_proxy_dialect' },
-      'asked at /oauth2/auth without knowing which of its headers the proxy sets, so rules cannot be followed there: set ' +
-        'forwardAuth.oauth2ProxyDialect, or let the proxy ask at /auth/…',
-    )
-  }
 
   // Cache
   const origin = randomBytes(9).toString('base64url')
@@ -196,12 +181,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     cookieDomain: cookieConfig.domain,
     allowedRedirectHosts: access.allowedRedirectHosts,
   })
-  const describe = ({ claims, subject }: Session): Person => ({
-    user: claimText(claims, access.userIdentifierClaim) || subject,
-    email: claimText(claims, 'email'),
-    groups: memberships(claims, access.groupClaimName),
-    preferredUsername: claimText(claims, 'preferred_username'),
-  })
+  const describe = createDescribe(access)
   const endpoints = createEndpoints({
     addresses,
     destinations: createDestinations({ addresses, logger, clock }),
@@ -240,7 +220,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     logger,
   })
   const auth = createAuth({
-    readers: createReaders(config.forwardAuth.oauth2ProxyDialect, tellOfUnnamedDialect),
+    readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
     rules,
     sessions,
     cookies: browserCookies,
