@@ -29,6 +29,15 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer> {
 }
 const url = (port: number, path = '/') => `http://127.0.0.1:${port}${path}`
 
+async function anUpstreamOutOfReach() {
+  let isReached = false
+  const port = await startUpstream((_request, response) => {
+    isReached = true
+    response.end()
+  }, cleanUp)
+  return { url: url(port), isReached: () => isReached }
+}
+
 test('a request goes through with its identity, the answer comes back as it is', async () => {
   const upstream = await startUpstream((_request, response) => {
     response.writeHead(207, { 'x-app': 'yes', 'set-cookie': ['a=1', 'b=2'] }).end('hello')
@@ -42,12 +51,8 @@ test('a request goes through with its identity, the answer comes back as it is',
 })
 
 test('what authorize answers itself goes no further', async () => {
-  let reached = false
-  const upstream = await startUpstream((_request, response) => {
-    reached = true
-    response.end()
-  }, cleanUp)
-  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp, {
+  const upstream = await anUpstreamOutOfReach()
+  const { port } = await startProxy([anUpstream(upstream.url)], cleanUp, {
     authorize: (_request, reply) => {
       void reply.code(401).send({ error: 'login_required' })
       return Promise.resolve(undefined)
@@ -58,20 +63,16 @@ test('what authorize answers itself goes no further', async () => {
     assert.equal(response.status, 401)
     assert.deepEqual(await response.json(), { error: 'login_required' })
   }
-  assert.equal(reached, false)
+  assert.equal(upstream.isReached(), false)
 })
 
 test('an authorize that throws denies', async () => {
-  let reached = false
-  const upstream = await startUpstream((_request, response) => {
-    reached = true
-    response.end()
-  }, cleanUp)
-  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp, {
+  const upstream = await anUpstreamOutOfReach()
+  const { port } = await startProxy([anUpstream(upstream.url)], cleanUp, {
     authorize: () => Promise.reject(new Error('boom')),
   })
   assert.equal((await fetch(url(port))).status, 500)
-  assert.equal(reached, false)
+  assert.equal(upstream.isReached(), false)
 })
 
 test('authorize is asked for the upstream that the request will reach, by public host', async () => {
@@ -458,14 +459,10 @@ const misframed: [name: string, bytes: string][] = [
 ]
 for (const [name, bytes] of misframed) {
   test(`${name}: refused, and nothing reaches the upstream`, async () => {
-    let reached = false
-    const upstream = await startUpstream((_request, response) => {
-      reached = true
-      response.end()
-    }, cleanUp)
-    const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+    const upstream = await anUpstreamOutOfReach()
+    const { port } = await startProxy([anUpstream(upstream.url)], cleanUp)
     assert.equal(statusOf(await sendRaw(port, bytes)), 400)
-    assert.equal(reached, false)
+    assert.equal(upstream.isReached(), false)
   })
 }
 

@@ -4,7 +4,6 @@ import { test } from 'node:test'
 import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionCodec } from '../../src/session/codec.ts'
-import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
 import { createSessionStore, generationOf, startsAlike } from '../../src/session/session-store.ts'
 import type { FullSession, Session } from '../../src/session/session.ts'
@@ -14,7 +13,8 @@ import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
-import { encryptionKey, hour, minute, quiet, runtimeOf } from './world.ts'
+import { aSession } from '../fixtures/session.ts'
+import { encryptionKey, hour, lifetimesOf, minute, quiet, runtimeOf } from './world.ts'
 
 const keyOf = ({ id }: Ticket) => ({ kind: 'session' as const, id })
 const markOf = ({ id }: Ticket) => ({ kind: 'revoked' as const, id })
@@ -24,17 +24,7 @@ function aStore(idleTimeoutMs?: number) {
   const runtime = runtimeOf(time, recordedLog())
   const { clock, stopwatch } = runtime
   const cache = createFakeCache({ clock, stopwatch })
-  const lifetimes = createSessionLifetimes(
-    {
-      maxAgeMs: 24 * hour,
-      idleTimeoutMs,
-      refreshGraceMs: minute,
-      maxStaleMs: 10 * minute,
-      passMaxAgeMs: 8 * hour,
-      providerTimeoutMs: 5_000,
-    },
-    clock,
-  )
+  const lifetimes = lifetimesOf(clock, { idleTimeoutMs })
   const near = createNearCache({
     limits: { maxItems: undefined, maxBytes: 10_000_000 },
     lifetimes,
@@ -47,12 +37,8 @@ function aStore(idleTimeoutMs?: number) {
   const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const full = (ticket: Ticket, overrides: Partial<Session> = {}): FullSession => {
     const generation = overrides.generation ?? 1
-    const session: Session = {
+    const session = aSession({
       id: ticket.id,
-      subject: 'alice',
-      issuer: 'https://id.example.com',
-      providerSessionId: undefined,
-      claims: {},
       createdAt: clock(),
       expiresAt: clock() + 24 * hour,
       tokenExpiresAt: clock() + 2 * hour,
@@ -60,7 +46,7 @@ function aStore(idleTimeoutMs?: number) {
       refreshable: true,
       ...overrides,
       generation,
-    }
+    })
     return {
       session,
       tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` },
