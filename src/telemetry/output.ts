@@ -42,7 +42,7 @@ export function createOutput(
 
   const take = () => {
     const lines = Buffer.from(gathered)
-    gathered = dropped === 0 ? '' : `{"level":"warn","event":"log_lines_dropped","lines":${dropped}}\n`
+    gathered = dropped === 0 ? '' : `${JSON.stringify({ level: 'warn', event: 'log_lines_dropped', lines: dropped })}\n`
     dropped = 0
     return lines
   }
