@@ -122,6 +122,8 @@ export interface RuleConfig {
   readonly host: string | undefined
   readonly path: string | undefined
   readonly methods: readonly string[] | undefined
+  /** Addresses and CIDR ranges of clients. */
+  readonly networks: readonly string[] | undefined
   readonly policy: 'public' | 'login' | 'deny'
   /** Every given part must hold (users and domains are one part: either of them). */
   readonly require: Requirement | undefined

@@ -60,7 +60,15 @@ export const listenAddress: Reader<Address> = (value) => {
   return isIP(found.host) !== 0 || isHostName(found.host) ? found : wrong
 }
 
-type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number]
+export type IPAddress = ipaddr.IPv4 | ipaddr.IPv6
+export type Network = readonly [address: IPAddress, bits: number]
+
+/** What is IPv4 in IPv6's clothes is IPv4. Undefined: no address. */
+export const parseIP = (written: string): IPAddress | undefined =>
+  isIP(written) === 0 ? undefined : ipaddr.process(written)
+
+export const isWithin = (networks: readonly Network[], address: IPAddress): boolean =>
+  networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits))
 
 /** An address or a CIDR range; undefined when it is neither. What is IPv4 in IPv6's clothes (`::ffff:10.0.0.0/104`) is IPv4 again. */
 export function parseNetwork(written: string): Network | undefined {
@@ -74,6 +82,17 @@ export function parseNetwork(written: string): Network | undefined {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
     ? [address.toIPv4Address(), bits - 96]
     : [address, bits]
+}
+
+export const isNetworkWithin = ([address, bits]: Network, outer: Network): boolean =>
+  bits >= outer[1] && isWithin([outer], address)
+
+/** Whether its address is where the range begins: `10.1.2.3/8` could mean the address or the range. */
+export function isWholeNetwork([address, bits]: Network): boolean {
+  const { IPv4, IPv6 } = ipaddr
+  const range = `${address.toString()}/${Math.max(bits, 0)}`
+  const first = address.kind() === 'ipv4' ? IPv4.networkAddressFromCIDR(range) : IPv6.networkAddressFromCIDR(range)
+  return first.toString() === address.toString()
 }
 
 /** An address or CIDR range whose forwarded headers count. Never so wide that strangers are in it. */

@@ -127,6 +127,7 @@ const rules = () =>
         host: leaf(ruleHost).optional(),
         path: leaf(pathPattern).optional(),
         methods: someTexts().optional(),
+        networks: someTexts().optional(),
         policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
         require: z
           .strictObject({
