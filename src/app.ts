@@ -181,6 +181,8 @@ export function createApp(config: Config, runtime: Runtime): App {
   // HTTP
   const pages = createPages(config.pages)
   const refusals = createRefusals(pages)
+  // Those that stand in an application's place.
+  const refusalsForApplications = createRefusals(pages, config.cors.allowedOrigins)
   const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
@@ -232,7 +234,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
     endpoints,
-    refusals,
+    refusals: refusalsForApplications,
     pages,
     describe,
     requestIdOf: requestId,
@@ -298,7 +300,7 @@ export function createApp(config: Config, runtime: Runtime): App {
     upstreams: config.upstreams,
     visitOf,
     addresses,
-    refusals,
+    refusals: refusalsForApplications,
     send,
     requestIdOf: requestId,
   })

@@ -143,6 +143,7 @@ function configOf(checks: Checks): Config {
     session: sessionConfig(checks),
     cookies: cookieConfig(checks),
     access: accessConfig(checks),
+    cors: settings.cors,
     tokens: { disableReplayDetection: settings.disableReplayDetection },
     forwardAuth: forwardAuthConfig(checks),
     upstreams: upstreamsConfig(checks),

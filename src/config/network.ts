@@ -168,3 +168,11 @@ export const origin: Reader<string> = (value) => {
     return new Wrong('must be an origin without a path, such as https://auth.example.com')
   return url.origin
 }
+
+/** The origin of one site's pages, as browsers write it in `Origin`. */
+export const pageOrigin: Reader<string> = (value) => {
+  const written = origin(value)
+  const host = written instanceof Wrong ? '' : new URL(written).hostname
+  const isOne = isHostName(host) || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0
+  return isOne ? written : new Wrong('must be an origin, such as https://app.example.com: no path, no * and no pattern')
+}

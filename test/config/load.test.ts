@@ -148,6 +148,15 @@ const refusals: [text: string, problem: RegExp][] = [
     'upstreams: [{ url: "http://a", rules: [{ networks: ["::1"] }] }]',
     /upstreams\[0\]\.rules\[0\]\.networks\[0\]: lies within/,
   ],
+  ...['"*"', 'null', '"null"', '"https://*.example.com"', '"https://a.example.com/x"', 'a.example.com'].map(
+    (written): [string, RegExp] => [
+      `cors:\n  allowedOrigins:\n    - https://a.example.com\n    - ${written}`,
+      /^c\.yaml:4: cors\.allowedOrigins\[1\]: must be an origin, such as https:\/\/app\.example\.com: no path, no \*/,
+    ],
+  ),
+  ['cors: { allowedOrigins: ["https://u:p@a.example.com"] }', /cors\.allowedOrigins\[0\]: must be an origin/],
+  ["cors: { allowedOrigins: ['https://(a|b).example.com'] }", /cors\.allowedOrigins\[0\]: must be an origin/],
+  ['cors: { allowOrigins: [] }', /cors\.allowOrigins: is no known option; did you mean cors\.allowedOrigins\?/],
   ['rules: [{ path: /a, methods: ["G T"] }]', /rules\[0\]\.methods: must be a list of HTTP methods/],
   ['headers: [{ name: "X Y", value: a }]', /headers\[0\]\.name: has characters/],
   [
