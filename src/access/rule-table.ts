@@ -5,12 +5,12 @@
 // because nobody can tell which rule was meant.
 // A rule for some networks holds for the clients in them. A client whose address nobody knows is in none of them for a rule that
 // makes something public, and could be in each of them for every other one: such a rule counts as another spelling's does.
+import type { HostPattern } from '../config/host-pattern.ts'
 import { type IPAddress, isWithin, type Network, parseIP } from '../config/network.ts'
 import type { AccessRules, OriginalRequest, Policy } from './access.ts'
 import { createHostMap } from './host-map.ts'
 import type { LenientForm } from './lenient-path.ts'
 import { createPathTrie, type Entry, firstOf, type PathTrie } from './path-trie.ts'
-import type { HostPattern } from './host-pattern.ts'
 
 export interface Rule {
   readonly policy: Policy

@@ -1,10 +1,10 @@
 // May this request pass, and who may make it? Order: `rules[]` (first match wins), then `excludedURLs` (public), then
 // login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path (rule-table.ts).
 import type { AccessConfig, RuleConfig, UpstreamConfig } from '../config/config.ts'
+import { type HostPattern, parseRuleHost } from '../config/host-pattern.ts'
 import { isWholeNetwork, type Network, parseNetwork } from '../config/network.ts'
-import { type Finding, type Path, refuseFindings } from '../config/problems.ts'
+import { type Finding, type Parsed, type Path, refuseFindings } from '../config/problems.ts'
 import type { AccessRules, Policy } from './access.ts'
-import { type HostPattern, parseRuleHost } from './host-pattern.ts'
 import { lenientForm } from './lenient-path.ts'
 import type { Entry } from './path-trie.ts'
 import { parsePathPattern } from './patterns.ts'
@@ -105,7 +105,7 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     }
   }
 
-  function parsed<T>(at: Path, result: { ok: true; value: T } | { ok: false; problem: string }): T | undefined {
+  function parsed<T>(at: Path, result: Parsed<T>): T | undefined {
     if (result.ok) return result.value
     findings.push({ path: at, message: result.problem })
     return undefined

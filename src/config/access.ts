@@ -1,9 +1,9 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import { coversHost, parseRuleHost } from '../access/host-pattern.ts'
 import { headerFindings } from '../access/identity-headers.ts'
 import { ruleFindings } from '../access/rules.ts'
 import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
+import { coversHost, parseRuleHost } from './host-pattern.ts'
 import { isNetworkWithin, parseNetwork } from './network.ts'
 import { type Path, pathText } from './problems.ts'
 import type { RuleSettings, Settings } from './schema.ts'

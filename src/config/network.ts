@@ -1,8 +1,8 @@
 // Hosts, addresses, ranges and URLs as the operator writes them.
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from '../access/host-pattern.ts'
 import type { Address } from './config.ts'
+import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from './host-pattern.ts'
 import { Wrong } from './option.ts'
 import type { Reader } from './option.ts'
 import { text } from './values.ts'
