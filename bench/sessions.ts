@@ -1,6 +1,6 @@
 // The cache service as the application composes it, without HTTP and without a provider.
 import { createCache } from '../src/cache/create-cache.ts'
-import { loadConfig } from '../src/config/load.ts'
+import { loadConfig } from '../src/load-config.ts'
 import { createRandomBytes } from '../src/random.ts'
 import { createSealer } from '../src/sealing.ts'
 import { createSessions, type Sessions } from '../src/session/sessions.ts'

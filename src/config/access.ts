@@ -1,7 +1,5 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import { headerFindings } from '../access/identity-headers.ts'
-import { ruleFindings } from '../access/rules.ts'
-import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
+import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import { coversHost, parseRuleHost } from './host-pattern.ts'
 import { isNetworkWithin, parseNetwork } from './network.ts'
@@ -121,16 +119,6 @@ const ruleLists = ({ rules, upstreams }: Settings): { at: Path; rules: readonly 
   { at: ['rules'], rules },
   ...upstreams.map((upstream, position) => ({ at: ['upstreams', position, 'rules'], rules: upstream.rules })),
 ]
-
-/** What the compilers of rules and templates find, each with the line of the option that says it. */
-export function checkCompiled({ settings, refuse }: Checks, config: Pick<Config, 'access' | 'upstreams'>): void {
-  for (const { path, message } of ruleFindings(config)) refuse(path, message)
-  for (const { path, message } of headerFindings(config.access)) {
-    const [group, index = 0, part] = path
-    const isPluginsWord = part === 'template' && settings.headers[Number(index)]?.value !== undefined
-    refuse(isPluginsWord ? [group ?? '', index, 'value'] : path, message)
-  }
-}
 
 /** What the rules mean is access/rules.ts's to say. */
 export function ruleConfig(rule: RuleSettings): RuleConfig {

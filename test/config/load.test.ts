@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
 import * as fc from 'fast-check'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/load-config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
