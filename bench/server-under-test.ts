@@ -2,7 +2,7 @@
 // it is given) or `foregate`. Talks to the bench over IPC: says its port, answers `cpu` with its CPU time in microseconds.
 import { fastify } from 'fastify'
 import { createApp } from '../src/app.ts'
-import { loadConfig } from '../src/config/load.ts'
+import { loadConfig } from '../src/load-config.ts'
 import { createPlatform } from '../src/runtime.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'

@@ -1,5 +1,5 @@
 // Sessions and their cache as the service composes them; the provider is never started.
-import { loadConfig } from '../src/config/load.ts'
+import { loadConfig } from '../src/load-config.ts'
 import { createPlatform } from '../src/runtime.ts'
 import { createService } from '../src/service.ts'
 import type { Sessions } from '../src/session/sessions.ts'

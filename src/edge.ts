@@ -53,6 +53,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
 
   const pages = createPages(config.pages)
   const refusals = createRefusals(pages)
+  // Those that stand in an application's place.
+  const refusalsForApplications = createRefusals(pages, config.cors.allowedOrigins)
   const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
@@ -99,7 +101,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
     endpoints,
-    refusals,
+    refusals: refusalsForApplications,
     pages,
     describe,
     requestIdOf: requestId,
@@ -156,7 +158,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     upstreams: config.upstreams,
     visitOf,
     addresses,
-    refusals,
+    refusals: refusalsForApplications,
     send,
     requestIdOf: requestId,
   })

@@ -48,7 +48,10 @@ export type DenialReason =
 
 /** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
 export interface AccessRules {
-  policyFor(request: OriginalRequest): Policy
+  /** Some rule asks where the client is. Where none does, nobody needs to find out. */
+  readonly usesNetworks: boolean
+  /** `client`: its address, or undefined where nobody whom we believe has said it. */
+  policyFor(request: OriginalRequest, client?: string): Policy
   /** Pure and cacheable per session: the verdict changes only with the identity. */
   meets(requirement: number, identity: Identity): Verdict
 }

@@ -1,5 +1,6 @@
 // Reading claims by the names that operators write. Claims come from outside: only own properties are ever read, so that
 // a path such as `__proto__.x` or `constructor` finds nothing instead of the prototype.
+import { isDistinguishedName } from '../config/distinguished-name.ts'
 import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 
@@ -40,12 +41,6 @@ function namesIn(value: unknown): readonly string[] {
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '')
-}
-
-/** RFC 4514: `CN=admins,OU=groups`, each part a type and a value. */
-export function isDistinguishedName(text: string): boolean {
-  const parts = text.split(/(?<!\\),/)
-  return parts.length > 1 && parts.every((part) => /^\s*[A-Za-z][\w.-]*\s*=/.test(part))
 }
 
 function parsedJson(text: string): object | undefined {

@@ -1,6 +1,6 @@
 // Which sets of rules hold for a host: its own, those of each `*.parent` above it, and those for any host. The cost
 // depends on the number of labels in the name.
-import { hostKey, type HostPattern } from './host-pattern.ts'
+import { hostKey, type HostPattern } from '../config/host-pattern.ts'
 
 export interface HostMap<T> {
   /** The value for a pattern, made when it is new. */

@@ -120,7 +120,8 @@ function walkAll<T>(root: Node<T>, path: string, visit: (node: Node<T>) => boole
   }
 }
 
-function firstOf<T>(one: Entry<T> | undefined, other: Entry<T> | undefined): Entry<T> | undefined {
+/** The one that comes first in the list of rules. */
+export function firstOf<T>(one: Entry<T> | undefined, other: Entry<T> | undefined): Entry<T> | undefined {
   if (one === undefined || other === undefined) return one ?? other
   return other.order < one.order ? other : one
 }

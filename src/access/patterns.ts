@@ -1,8 +1,7 @@
 // The patterns of paths that operators write. A pattern that could never match is a mistake that would go unnoticed (a `deny`
 // that denies nothing), so each is refused with the reason.
+import type { Parsed } from '../config/problems.ts'
 import { canonicalPath } from './canonical.ts'
-
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string }
 
 /**
  * Segments of a path pattern (`*`: one segment, `**`: any number). Patterns may be written decoded (`/café`) or encoded

@@ -1,14 +1,15 @@
 // May this request pass, and who may make it? Order: `rules[]` (first match wins), then `excludedURLs` (public), then
 // login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path (rule-table.ts).
 import type { AccessConfig, RuleConfig, UpstreamConfig } from '../config/config.ts'
-import { type Finding, type Path, refuseFindings } from '../config/problems.ts'
-import type { AccessRules, OriginalRequest, Policy } from './access.ts'
-import { type HostPattern, parseRuleHost } from './host-pattern.ts'
+import { type HostPattern, parseRuleHost } from '../config/host-pattern.ts'
+import { isWholeNetwork, type Network, parseNetwork } from '../config/network.ts'
+import { type Finding, type Parsed, type Path, refuseFindings } from '../config/problems.ts'
+import type { AccessRules, Policy } from './access.ts'
 import { lenientForm } from './lenient-path.ts'
 import type { Entry } from './path-trie.ts'
 import { parsePathPattern } from './patterns.ts'
 import { all, type Check, globalRequirement, ruleRequirement } from './requirement.ts'
-import { createRuleTable, loginWithGlobalRequirement } from './rule-table.ts'
+import { createRuleTable, loginWithGlobalRequirement, type Rule } from './rule-table.ts'
 
 export interface CompiledRules extends AccessRules {
   /**
@@ -30,12 +31,12 @@ export interface RuleSource {
 }
 
 const publicByRule: Policy = { kind: 'public', reason: 'public_rule' }
-const publicByExclusion: Policy = { kind: 'public', reason: 'excluded_url' }
+const publicByExclusion: Rule = { policy: { kind: 'public', reason: 'excluded_url' }, networks: undefined }
 const deniedByRule: Policy = { kind: 'deny', reason: 'denied_by_rule' }
 
 /**
  * A rule's path is a prefix that ends at a segment boundary, `*` one segment and `**` any number; with wildcards it is a
- * prefix too. `methods: [GET]` holds for HEAD as well. A rule's `require` comes on top of the global
+ * prefix too. `methods: [GET]` holds for HEAD as well; `networks` for the clients in one of them. A rule's `require` comes on top of the global
  * allow lists: it narrows, never widens. Throws ConfigInvalid where `ruleFindings` has something to say.
  */
 export function compileRules(source: RuleSource): CompiledRules {
@@ -69,17 +70,17 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     return check(identity)
   }
   const rules: CompiledRules = {
-    policyFor: base,
+    ...base,
     meets,
     forUpstream(position) {
-      const policyFor = perUpstream[position]
-      if (policyFor === undefined) throw new RangeError(`there is no upstream number ${position}`)
-      return { policyFor, meets }
+      const compiled = perUpstream[position]
+      if (compiled === undefined) throw new RangeError(`there is no upstream number ${position}`)
+      return { ...compiled, meets }
     },
   }
   return { rules, findings }
 
-  function compileList(rules: readonly NamedRule[]): (request: OriginalRequest) => Policy {
+  function compileList(rules: readonly NamedRule[]): Omit<AccessRules, 'meets'> {
     const table = createRuleTable(lenient)
     let order = 0
     for (const { at, rule } of rules) {
@@ -88,20 +89,23 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
       add([...at, 'path'], rule.path ?? '/', host, {
         order: order++,
         methods,
-        value: policyOf([...at, 'require'], rule),
+        value: { policy: policyOf([...at, 'require'], rule), networks: networksOf([...at, 'networks'], rule) },
       })
     }
     for (const [index, path] of access.excludedURLs.entries()) {
       add(['excludedURLs', index], path, undefined, { order: order++, methods: undefined, value: publicByExclusion })
     }
-    return order === 0 ? () => loginWithGlobalRequirement : table.policyFor
+    return {
+      usesNetworks: rules.some(({ rule }) => rule.networks !== undefined),
+      policyFor: order === 0 ? () => loginWithGlobalRequirement : table.policyFor,
+    }
 
-    function add(at: Path, path: string, host: HostPattern | undefined, entry: Entry<Policy>): void {
+    function add(at: Path, path: string, host: HostPattern | undefined, entry: Entry<Rule>): void {
       table.add(host, parsed(at, parsePathPattern(path)) ?? [], entry)
     }
   }
 
-  function parsed<T>(at: Path, result: { ok: true; value: T } | { ok: false; problem: string }): T | undefined {
+  function parsed<T>(at: Path, result: Parsed<T>): T | undefined {
     if (result.ok) return result.value
     findings.push({ path: at, message: result.problem })
     return undefined
@@ -119,6 +123,24 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
       })
     // To an application HEAD is a GET: denying one and not the other would leave a way round.
     return names.includes('GET') ? [...names, 'HEAD'] : names
+  }
+
+  function networksOf(at: Path, { networks }: RuleConfig): readonly Network[] | undefined {
+    if (networks?.length === 0)
+      findings.push({ path: at, message: 'an empty list holds for no client; leave it out for all of them' })
+    return networks?.flatMap((written, index) => {
+      const network = parseNetwork(written)
+      if (network === undefined) {
+        const message = 'must be an IP address or a CIDR range, such as 10.0.0.0/8 or fd00::/8'
+        findings.push({ path: [...at, index], message })
+        return []
+      }
+      if (!isWholeNetwork(network)) {
+        const message = 'does not say whether an address or its whole range is meant; write 10.1.2.3 or 10.0.0.0/8'
+        findings.push({ path: [...at, index], message })
+      }
+      return [network]
+    })
   }
 
   function policyOf(at: Path, { policy, require }: RuleConfig): Policy {

@@ -1,11 +1,10 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import { coversHost, parseRuleHost } from '../access/host-pattern.ts'
-import { headerFindings } from '../access/identity-headers.ts'
-import { ruleFindings } from '../access/rules.ts'
-import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
+import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
-import { pathText } from './problems.ts'
-import type { RuleSettings } from './schema.ts'
+import { coversHost, parseRuleHost } from './host-pattern.ts'
+import { isNetworkWithin, parseNetwork } from './network.ts'
+import { type Path, pathText } from './problems.ts'
+import type { RuleSettings, Settings } from './schema.ts'
 import { callbackAndLogout, covers, fixedPaths } from './url-path.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
@@ -13,6 +12,7 @@ export function accessConfig(checks: Checks): AccessConfig {
   checkExclusions(checks)
   checkPublicPorts(checks)
   checkOrder(checks)
+  checkNetworks(checks)
   return {
     excludedURLs: settings.excludedURLs,
     allowedUsers: settings.allowedUsers,
@@ -58,11 +58,7 @@ function checkPublicPorts({ settings, warn }: Checks): void {
 
 /** The first match wins: whoever writes `deny` behind something wider believes in it, and nobody is denied. */
 function checkOrder({ settings, warn }: Checks): void {
-  const lists = [
-    { at: ['rules'], rules: settings.rules },
-    ...settings.upstreams.map(({ rules }, position) => ({ at: ['upstreams', position, 'rules'], rules })),
-  ]
-  for (const { at, rules } of lists) {
+  for (const { at, rules } of ruleLists(settings)) {
     for (const [index, rule] of rules.entries()) {
       const before = rules.slice(0, index).findIndex((earlier) => matchesAllOf(earlier, rule))
       if (before === -1) continue
@@ -71,9 +67,26 @@ function checkOrder({ settings, warn }: Checks): void {
   }
 }
 
+/** The address of one of our proxies is never taken for a client's (http/client.ts). */
+function checkNetworks({ settings, refuse }: Checks): void {
+  const proxies = networksIn(settings.trustedProxies)
+  for (const { at, rules } of ruleLists(settings)) {
+    for (const [index, { networks = [] }] of rules.entries()) {
+      for (const [position, written] of networks.entries()) {
+        const network = parseNetwork(written)
+        if (network === undefined || !proxies.some((proxy) => isNetworkWithin(network, proxy))) continue
+        refuse(
+          [[...at, index, 'networks', position], ['trustedProxies']],
+          'lies within trustedProxies, whose addresses are never taken for a client’s, so no client is in it; name nothing but the proxies there',
+        )
+      }
+    }
+  }
+}
+
 /** Never true where it is not so; where it is hard to say, false. */
 function matchesAllOf(earlier: RuleSettings, later: RuleSettings): boolean {
-  return hostsOf(earlier, later) && pathsOf(earlier, later) && methodsOf(earlier, later)
+  return hostsOf(earlier, later) && pathsOf(earlier, later) && methodsOf(earlier, later) && networksOf(earlier, later)
 }
 
 function hostsOf(earlier: RuleSettings, later: RuleSettings): boolean {
@@ -94,21 +107,31 @@ function methodsOf({ methods: wide }: RuleSettings, { methods: narrow }: RuleSet
   return narrow.every((method) => named.has(method.toUpperCase()))
 }
 
-/** What the compilers of rules and templates find, each with the line of the option that says it. */
-export function checkCompiled({ settings, refuse }: Checks, config: Pick<Config, 'access' | 'upstreams'>): void {
-  for (const { path, message } of ruleFindings(config)) refuse(path, message)
-  for (const { path, message } of headerFindings(config.access)) {
-    const [group, index = 0, part] = path
-    const isPluginsWord = part === 'template' && settings.headers[Number(index)]?.value !== undefined
-    refuse(isPluginsWord ? [group ?? '', index, 'value'] : path, message)
-  }
+function networksOf({ networks: wide }: RuleSettings, { networks: narrow }: RuleSettings): boolean {
+  if (wide === undefined || narrow === undefined) return wide === undefined
+  const outer = networksIn(wide)
+  return networksIn(narrow).every((network) => outer.some((one) => isNetworkWithin(network, one)))
 }
+
+const networksIn = (written: readonly string[]) => written.map(parseNetwork).filter((network) => network !== undefined)
+
+const ruleLists = ({ rules, upstreams }: Settings): { at: Path; rules: readonly RuleSettings[] }[] => [
+  { at: ['rules'], rules },
+  ...upstreams.map((upstream, position) => ({ at: ['upstreams', position, 'rules'], rules: upstream.rules })),
+]
 
 /** What the rules mean is access/rules.ts's to say. */
 export function ruleConfig(rule: RuleSettings): RuleConfig {
   const host = rule.host === '*' ? undefined : rule.host
   const methods = rule.methods?.map((method) => method.toUpperCase())
-  return { host, path: rule.path, methods, policy: rule.policy, require: requirement(rule.require) }
+  return {
+    host,
+    path: rule.path,
+    methods,
+    networks: rule.networks,
+    policy: rule.policy,
+    require: requirement(rule.require),
+  }
 }
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {

@@ -9,6 +9,7 @@ export interface Config {
   readonly session: SessionConfig
   readonly cookies: CookieConfig
   readonly access: AccessConfig
+  readonly cors: CORSConfig
   readonly tokens: TokensConfig
   readonly forwardAuth: ForwardAuthConfig
   readonly upstreams: readonly UpstreamConfig[]
@@ -122,6 +123,8 @@ export interface RuleConfig {
   readonly host: string | undefined
   readonly path: string | undefined
   readonly methods: readonly string[] | undefined
+  /** Addresses and CIDR ranges of clients. */
+  readonly networks: readonly string[] | undefined
   readonly policy: 'public' | 'login' | 'deny'
   /** Every given part must hold (users and domains are one part: either of them). */
   readonly require: Requirement | undefined
@@ -149,6 +152,11 @@ export interface AccessConfig {
   readonly allowedRedirectHosts: readonly string[]
   /** Logins started per minute and client address. */
   readonly loginsPerMinute: number
+}
+
+export interface CORSConfig {
+  /** Origins, as browsers write them, whose pages may read our refusals to their scripts. */
+  readonly allowedOrigins: readonly string[]
 }
 
 export interface TokensConfig {

@@ -5,7 +5,7 @@ export const ignoredOptions = {
   stripAuthCookies:
     'the proxy in front decides which cookies the application gets; reverse-proxy mode always removes ours',
   securityHeaders:
-    'an auth endpoint cannot set headers on the application’s answers; set them in the proxy. Our own pages are protected as they are',
+    'an auth endpoint cannot set headers on the application’s answers; set them in the proxy, and cors.allowedOrigins for our own refusals. Our own pages are protected as they are',
   minimalHeaders:
     'every identity header is always set, so that none that a client sends gets through; let the proxy pass on those you need',
   allowPrivateIPAddresses: 'the provider may have any address; https and its certificate are what protects it',

@@ -1,10 +1,11 @@
 // Config room: what the operator wrote (one YAML file, the environment, secrets in files) becomes one checked, frozen Config,
 // or a list of everything that is wrong with it. It owns names, units, defaults and the words of every complaint. It opens no
-// connection, and knows nothing of how an option is used: whatever can only be seen when connecting is the rooms' business.
+// connection, and knows nothing of how an option is used: what their compilers find is handed in (src/load-config.ts), and whatever can
+// only be seen when connecting is the rooms' business.
 // The way: document.ts (yaml-file.ts: YAML with lines; pasted.ts: the block in what was pasted; spelling.ts; interpolate.ts: `${VAR}`)
 // -> environment.ts (fallback) -> references.ts (mounted texts) -> schema.ts (each option by itself) -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
-import { accessConfig, checkCompiled } from './access.ts'
+import { accessConfig } from './access.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
 import { readDocument } from './document.ts'
@@ -18,10 +19,11 @@ import { outageConfig } from './outage.ts'
 import { peersConfig } from './peers.ts'
 import { looksLikePlugin, warnOfOtherMeanings } from './plugin-meaning.ts'
 import { createFindings } from './problems.ts'
-import type { Path } from './problems.ts'
+import type { Finding, Path } from './problems.ts'
 import { providerConfig } from './provider.ts'
 import { redisConfig } from './redis.ts'
 import { allOptions, optionShape, settingsSchema } from './schema.ts'
+import type { Settings } from './schema.ts'
 import { schemaProblems } from './schema-problems.ts'
 import { openShorthands } from './shorthands.ts'
 import { resolveReferences } from './references.ts'
@@ -45,8 +47,14 @@ export interface LoadedConfig {
   readonly warnings: readonly string[]
 }
 
-/** Throws ConfigInvalid with every problem at once, and nothing else. No problem or warning shows a value. */
-export function loadConfig(source: ConfigSource): LoadedConfig {
+/** What a compiler in a room above could not work with. */
+type FindingsOf = (config: Config) => readonly Finding[]
+
+/**
+ * Throws ConfigInvalid with every problem at once, those of the compilers among them, and nothing else. No problem or warning shows
+ * a value.
+ */
+export function readConfig(source: ConfigSource, compilers: readonly FindingsOf[]): LoadedConfig {
   const hasFile = source.file !== undefined || source.text !== undefined
   const fileName = source.file ?? 'config'
   const document = readDocument(fileContent(source), source.env)
@@ -106,7 +114,9 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)
   }
   const config = configOf(checks)
-  checkCompiled(checks, config)
+  for (const findingsOf of compilers) {
+    for (const { path, message } of findingsOf(config)) refuse(asWritten(settings, path), message)
+  }
   if (document.isPluginBlock || file.isShort || looksLikePlugin(checks)) warnOfOtherMeanings(checks, file)
   const foreign = foreignVariables(source.env, isGiven).map((variable) => ({
     ...variable,
@@ -122,6 +132,13 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
     config: deepFreeze(config),
     warnings: inOrder([...notes, ...findings.warnings, ...foreign.map(({ line }) => line)], fileName),
   }
+}
+
+/** A header's template may stand under the plugin's word for it. */
+function asWritten({ headers }: Settings, path: Path): Path {
+  const [group, index, part] = path
+  const isPluginsWord = group === 'headers' && part === 'template' && headers[Number(index)]?.value !== undefined
+  return isPluginsWord ? path.with(2, 'value') : path
 }
 
 /** The variable that gave this option, or the one that it is a part of. */
@@ -143,6 +160,7 @@ function configOf(checks: Checks): Config {
     session: sessionConfig(checks),
     cookies: cookieConfig(checks),
     access: accessConfig(checks),
+    cors: settings.cors,
     tokens: { disableReplayDetection: settings.disableReplayDetection },
     forwardAuth: forwardAuthConfig(checks),
     upstreams: upstreamsConfig(checks),

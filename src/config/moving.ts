@@ -71,7 +71,7 @@ export const oauth2Proxy = {
   skip_auth_preflight: { option: 'rules', note: 'as { methods: [OPTIONS], policy: public }' },
   api_route: { note: 'scripts get 401 instead of a redirect by what they send (Sec-Fetch-Mode, Accept)' },
   force_json_errors: { note: 'scripts get JSON by what they send (Accept)' },
-  trusted_ip: { note: 'nobody gets in by an address; let the proxy in front decide that' },
+  trusted_ip: { option: 'rules', note: 'as { networks: [10.0.0.0/8], policy: public }' },
   skip_jwt_bearer_tokens: { option: 'bearer.enabled', note: 'not available yet' },
   extra_jwt_issuers: { option: 'bearer.issuers', note: 'not available yet' },
   whitelist_domain: { option: 'allowedRedirectHosts', note: '`.example.com` is *.example.com' },
@@ -208,7 +208,7 @@ export const traefikOidcAuth = {
   headers: { option: 'headers', note: '{{ .claims.x }}, {{ .accessToken }} and {{ .idToken }} are understood' },
   bypassauthenticationrule: {
     option: 'rules',
-    note: 'as { path: /x, policy: public }: PathPrefix(`/x`), Path, Method and Host have their fields',
+    note: 'as { path: /x, policy: public }: PathPrefix(`/x`), Path, Method, Host and ClientIP have their fields',
   },
   errorpages: { note: 'pages.* changes name, picture and colour' },
   requestedresources: { option: 'resource', note: 'one resource' },

@@ -1,8 +1,8 @@
 // Hosts, addresses, ranges and URLs as the operator writes them.
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from '../access/host-pattern.ts'
 import type { Address } from './config.ts'
+import { hostPatternText, isHostName, parseHostPattern, parseRuleHost } from './host-pattern.ts'
 import { Wrong } from './option.ts'
 import type { Reader } from './option.ts'
 import { text } from './values.ts'
@@ -60,7 +60,15 @@ export const listenAddress: Reader<Address> = (value) => {
   return isIP(found.host) !== 0 || isHostName(found.host) ? found : wrong
 }
 
-type Network = readonly [address: ipaddr.IPv4 | ipaddr.IPv6, bits: number]
+export type IPAddress = ipaddr.IPv4 | ipaddr.IPv6
+export type Network = readonly [address: IPAddress, bits: number]
+
+/** What is IPv4 in IPv6's clothes is IPv4. Undefined: no address. */
+export const parseIP = (written: string): IPAddress | undefined =>
+  isIP(written) === 0 ? undefined : ipaddr.process(written)
+
+export const isWithin = (networks: readonly Network[], address: IPAddress): boolean =>
+  networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits))
 
 /** An address or a CIDR range; undefined when it is neither. What is IPv4 in IPv6's clothes (`::ffff:10.0.0.0/104`) is IPv4 again. */
 export function parseNetwork(written: string): Network | undefined {
@@ -74,6 +82,17 @@ export function parseNetwork(written: string): Network | undefined {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
     ? [address.toIPv4Address(), bits - 96]
     : [address, bits]
+}
+
+export const isNetworkWithin = ([address, bits]: Network, outer: Network): boolean =>
+  bits >= outer[1] && isWithin([outer], address)
+
+/** Whether its address is where the range begins: `10.1.2.3/8` could mean the address or the range. */
+export function isWholeNetwork([address, bits]: Network): boolean {
+  const { IPv4, IPv6 } = ipaddr
+  const range = `${address.toString()}/${Math.max(bits, 0)}`
+  const first = address.kind() === 'ipv4' ? IPv4.networkAddressFromCIDR(range) : IPv6.networkAddressFromCIDR(range)
+  return first.toString() === address.toString()
 }
 
 /** An address or CIDR range whose forwarded headers count. Never so wide that strangers are in it. */
@@ -148,4 +167,12 @@ export const origin: Reader<string> = (value) => {
   if (url.pathname !== '/' || url.search !== '')
     return new Wrong('must be an origin without a path, such as https://auth.example.com')
   return url.origin
+}
+
+/** The origin of one site's pages, as browsers write it in `Origin`. */
+export const pageOrigin: Reader<string> = (value) => {
+  const written = origin(value)
+  const host = written instanceof Wrong ? '' : new URL(written).hostname
+  const isOne = isHostName(host) || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0
+  return isOne ? written : new Wrong('must be an origin, such as https://app.example.com: no path, no * and no pattern')
 }

@@ -3,7 +3,7 @@
 // `${VAR}` and the environment have nothing else to give.
 import { parse } from 'yaml'
 import { z } from 'zod'
-import { isDistinguishedName } from '../access/claims.ts'
+import { isDistinguishedName } from './distinguished-name.ts'
 
 /** What was wrong, in words: "must be …". */
 export class Wrong {

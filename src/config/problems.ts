@@ -4,6 +4,9 @@ import { ConfigInvalid } from '../errors.ts'
 
 export type Path = readonly (string | number)[]
 
+/** What something written means, or what is wrong with it. */
+export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string }
+
 /** One thing that is wrong, as a compiler of options says it: what is wrong; what would be right. */
 export interface Finding {
   readonly path: Path

@@ -11,6 +11,7 @@ import {
   listenAddress,
   mailDomain,
   origin,
+  pageOrigin,
   proxyRange,
   ruleHost,
   webURL,
@@ -127,6 +128,7 @@ const rules = () =>
         host: leaf(ruleHost).optional(),
         path: leaf(pathPattern).optional(),
         methods: someTexts().optional(),
+        networks: someTexts().optional(),
         policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
         require: z
           .strictObject({
@@ -166,6 +168,7 @@ const accessOptions = {
   headers: withDefault([], structured(z.array(header))),
   ignoredExtensions: withDefault([], listOf(leaf(pathExtension))),
   allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
+  cors: group({ allowedOrigins: withDefault([], listOf(leaf(pageOrigin))) }),
   rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
 }
 

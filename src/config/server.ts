@@ -6,7 +6,6 @@ import type { Settings } from './schema.ts'
 import { ruleConfig } from './access.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
-import { lookFindings } from '../pages/look.ts'
 import { parseWebURL } from './network.ts'
 import { callbackAndLogout, covers, fixedPaths, SERVICE_PATHS } from './url-path.ts'
 
@@ -109,9 +108,9 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
 /** What else this service answers on its main port. */
 const servicePaths = ({ upstreams }: Settings): readonly string[] => (upstreams.length > 0 ? [] : SERVICE_PATHS)
 
-export function pagesConfig({ settings, refuse }: Checks): PagesConfig {
+/** What may stand in a page is pages/look.ts's to say. */
+export function pagesConfig({ settings }: Checks): PagesConfig {
   const { name, logo, accentColor, skipSignIn } = settings.pages
-  for (const { path, message } of lookFindings({ logo, accentColor })) refuse(path, message)
   return { name, logo, accentColor, skipSignIn }
 }
 

@@ -1,6 +1,6 @@
 // The decision endpoints: what every request through every proxy waits for. On a near session the way through here is
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
-import type { AccessRules, OriginalRequest } from '../access/access.ts'
+import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
 import type { Found, Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
@@ -80,8 +80,8 @@ export function createAuth(deps: AuthDeps): Auth {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
       const original = deps.readers[contract](request)
       if (addresses.isOwnPath(original.path)) return deps.relayedPaths(contract, request, original)
-      const policy = deps.rules.policyFor(original)
-      return decide({ label: contract, request, original, policy, rules: deps.rules, extra })
+      const { rules } = deps
+      return decide({ label: contract, request, original, policy: policyFor(rules, original, request), rules, extra })
     } catch (error) {
       return failed(contract, request, error, contracts[contract].badRequestStatus)
     }
@@ -91,11 +91,17 @@ export function createAuth(deps: AuthDeps): Auth {
     const startedAt = stopwatch()
     return timed('proxy', startedAt, () => {
       try {
-        return decide({ label: 'proxy', request, original, policy: rules.policyFor(original), rules, extra: undefined })
+        const policy = policyFor(rules, original, request)
+        return decide({ label: 'proxy', request, original, policy, rules, extra: undefined })
       } catch (error) {
         return failed('proxy', request, error, 400)
       }
     })
+  }
+
+  function policyFor(rules: AccessRules, original: OriginalRequest, { peer, headers }: AuthRequest): Policy {
+    // Who asks from where is read only where a rule wants to know.
+    return rules.policyFor(original, rules.usesNetworks ? peers.statedClient(peer, headers) : undefined)
   }
 
   function decide(about: Case): Outcome | Promise<Outcome> {

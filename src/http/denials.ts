@@ -9,7 +9,7 @@ import type { Session } from '../session/session.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
-import { json, page, redirect, type Answer } from './answer.ts'
+import { page, redirect, type Answer } from './answer.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
 import { isNavigation } from './negotiation.ts'
@@ -124,12 +124,9 @@ export function createDenials(deps: DenialsDeps): Denials {
   }
 
   function loginRequired(about: Case, loginURL: string, headers: Readonly<Record<string, string>> = {}): Answer {
-    const { requestId } = asked(about, about.original.method)
-    return json(
-      401,
-      { error: 'login_required', login_url: loginURL },
-      { 'www-authenticate': 'Bearer realm="foregate"', 'x-request-id': requestId, ...headers },
-    )
+    const body = { error: 'login_required', login_url: loginURL }
+    const challenge = { 'www-authenticate': 'Bearer realm="foregate"' }
+    return refusals.toProgram(asked(about, about.original.method), 401, body, { ...challenge, ...headers })
   }
 
   function denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome {
@@ -145,9 +142,7 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     logger.info(fields, 'access denied to a person who is logged in')
     if (!isNavigation(original.method, request.headers)) {
-      return refusedWith(
-        json(403, { error: 'forbidden', reason, request_id: who.requestId }, { 'x-request-id': who.requestId }),
-      )
+      return refusedWith(refusals.toProgram(who, 403, { error: 'forbidden', reason, request_id: who.requestId }))
     }
     const html = deps.pages.forbidden({
       user: deps.describe(session).user,

@@ -11,6 +11,7 @@ import {
 } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
 import { json, page, type Answer } from './answer.ts'
+import { createCrossOrigin } from './cors.ts'
 import { isNavigation } from './negotiation.ts'
 
 /** Seconds after which a client may try again what failed for a passing reason. */
@@ -60,6 +61,8 @@ export interface Asked {
 
 export interface Refusals {
   refuse(asked: Asked, status: number, reason: string, options?: RefuseOptions): Answer
+  /** JSON with the request's id: for a program, whatever it says of itself. */
+  toProgram(asked: Asked, status: number, body: object, headers?: Readonly<Record<string, string>>): Answer
   /** The answer to an error, expected or not. */
   forError(asked: Asked, error: unknown, options?: RefuseOptions): Answer
 }
@@ -72,24 +75,27 @@ export interface RefuseOptions {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export function createRefusals(pages: Pages): Refusals {
+/** `allowedOrigins`: whose pages may read what a program is told. */
+export function createRefusals(pages: Pages, allowedOrigins: readonly string[] = []): Refusals {
+  const crossOrigin = createCrossOrigin(allowedOrigins)
+
+  const toProgram: Refusals['toProgram'] = ({ requestId, headers }, status, body, more) =>
+    json(status, body, { 'x-request-id': requestId, ...crossOrigin(headers), ...more })
+
   function refuse(asked: Asked, status: number, reason: string, options: RefuseOptions = {}): Answer {
     const { requestId } = asked
-    const headers = {
-      'x-request-id': requestId,
-      ...(status === 503 && { 'retry-after': retryAfterSeconds }),
-      ...options.headers,
-    }
+    const headers = { ...(status === 503 && { 'retry-after': retryAfterSeconds }), ...options.headers }
     if (!isNavigation(asked.method, asked.headers)) {
-      return json(status, { error: reason, request_id: requestId }, headers)
+      return toProgram(asked, status, { error: reason, request_id: requestId }, headers)
     }
     const { retryURL, retriesByItself } = options
     const html = pages.error({ status, reason, requestId, retryURL, retriesByItself })
-    return page(status, html, pages.headers, headers)
+    return page(status, html, pages.headers, { 'x-request-id': requestId, ...headers })
   }
 
   return {
     refuse,
+    toProgram,
     forError(asked, error, options) {
       const [status, reason] = statusAndReason(error)
       return refuse(asked, status, reason, options)

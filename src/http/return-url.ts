@@ -1,7 +1,7 @@
 // Where a person goes after login or logout. The address comes from outside (`rd`, forwarded headers), and readers of URLs
 // disagree in a hundred ways; so only two plain shapes are taken, a path or an http(s) URL of a known host, the browser's
 // own parser must agree, and what the path says once and twice decoded must stay on the site as well.
-import { coversHost, hostKey, parseHostPattern } from '../access/host-pattern.ts'
+import { coversHost, hostKey, parseHostPattern } from '../config/host-pattern.ts'
 
 export interface ReturnContext {
   /** `scheme://host[:port]` of the request itself, lower case. */

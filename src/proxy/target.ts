@@ -1,8 +1,8 @@
 // Which paths may be proxied at all, and to which upstream they belong. Where an application could read a path as one outside
 // of what it was given, it is refused before anything is decided (http-proxy CVE-2026-127060, Oathkeeper CVE-2026-33494). Where
 // it could merely read it otherwise than the rules did (`%2F`), they decide, knowing that: never public, but with a session.
-import { coversHost, parseRuleHost, type HostPattern } from '../access/host-pattern.ts'
 import type { UpstreamConfig } from '../config/config.ts'
+import { coversHost, parseRuleHost, type HostPattern } from '../config/host-pattern.ts'
 import { ConfigInvalid } from '../errors.ts'
 
 export interface Target {

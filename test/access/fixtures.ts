@@ -25,6 +25,7 @@ export const aRule = (given: Partial<RuleConfig> = {}): RuleConfig => ({
   host: undefined,
   path: undefined,
   methods: undefined,
+  networks: undefined,
   policy: 'login',
   require: undefined,
   ...given,

@@ -1,5 +1,5 @@
 import { ConfigInvalid } from '../../src/errors.ts'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/load-config.ts'
 import type { LoadedConfig } from '../../src/config/load.ts'
 
 export const KEY = 'qW7xT2nLr9Zk4VbY8mPc1HdJ6sGf3AeU'

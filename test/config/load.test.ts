@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
 import * as fc from 'fast-check'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/load-config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
@@ -119,6 +119,44 @@ const refusals: [text: string, problem: RegExp][] = [
   ['rules: [{ path: /a, require: {} }]', /rules\[0\]\.require: is empty/],
   ['rules: [{ path: /a, require: { groups: [] } }]', /rules\[0\]\.require\.groups: is an empty list/],
   ['rules: [{ path: /a, require: { domains: [] } }]', /rules\[0\]\.require\.domains: is an empty list/],
+  [
+    'rules:\n  - policy: public\n    networks:\n      - 10.0.0.0/8\n      - office',
+    /^c\.yaml:5: rules\[0\]\.networks\[1\]: must be an IP address or a CIDR range/,
+  ],
+  ['rules: [{ networks: [10.0.0.0/33] }]', /rules\[0\]\.networks\[0\]: must be an IP address or a CIDR range/],
+  ['rules: [{ networks: [10.1] }]', /rules\[0\]\.networks\[0\]: must be text, but YAML reads it as a number/],
+  ['rules: [{ networks: ["10.1"] }]', /rules\[0\]\.networks\[0\]: must be an IP address/],
+  ['rules: [{ networks: ["10.0.0.1:80"] }]', /rules\[0\]\.networks\[0\]: must be an IP address/],
+  ['rules: [{ networks: [] }]', /rules\[0\]\.networks: is an empty list/],
+  ['rules: [{ networks: [10.1.2.3/8] }]', /rules\[0\]\.networks\[0\]: does not say whether an address or its whole/],
+  ['rules: [{ networks: ["fd00::1/8"] }]', /rules\[0\]\.networks\[0\]: does not say whether/],
+  ['rules: [{ networks: ["::ffff:10.0.0.0/90"] }]', /rules\[0\]\.networks\[0\]: does not say whether/],
+  [
+    'rules: [{ network: [10.0.0.0/8] }]',
+    /rules\[0\]\.network: is no known option; did you mean rules\[0\]\.networks\?/,
+  ],
+  ['rules: [{ networks: [127.0.0.1] }]', /rules\[0\]\.networks\[0\]: lies within trustedProxies/],
+  [
+    'trustedProxies: [10.0.0.0/8]\nrules: [{ policy: public, networks: [192.0.2.1, "::ffff:10.42.0.0/112"] }]',
+    /^c\.yaml:2: rules\[0\]\.networks\[1\]: lies within trustedProxies.*name nothing but the proxies there/,
+  ],
+  [
+    'upstreams: [{ url: "http://a", rules: [{ networks: [x] }] }]',
+    /upstreams\[0\]\.rules\[0\]\.networks\[0\]: must be an IP/,
+  ],
+  [
+    'upstreams: [{ url: "http://a", rules: [{ networks: ["::1"] }] }]',
+    /upstreams\[0\]\.rules\[0\]\.networks\[0\]: lies within/,
+  ],
+  ...['"*"', 'null', '"null"', '"https://*.example.com"', '"https://a.example.com/x"', 'a.example.com'].map(
+    (written): [string, RegExp] => [
+      `cors:\n  allowedOrigins:\n    - https://a.example.com\n    - ${written}`,
+      /^c\.yaml:4: cors\.allowedOrigins\[1\]: must be an origin, such as https:\/\/app\.example\.com: no path, no \*/,
+    ],
+  ),
+  ['cors: { allowedOrigins: ["https://u:p@a.example.com"] }', /cors\.allowedOrigins\[0\]: must be an origin/],
+  ["cors: { allowedOrigins: ['https://(a|b).example.com'] }", /cors\.allowedOrigins\[0\]: must be an origin/],
+  ['cors: { allowOrigins: [] }', /cors\.allowOrigins: is no known option; did you mean cors\.allowedOrigins\?/],
   ['rules: [{ path: /a, methods: ["G T"] }]', /rules\[0\]\.methods: must be a list of HTTP methods/],
   ['headers: [{ name: "X Y", value: a }]', /headers\[0\]\.name: has characters/],
   [
@@ -365,6 +403,11 @@ const behind: readonly (readonly [earlier: string, later: string])[] = [
   ['{ host: app.example.com }', '{ host: APP.example.com:8443, path: /x, policy: deny }'],
   ["{ host: '*.example.com' }", '{ host: app.example.com, policy: deny }'],
   ['{ methods: [GET, post], policy: public }', '{ path: /a, methods: [POST], policy: deny }'],
+  ['{ policy: public }', '{ networks: [192.0.2.0/24], policy: deny }'],
+  [
+    '{ networks: [192.0.2.0/24, 2001:db8::/32], policy: public }',
+    '{ networks: [192.0.2.7, "::ffff:192.0.2.8"], policy: deny }',
+  ],
 ]
 for (const [earlier, later] of behind) {
   test(`a rule that another one keeps from all its requests is warned of: ${later} behind ${earlier}`, () => {
@@ -393,6 +436,9 @@ const reached: readonly (readonly [earlier: string, later: string])[] = [
   ['{ host: a.example.com }', "{ host: '*.example.com' }"],
   ['{ methods: [GET], policy: public }', '{ path: /a }'],
   ['{ methods: [GET], policy: public }', '{ methods: [GET, POST] }'],
+  ['{ networks: [192.0.2.0/24], policy: public }', '{ policy: deny }'],
+  ['{ networks: [192.0.2.0/24], policy: public }', '{ networks: [192.0.2.7, 198.51.100.7], policy: deny }'],
+  ['{ networks: [192.0.2.7], policy: public }', '{ networks: [192.0.2.0/24] }'],
 ]
 for (const [earlier, later] of reached) {
   test(`a rule that has requests of its own is not: ${later} behind ${earlier}`, () => {
@@ -475,12 +521,13 @@ test('a rate limit that is off lets any number of logins through', () => {
 
 test('a rule is read whole', () => {
   const text =
-    'rules: [{ host: Admin.Example.com, path: /x/**, methods: get, require: { users: a@b.c, domains: ["@B.c"], claims: { a.b: [1, true], c: x } } }]'
+    'rules: [{ host: Admin.Example.com, path: /x/**, methods: get, networks: "10.0.0.0/8, fd00::/8", require: { users: a@b.c, domains: ["@B.c"], claims: { a.b: [1, true], c: x } } }]'
   assert.deepEqual(load({ text }).config.access.rules, [
     {
       host: 'admin.example.com',
       path: '/x/**',
       methods: ['GET'],
+      networks: ['10.0.0.0/8', 'fd00::/8'],
       policy: 'login',
       require: {
         users: ['a@b.c'],

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import test from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/load-config.ts'
 import type { Config } from '../../src/config/config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
 import { KEY, SECRET } from './load-fixture.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
-import { loadConfig } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/load-config.ts'
 import { allOptions } from '../../src/config/schema.ts'
 
 const folder = new URL('../../docs/providers/', import.meta.url)

@@ -23,6 +23,7 @@ import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
 import type { Found, Sessions } from '../../src/session/sessions.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import { aRule } from '../access/fixtures.ts'
 import { load } from '../config/load-fixture.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aSession } from '../fixtures/session.ts'
@@ -145,15 +146,35 @@ for (const [name, error, status] of failures) {
 }
 
 const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][] = [
-  ['the rules', { rules: { policyFor: thrown(new TypeError('oops')), meets: notHere } }, {}],
+  ['the rules', { rules: { usesNetworks: false, policyFor: thrown(new TypeError('oops')), meets: notHere } }, {}],
   [
     'the requirements',
-    { rules: { policyFor: () => ({ kind: 'login', requirements: [0] }), meets: thrown(new TypeError('oops')) } },
+    {
+      rules: {
+        usesNetworks: false,
+        policyFor: () => ({ kind: 'login', requirements: [0] }),
+        meets: thrown(new TypeError('oops')),
+      },
+    },
     { near: () => session },
   ],
   ['the near copies', {}, { near: thrown(new TypeError('oops')) }],
   ['the cookies', { cookies: { ...cookies, tickets: thrown(new TypeError('oops')) } }, {}],
-  ['the list of trusted peers', { peers: { includes: thrown(new TypeError('oops')), clientAddress: notHere } }, {}],
+  [
+    'the list of trusted peers',
+    { peers: { includes: thrown(new TypeError('oops')), clientAddress: notHere, statedClient: notHere } },
+    {},
+  ],
+  [
+    'the reading of the client’s address',
+    {
+      rules: compileRules({
+        access: { ...config.access, rules: [aRule({ networks: ['192.0.2.0/24'], policy: 'public' })] },
+      }),
+      peers: { includes: () => true, clientAddress: notHere, statedClient: thrown(new TypeError('oops')) },
+    },
+    {},
+  ],
   [
     'the tokens for a header',
     { identityHeaders: compileIdentityHeaders({ access: config.access }) },
@@ -201,6 +222,12 @@ test('of two tickets one is nobody’s and for the other the store fails: 503, f
 test('a public page needs no store', async () => {
   const find = () => Promise.reject(new StoreUnavailable('away'))
   assert.equal(await statusOf(anAuth({ find }).auth.forward('traefik', request('/public'))), 200)
+})
+
+test('where no rule asks for it, nobody reads the client’s address (C14)', () => {
+  const peers = { includes: () => true, clientAddress: notHere, statedClient: notHere }
+  const { auth } = anAuth({ near: () => session }, { peers })
+  assert.notEqual((auth.forward('traefik', request()) as Outcome).allow, undefined)
 })
 
 test('who has no cookie costs no look into the store', async () => {

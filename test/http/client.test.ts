@@ -110,6 +110,53 @@ for (const [name, peer, forwarded, real, client] of both) {
     assert.equal(peers.clientAddress(peer, { 'x-forwarded-for': forwarded, 'x-real-ip': real }), client))
 }
 
+const stated: [name: string, peer: string | undefined, headers: Record<string, string>, client: string | undefined][] =
+  [
+    ['a stranger’s own address, whatever it says', '198.51.100.1', { 'x-forwarded-for': '192.0.2.1' }, '198.51.100.1'],
+    ['on a dual-stack socket', '::ffff:198.51.100.1', {}, '198.51.100.1'],
+    [
+      'no address: a Unix socket, a connection that has ended',
+      undefined,
+      { 'x-forwarded-for': '192.0.2.1' },
+      undefined,
+    ],
+    ['what the proxy says', '10.0.0.1', { 'x-forwarded-for': '192.0.2.1' }, '192.0.2.1'],
+    ['past further proxies', '10.0.0.1', { 'x-forwarded-for': '192.0.2.1, 10.0.0.2' }, '192.0.2.1'],
+    ['not what the client put in front', '10.0.0.1', { 'x-forwarded-for': '10.9.9.9, 192.0.2.1' }, '192.0.2.1'],
+    ['mapped, with a port', '10.0.0.1', { 'x-forwarded-for': '[::ffff:192.0.2.1]:443' }, '192.0.2.1'],
+    ['X-Real-IP alone', '10.0.0.1', { 'x-real-ip': '192.0.2.1' }, '192.0.2.1'],
+    ['a silent proxy is not its own client', '10.0.0.1', {}, undefined],
+    ['nor on loopback', '127.0.0.1', {}, undefined],
+    ['an empty header', '10.0.0.1', { 'x-forwarded-for': '' }, undefined],
+    ['a damaged header', '10.0.0.1', { 'x-forwarded-for': '192.0.2.1, unknown' }, undefined],
+    ['nothing but proxies', '10.0.0.1', { 'x-forwarded-for': '10.5.5.5' }, undefined],
+    ['the proxy itself', '10.0.0.1', { 'x-forwarded-for': '10.0.0.1', 'x-real-ip': '10.0.0.1' }, undefined],
+    ['a contradiction', '10.0.0.1', { 'x-forwarded-for': '192.0.2.1', 'x-real-ip': '192.0.2.9' }, undefined],
+    ['X-Real-IP twice', '10.0.0.1', { 'x-real-ip': '192.0.2.1, 192.0.2.1' }, undefined],
+  ]
+for (const [name, peer, headers, client] of stated) {
+  test(`for a rule by network, ${peer} with ${JSON.stringify(headers)}: ${name} (C14)`, () =>
+    assert.equal(peers.statedClient(peer, headers), client))
+}
+
+test('whatever a client adds, no recipe makes a rule believe another address than its own (C14)', () => {
+  const made = fc.oneof(fc.constant(''), fc.ipV4(), fc.ipV6(), fc.string({ maxLength: 20 }))
+  const allowed = (client: string, seen: string | undefined) =>
+    assert.ok(seen === client || seen === undefined, String(seen))
+  fc.assert(
+    fc.property(fc.ipV4(), made, made, (client, forwarded, real) => {
+      if (peers.includes(client)) return
+      for (const headers of [
+        { 'x-forwarded-for': forwarded, 'x-real-ip': client },
+        { 'x-forwarded-for': `${forwarded}, ${client}`, 'x-real-ip': real },
+        { 'x-forwarded-for': client, 'x-real-ip': real },
+      ])
+        allowed(client, peers.statedClient('10.0.0.1', headers))
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
 test('whatever a client adds, behind either recipe it has its own address or the proxy’s (C9)', () => {
   const address = fc.ipV4()
   const made = fc.oneof(fc.constant(''), address, fc.ipV6(), fc.string({ maxLength: 20 }))

@@ -1,25 +1,45 @@
 // What people live through, in a real Chromium behind a real nginx configured by deploy/nginx/foregate.conf.
 import assert from 'node:assert/strict'
+import { createServer, type Server } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { listenOn } from '../../deploy/demo/listen.ts'
 import { browserMissing, newPage, openBrowser, screenshot } from '../fixtures/browser.ts'
 import { createHttpClient } from '../fixtures/http-client.ts'
 import { nginxMissing, startNginx } from '../fixtures/nginx.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
 
+interface Pages {
+  readonly origin: string
+  readonly server: Server
+}
+
+/** Another site, whose pages call the one behind nginx. */
+async function startPages(): Promise<Pages> {
+  const server = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<p>a page'))
+  const port = await listenOn(server)
+  return { origin: `http://127.0.0.1:${port}`, server }
+}
+
 describe('a browser behind nginx', { skip: browserMissing || nginxMissing }, () => {
   let site: Site
+  let listed: Pages
+  let unlisted: Pages
   let browser: Browser
   const contexts: BrowserContext[] = []
 
   before(async () => {
-    site = await startSite({ startProxy: startNginx })
+    listed = await startPages()
+    unlisted = await startPages()
+    site = await startSite({ startProxy: startNginx, config: { cors: { allowedOrigins: [listed.origin] } } })
     browser = await openBrowser()
   })
   after(async () => {
     await Promise.all(contexts.map((context) => context.close()))
     await browser?.close()
     await site?.stop()
+    listed?.server.close()
+    unlisted?.server.close()
   })
 
   /** Somebody with a browser of their own. */
@@ -52,6 +72,26 @@ describe('a browser behind nginx', { skip: browserMissing || nginxMissing }, () 
     assert.equal(await page.textContent('#url'), asked)
     assert.equal(await page.textContent('#user'), 'alice@demo.test')
     await screenshot(page, 'signed-in')
+  })
+
+  test('a script of a listed origin is told to log in and where; one of another origin cannot even tell (C14)', async () => {
+    const called = async ({ origin }: Pages) => {
+      const page = await newPage(await somebody())
+      await page.goto(origin)
+      return page.evaluate(async (api) => {
+        try {
+          const reply = await fetch(api, { credentials: 'include' })
+          return { status: reply.status, challenge: reply.headers.get('www-authenticate'), body: await reply.text() }
+        } catch (error) {
+          return { status: 0, challenge: null, body: String(error) }
+        }
+      }, `${site.url}/api/whoami`)
+    }
+    const told = await called(listed)
+    assert.equal(told.status, 401, told.body)
+    assert.match(told.challenge ?? '', /^Bearer/)
+    assert.match(told.body, /"login_url":"http/)
+    assert.match((await called(unlisted)).body, /^TypeError/)
   })
 
   test('two tabs that were both sent to the provider both come back to their own page', async () => {

@@ -49,6 +49,7 @@ for (const { name, startProxy, skip } of proxies) {
       site = await startSite({
         startProxy,
         config: {
+          cors: { allowedOrigins: ['https://page.example'] },
           rules: [
             { path: '/api/whoami', methods: ['OPTIONS'], policy: 'public' },
             { path: '/admin', policy: 'login', require: { groups: ['admins'] } },
@@ -117,6 +118,19 @@ for (const { name, startProxy, skip } of proxies) {
       assert.ok(typeof body === 'object' && body !== null && 'error' in body && 'login_url' in body)
       assert.equal(body.error, 'login_required')
       assert.ok(String(body.login_url).startsWith(`${site.url}/oauth2/`), String(body.login_url))
+    })
+
+    test('a script of a listed origin may read the 401, and of another one may not (C14)', async () => {
+      const ask = (origin: string) =>
+        createHttpClient().send(`${site.url}/api/whoami`, { headers: { ...script, origin } })
+      const reply = await ask('https://page.example')
+      assert.equal(reply.status, 401)
+      assert.equal(reply.headers['access-control-allow-origin'], 'https://page.example')
+      assert.equal(reply.headers['access-control-allow-credentials'], 'true')
+      assert.match(reply.headers['vary'] ?? '', /origin/i)
+      const stranger = await ask('https://page.example.evil')
+      assert.equal(stranger.status, 401)
+      assert.equal(stranger.headers['access-control-allow-origin'], undefined)
     })
 
     test('a page of the wrong person is 403 and says so, also to a script', async () => {

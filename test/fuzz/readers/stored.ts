@@ -1,5 +1,5 @@
 // What comes from where only we and the operator write, should somebody else have written there.
-import { parseHostPattern } from '../../../src/access/host-pattern.ts'
+import { parseHostPattern } from '../../../src/config/host-pattern.ts'
 import { parsePathPattern } from '../../../src/access/patterns.ts'
 import { compileTemplate } from '../../../src/access/template.ts'
 import { createInvalidations } from '../../../src/cache/invalidation.ts'

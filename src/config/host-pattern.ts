@@ -1,6 +1,6 @@
 // The one reader of host patterns: rules, upstreams and the hosts that a login may return to. `app.example.com` is that name,
 // `*.example.com` (also `.example.com`) every name below example.com but not itself, each with a port or for any.
-import type { Parsed } from './patterns.ts'
+import type { Parsed } from './problems.ts'
 
 export interface HostPattern {
   /** Lower case, without a trailing dot; an IPv6 address in its brackets. */
