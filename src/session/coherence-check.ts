@@ -2,9 +2,8 @@
 // was proved by simulation is also watched in use.
 import type { Store } from '../store/store.ts'
 import type { Counts } from '../telemetry/metrics.ts'
-import { identityReadBytes } from './codec.ts'
+import { generationOf, identityReadBytes, startsAlike } from './codec.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
-import { generationOf, startsAlike } from './session-store.ts'
 
 /** Compares at most `count` confirmed copies with the store, going round. Throws StoreUnavailable. */
 export function createCoherenceCheck(deps: {

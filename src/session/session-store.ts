@@ -7,7 +7,7 @@ import { everyGeneration } from '../store/withdrawal-log.ts'
 import { floorOfMark } from '../store/mark.ts'
 import type { Key } from '../store/store.ts'
 import type { Clock } from '../time.ts'
-import { headBytes, identityReadBytes, readHead, type SessionCodec } from './codec.ts'
+import { generationOf, headBytes, headOf, identityReadBytes, startsAlike, type SessionCodec } from './codec.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { FullSession, Session } from './session.ts'
@@ -304,14 +304,6 @@ export function createSessionStore(deps: {
     return written
   }
 
-  /** How the stored value of that generation begins. */
-  function headOf(value: Buffer, generation: number): Buffer {
-    const head = Buffer.alloc(5)
-    head.writeUInt8(value[0] ?? 0, 0)
-    head.writeUInt32BE(generation, 1)
-    return head
-  }
-
   function createLater(id: string, session: Session, value: Buffer): void {
     journal.add({
       name: journalName(id),
@@ -442,15 +434,6 @@ function inOrder(value: unknown): string {
   const fields = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${inOrder(inner)}`)
   return `{${fields.sort().join()}}`
 }
-
-/** Whether the shorter is how the longer begins: then both are the same state of the same session. */
-export function startsAlike(a: Buffer, b: Buffer): boolean {
-  const length = Math.min(a.length, b.length)
-  return length > headBytes && a.compare(b, 0, length, 0, length) === 0
-}
-
-/** Undefined for what is not a session of this format: damaged is not older. */
-export const generationOf = (value: Buffer): number | undefined => readHead(value)?.generation
 
 const batchSize = 64
 

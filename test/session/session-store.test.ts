@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { StoreUnavailable, StoreValueRejected } from '../../src/errors.ts'
 import { createSealer } from '../../src/sealing.ts'
-import { createSessionCodec } from '../../src/session/codec.ts'
+import { createSessionCodec, generationOf } from '../../src/session/codec.ts'
 import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
-import { createSessionStore, generationOf, startsAlike } from '../../src/session/session-store.ts'
+import { createSessionStore } from '../../src/session/session-store.ts'
 import type { FullSession, Session } from '../../src/session/session.ts'
 import { newTicket, type Ticket } from '../../src/session/ticket.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
@@ -425,15 +425,6 @@ test('a refresh in the journal does not overwrite what somebody else wrote: the 
   await cache.journal.replay()
   assert.equal(await stored(ticket), 3)
   assert.deepEqual([near.get(ticket.id)?.pending, near.get(ticket.id)?.isConfirmed], [undefined, false])
-})
-
-test('two values are one state where the shorter is how the longer begins, and a head alone is no proof', () => {
-  const value = Buffer.from('\x01----------and so on')
-  assert.equal(startsAlike(value, value.subarray(0, 12)), true)
-  assert.equal(startsAlike(value.subarray(0, 12), value), true)
-  assert.equal(startsAlike(value, value.subarray(0, 8)), false)
-  assert.equal(startsAlike(value, Buffer.from('\x01----------and so no')), false)
-  assert.equal(generationOf(Buffer.from('hello')), undefined)
 })
 
 // --- what a refresh takes away --------------------------------------------------------------------------------------------
