@@ -1,8 +1,9 @@
 // A withdrawal is made known: here first, then to Redis (log and mark), to the peers, and where nobody else took it, to the
 // spool. The answer waits for the first of them, and says honestly whether there was any.
 import type { Runtime } from '../runtime.ts'
+import { revokedKey, sessionKey } from '../store/keys.ts'
 import { isRefusal } from '../store/redis/faults.ts'
-import type { Key, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import type { Withdrawal, WithdrawalLog } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
@@ -20,8 +21,6 @@ export interface Withdrawals {
   handOver(isInStep: boolean): Promise<boolean>
 }
 
-const sessionKey = (id: string): Key => ({ kind: 'session', id })
-const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
 const perAppend = 500
 /** One call writes no more than this: beats go on in between. */
 const perWriteBack = 10_000
