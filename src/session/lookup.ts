@@ -12,7 +12,7 @@ import type { Found } from './found.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { Revalidation } from './revalidation.ts'
 import type { Session } from './session.ts'
-import type { SessionStore } from './session-store.ts'
+import type { SessionReader } from './session-reader.ts'
 import { parseTicket, ticketValue, type Ticket } from './ticket.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 
@@ -26,7 +26,7 @@ export interface Lookup {
 export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'> {
   readonly cache: SharedCache
   readonly near: NearCache
-  readonly sessionStore: SessionStore
+  readonly reader: Pick<SessionReader, 'read' | 'confirm'>
   readonly revalidation: Revalidation
   /** Resolves at the next change of the session, at the latest after `maxMs`. */
   readonly changed: (id: string, maxMs: number) => Promise<void>
@@ -59,7 +59,7 @@ interface BelowFloor {
 const newerStateWithinMs = 5_000
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { cache, near, sessionStore, revalidation, lifetimes, maxStaleMs, runtime } = deps
+  const { cache, near, reader, revalidation, lifetimes, maxStaleMs, runtime } = deps
   const { clock, stopwatch, logger, metrics } = runtime
   const { trust, floors, outage } = cache
   const shared = cache.mode !== 'memory'
@@ -127,12 +127,12 @@ export function createLookup(deps: LookupDeps): Lookup {
     const head = cache.mode === 'redis' && near.get(ticket.id)?.isConfirmed === true ? identityReadBytes : undefined
     let entry
     try {
-      const value = await sessionStore.read(ticket.id, head)
+      const value = await reader.read(ticket.id, head)
       if (value === undefined) {
         sharedMisses.value++
         return missing(ticket, pass)
       }
-      entry = await sessionStore.confirm(ticket, value, head === undefined || value.length < head)
+      entry = await reader.confirm(ticket, value, head === undefined || value.length < head)
     } catch (error) {
       sharedErrors.value++
       if (error instanceof StoreValueRejected) return unusable(ticket, error)

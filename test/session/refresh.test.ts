@@ -30,7 +30,7 @@ function stored(generation: number, claims: Claims = {}): FullSession {
   return { session, tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` } }
 }
 
-type Port = RefresherDeps['sessionStore']
+type Port = RefresherDeps['reader'] & RefresherDeps['writer']
 
 /** One stored session, and leases that a test hands out. */
 function aRefresher(leases?: Leases) {
@@ -62,7 +62,8 @@ function aRefresher(leases?: Leases) {
   const make = (overrides: Partial<Port> = {}, changed: () => void = () => undefined) =>
     createRefresher({
       provider,
-      sessionStore: { ...port, ...overrides },
+      reader: { ...port, ...overrides },
+      writer: { ...port, ...overrides },
       next: createNextStates({ claimsToKeep: (claims) => claims, lifetimes, maxStaleMs: 5_000, clock: () => now }),
       async changed() {
         waits++

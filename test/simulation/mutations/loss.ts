@@ -4,7 +4,6 @@ import type { Mutation } from '../mutation-table.ts'
 const heartbeat = 'cache/heartbeat.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
-const sessionStore = 'session/session-store.ts'
 
 export const lossMutations: readonly Mutation[] = [
   // --- A6: re-seeding --------------------------------------------------------------------------------------------------
@@ -106,7 +105,7 @@ export const lossMutations: readonly Mutation[] = [
     template: 'damaged',
     edits: [
       {
-        file: sessionStore,
+        file: 'session/session-write-back.ts',
         find: "if (error instanceof StoreValueRejected) return 'not-needed'",
         replace: '',
       },

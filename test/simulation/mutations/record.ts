@@ -4,7 +4,6 @@ import type { Mutation } from '../mutation-table.ts'
 const heartbeat = 'cache/heartbeat.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
-const sessionStore = 'session/session-store.ts'
 
 export const recordMutations: readonly Mutation[] = [
   // --- races of the history ---------------------------------------------------------------------------------------------
@@ -27,7 +26,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'markAlone',
     edits: [
       {
-        file: 'session/session-store.ts',
+        file: 'session/set-unless-withdrawn.ts',
         find: "if (result === 'marked') await learnMark(mark, session)",
         replace: '',
       },
@@ -104,8 +103,8 @@ export const recordMutations: readonly Mutation[] = [
     template: 'lateLogin',
     edits: [
       {
-        file: sessionStore,
-        find: "const result = isWithdrawn ? 'marked' : await seed(id, session, value, storedTtl(session))",
+        file: 'session/session-writer.ts',
+        find: "const result = isWithdrawn ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))",
         replace:
           "await store.set(sessionKey(id), value, storedTtl(session))\n        const result = isWithdrawn && value.length === 0 ? 'marked' : 'written'",
       },
@@ -149,7 +148,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'lostLogin',
     edits: [
       {
-        file: sessionStore,
+        file: 'session/recent-writes.ts',
         find: 'at > lostAt - recentMs',
         replace: 'at > lostAt + recentMs',
       },
@@ -204,7 +203,7 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/refresh.ts',
-        find: 'if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
+        find: 'if (isLost) await writer.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
         replace: '',
       },
     ],
