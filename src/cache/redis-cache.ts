@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts'
 import { StoreUnavailable } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import { instrumented } from '../store/instrumented.ts'
-import { withTimeout } from '../store/with-timeout.ts'
 import type { RedisLink } from '../store/redis/link.ts'
 import { fault, isOwnDelay } from '../store/redis/faults.ts'
 import { minutes } from '../time.ts'
@@ -12,6 +11,7 @@ import { afterEvent, neverReached, type Availability, type AvailabilityEvent } f
 import type { Cache } from './cache.ts'
 import { createFloors } from './floors.ts'
 import { guarded } from './guarded.ts'
+import { guardedSpool } from './guarded-spool.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createInvalidations } from './invalidation.ts'
 import { createJournal } from './journal.ts'
@@ -44,14 +44,8 @@ const journalRetryMs = 1_000
 const impatientMs = 50
 const compareEveryMs = 1_000
 const compareAtOnce = 3
-/** A disk that hangs must keep the process neither from its start nor from its end. */
-const loadSpoolMs = 5_000
-const closeSpoolMs = 2_000
-
-const stuck = () => new Error('the spool cannot be closed')
-
 export function createRedisCache(parts: RedisCacheParts): Cache {
-  const { config, runtime, origin, link, spool } = parts
+  const { config, runtime, origin, link } = parts
   const { clock, stopwatch, timer, logger, metrics } = runtime
   const { redis, outage, session } = config
   const mode = redis.mode === 'redis' ? 'redis' : 'hybrid'
@@ -65,6 +59,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   const lag = metrics.invalidationLag.with({})
   const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
   const floors = createFloors({ clock, stopwatch, lifeMs: withdrawalLifeMs })
+  const spool = parts.spool && guardedSpool(parts.spool, runtime)
   let copies = noNearCopies
   let availability: Availability = neverReached
   let lastLossAt = 0
@@ -299,18 +294,6 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     }, compareEveryMs)
   }
 
-  async function learnSpooled(): Promise<void> {
-    if (spool === undefined) return
-    const late = () => new Error(`not read within ${loadSpoolMs} ms`)
-    try {
-      for (const left of await withTimeout(spool.load(), loadSpoolMs, runtime, late)) {
-        floors.raise(left, false, left.expiresAt)
-      }
-    } catch (error) {
-      logger.error({ event: 'spool_failed', reason: 'not_read', err: error }, 'the spool could not be read')
-    }
-  }
-
   const horizonText = () => {
     const age = horizonAgeMs()
     return age === undefined ? null : `${Math.round(age / 1_000)}s`
@@ -337,7 +320,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     setNearCopies: (holder) => void (copies = holder),
 
     async start() {
-      await learnSpooled()
+      for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
       heartbeat.start()
       compareLater()
       // Without the second road the first one still goes on.
@@ -373,7 +356,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       stopped = true
       heartbeat.stop()
       await peers?.stop()
-      if (spool !== undefined) await withTimeout(spool.close(), closeSpoolMs, runtime, stuck).catch(() => undefined)
+      await spool?.close()
       link.close()
     },
 
