@@ -165,6 +165,11 @@ export const outageMutations: readonly Mutation[] = [
       { file: 'cache/guarded.ts', find: "if (method !== 'get' && isRefusal(error)) return undefined", replace: '' },
       {
         file: redisCache,
+        find: 'import { createWithdrawals }',
+        replace: "import { StoreUnavailable } from '../errors.ts'\nimport { createWithdrawals }",
+      },
+      {
+        file: redisCache,
         find: 'log: link.log,\n    rawStore,\n    peers,',
         replace: `log: {
       ...link.log,

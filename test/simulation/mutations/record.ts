@@ -161,13 +161,13 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: redisCache,
-        find: "isAway: () => availability.at !== 'well' || heartbeat.isReseeding",
-        replace: "isAway: () => availability.at !== 'well'",
+        find: 'isAway: () => !recovery.isWell() || heartbeat.isReseeding',
+        replace: 'isAway: () => !recovery.isWell()',
       },
       {
         file: redisCache,
-        find: "availability.at !== 'well' || stopwatch() < availability.missCountsFrom || heartbeat.isReseeding",
-        replace: "availability.at !== 'well' || stopwatch() < availability.missCountsFrom",
+        find: 'missProvesNothing: () => recovery.isUnsettled() || heartbeat.isReseeding',
+        replace: 'missProvesNothing: () => recovery.isUnsettled()',
       },
     ],
   },
