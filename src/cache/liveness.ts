@@ -3,7 +3,7 @@
 import { fault, isOwnDelay, type RedisFault } from '../store/redis/faults.ts'
 import type { Count } from '../telemetry/metrics.ts'
 import type { GuardedStore } from './guarded.ts'
-import type { BeatOutcome } from './heartbeat.ts'
+import type { BeatOutcome } from './beat-call.ts'
 import type { Refusals } from './refusals.ts'
 
 export interface Liveness {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { BeatOutcome } from '../../src/cache/beat-call.ts'
 import type { CircuitState } from '../../src/cache/guarded.ts'
-import type { BeatOutcome } from '../../src/cache/heartbeat.ts'
 import { createLiveness } from '../../src/cache/liveness.ts'
 import { fault } from '../../src/store/redis/faults.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'

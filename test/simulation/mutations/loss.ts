@@ -1,7 +1,6 @@
 // What is written back after a loss, and what must outlive one process.
 import type { Mutation } from '../mutation-table.ts'
 
-const heartbeat = 'cache/heartbeat.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
 
@@ -49,9 +48,9 @@ export const lossMutations: readonly Mutation[] = [
     template: 'unproven',
     edits: [
       {
-        file: heartbeat,
-        find: 'parts.dropUnproven(current.since)\n      return',
-        replace: 'await parts.reseed((confirmedAt) => isProven(current, confirmedAt))\n      return',
+        file: 'cache/reseeder.ts',
+        find: 'dropUnproven(planned.since)',
+        replace: 'await reseed((confirmedAt) => isProven(planned, confirmedAt))',
       },
     ],
   },

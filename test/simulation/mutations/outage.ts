@@ -50,7 +50,7 @@ export const outageMutations: readonly Mutation[] = [
     template: 'missed',
     edits: [
       {
-        file: heartbeat,
+        file: 'cache/log-reader.ts',
         find: 'for (const entry of reply.entries ?? []) learn(entry, reply)',
         replace: '',
       },

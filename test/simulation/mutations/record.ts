@@ -2,6 +2,8 @@
 import type { Mutation } from '../mutation-table.ts'
 
 const heartbeat = 'cache/heartbeat.ts'
+const logReader = 'cache/log-reader.ts'
+const proof = 'cache/proof.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
 
@@ -14,10 +16,10 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: heartbeat,
-        find: 'tokenAt = Number.NEGATIVE_INFINITY\n      parts.unconfirmAll()',
-        replace: 'tokenAt = Number.NEGATIVE_INFINITY',
+        find: 'proof.notesMissed()\n      parts.unconfirmAll()',
+        replace: 'proof.notesMissed()',
       },
-      { file: heartbeat, find: 'tokens.clear()\n      parts.unconfirmAll()\n', replace: 'tokens.clear()\n' },
+      { file: heartbeat, find: 'parts.unconfirmAll()\n      void pull()', replace: 'void pull()' },
     ],
   },
   {
@@ -46,13 +48,7 @@ export const recordMutations: readonly Mutation[] = [
     rule: 'position forgotten before a load',
     template: 'halfRead',
     breaks: 'false-horizon',
-    edits: [
-      {
-        file: heartbeat,
-        find: 'position = undefined\n    clean = false',
-        replace: 'position = head\n    clean = false',
-      },
-    ],
+    edits: [{ file: logReader, find: 'position = undefined\n', replace: 'position = head\n' }],
   },
   {
     name: 'a log that is read anew is not taken in',
@@ -60,7 +56,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'upgrade',
     edits: [
       {
-        file: heartbeat,
+        file: logReader,
         find: 'await readPages(0, head.n, (entry) => learn(entry, reply))',
         replace: 'await readPages(0, head.n, () => undefined)',
       },
@@ -70,7 +66,7 @@ export const recordMutations: readonly Mutation[] = [
     name: 'floors count as logged in a log that lacks them',
     rule: 'everyone writes back',
     template: 'lostLast',
-    edits: [{ file: heartbeat, find: 'floors.nothingIsLogged()', replace: '' }],
+    edits: [{ file: logReader, find: 'floors.nothingIsLogged()', replace: '' }],
   },
   {
     name: 'a withdrawal counts as logged once it was sent',
@@ -114,21 +110,25 @@ export const recordMutations: readonly Mutation[] = [
     name: 'near copies answer alone for a minute after the last proof',
     rule: 'near copies answer alone for 2 s after the last proof (L4)',
     template: 'missed',
-    edits: [{ file: heartbeat, find: 'const proofLastsMs = 2_000', replace: 'const proofLastsMs = 60_000' }],
+    edits: [{ file: proof, find: 'const proofLastsMs = 2_000', replace: 'const proofLastsMs = 60_000' }],
   },
   {
     name: 'near copies are trusted by beats alone, though no token comes back',
     rule: 'the token comes back',
     template: 'slowAndDeaf',
-    edits: [
-      { file: heartbeat, find: 'Math.min(syncedAt, tokenAt) + proofLastsMs', replace: 'syncedAt + proofLastsMs' },
-    ],
+    edits: [{ file: proof, find: 'Math.min(syncedAt, tokenAt) + proofLastsMs', replace: 'syncedAt + proofLastsMs' }],
   },
   {
     name: 'a subscription that hears nothing is kept',
     rule: 'the token comes back',
     template: 'slowAndDeaf',
-    edits: [{ file: heartbeat, find: 'if (!stopped) parts.onDeaf()', replace: '' }],
+    edits: [
+      {
+        file: heartbeat,
+        find: 'if (proof.giveUp(token) && !stopped) parts.onDeaf()',
+        replace: 'void proof.giveUp(token)',
+      },
+    ],
   },
   {
     name: 'a Redis that forgot our last beat has lost nothing',
@@ -136,7 +136,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'oldSnapshot',
     edits: [
       {
-        file: heartbeat,
+        file: 'cache/losses.ts',
         find: 'if (posted !== undefined && (own === undefined || own.token < posted)) writesLost(serverTime)',
         replace: 'void own',
       },
