@@ -9,7 +9,7 @@
 // Both parts name the key, the format and the generation in their authenticated context: nothing can be swapped between
 // sessions, between the parts, or between two states of one session.
 import type { Sealer } from '../sealing.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
 import type { Ticket } from './ticket.ts'
 
@@ -19,7 +19,7 @@ export const headBytes = 8
 export const identityReadBytes = 896
 
 export interface SessionCodec {
-  encode(full: FullSession, ticket: Ticket): Buffer
+  encode(full: SessionWithTokens, ticket: Ticket): Buffer
   /** 'short': the identity goes on past the end of `value`, read all of it. undefined: not ours, damaged, newer, moved. */
   decode(value: Buffer, ticket: Ticket): Session | 'short' | undefined
   /** Needs the whole value. */

@@ -9,12 +9,12 @@ import type { Leases } from './lease.ts'
 import type { SessionReader } from './session-reader.ts'
 import type { SessionWriter } from './session-writer.ts'
 import type { NextStates } from './next-states.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
 export type RefreshOutcome =
   /** `full` is what every replica uses from now on, whoever refreshed it; its last state, where the provider refuses another. */
-  | { readonly kind: 'refreshed'; readonly full: FullSession }
+  | { readonly kind: 'refreshed'; readonly full: SessionWithTokens }
   | { readonly kind: 'ended'; readonly reason: RefreshReason | 'revoked' }
   /** Nothing was learned about the session: the provider or the store is at fault. */
   | { readonly kind: 'failed'; readonly fault: 'provider' | 'store' }
@@ -40,7 +40,7 @@ export interface RefresherDeps {
   readonly logger: Logger
   readonly clock: Clock
   /** How long to wait, in all, for another replica's result. */
-  readonly patienceMs: number
+  readonly maxWaitMs: number
 }
 
 const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
@@ -56,7 +56,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)
-    for (let waited = 0, pollMs = firstPollMs; waited <= deps.patienceMs; waited += pollMs) {
+    for (let waited = 0, pollMs = firstPollMs; waited <= deps.maxWaitMs; waited += pollMs) {
       if (waited >= longestPollMs) pollMs = longestPollMs
       const lease = await leases.acquire(ticket.id, holdMs(known))
       if (lease !== undefined) {
@@ -88,7 +88,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   const isNews = (stored: Session, known: Session) =>
     stored.generation > known.generation && deps.clock() < stored.tokenExpiresAt
 
-  function takenOver(full: FullSession): RefreshOutcome {
+  function takenOver(full: SessionWithTokens): RefreshOutcome {
     count('taken_over')
     return { kind: 'refreshed', full }
   }
@@ -128,7 +128,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return adopt(ticket, before, deps.next.renewed(before, grant))
   }
 
-  async function adopt(ticket: Ticket, before: FullSession, next: FullSession): Promise<RefreshOutcome> {
+  async function adopt(ticket: Ticket, before: SessionWithTokens, next: SessionWithTokens): Promise<RefreshOutcome> {
     if (await writer.replace(ticket, before.session, next)) {
       count(next.session.refreshable ? 'refreshed' : 'rejected')
       return { kind: 'refreshed', full: next }
@@ -149,7 +149,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return { kind: 'ended', reason: 'revoked' }
   }
 
-  async function rejected(ticket: Ticket, before: FullSession, error: RefreshRejected): Promise<RefreshOutcome> {
+  async function rejected(ticket: Ticket, before: SessionWithTokens, error: RefreshRejected): Promise<RefreshOutcome> {
     const { session } = before
     // The token may have been refused because another replica used it: then its result is there, and is what counts.
     const stored = await reader.readLatest(ticket)

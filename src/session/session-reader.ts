@@ -6,7 +6,7 @@ import { createCoalescedReads } from './coalesced-reads.ts'
 import { generationOf, headBytes, startsAlike, type SessionCodec } from './codec.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
-import type { FullSession } from './session.ts'
+import type { SessionWithTokens } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
 /** What asks the store may throw StoreUnavailable or StoreValueRejected. */
@@ -16,19 +16,19 @@ export interface SessionReader {
   /** Somebody wrote: answers under way may be from before. */
   overtakeReads(id: string): void
   /** Undefined where nothing is stored for this ticket, or nothing that can be used. Throws StoreUnavailable only. */
-  readWhole(ticket: Ticket): Promise<FullSession | undefined>
+  readWhole(ticket: Ticket): Promise<SessionWithTokens | undefined>
   /**
    * What counts now, by a read of its own: one that was under way before a lease was ours may show what its last owner
    * replaced. 'awaited': the state that counts is still on its way into the store. Throws StoreUnavailable only.
    */
-  readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'>
+  readLatest(ticket: Ticket): Promise<SessionWithTokens | 'ended' | 'awaited'>
   /**
    * Whether a newer state than this may still be on its way into the store: others have not written yet what only they know, or
    * this process has heard of one that it cannot find. Its refresh token may have been used: nobody may use it again.
    */
   isNewerAwaited(id: string, generation: number): boolean
   /** A whole stored value, opened; undefined for anything that is not this ticket's. */
-  open(value: Buffer, ticket: Ticket): FullSession | undefined
+  open(value: Buffer, ticket: Ticket): SessionWithTokens | undefined
   /**
    * The near copy that agrees with what the store holds; undefined when the stored value is not usable. `whole`: `value` is
    * not just its beginning. Throws StoreUnavailable when more had to be read.
@@ -46,7 +46,7 @@ export function createSessionReader(deps: {
   const { store, floors } = cache
   const { read, overtake } = createCoalescedReads(store)
 
-  async function readWhole(ticket: Ticket): Promise<FullSession | undefined> {
+  async function readWhole(ticket: Ticket): Promise<SessionWithTokens | undefined> {
     if (floors.isEnded(ticket.id)) return undefined
     try {
       const value = (await read(ticket.id)) ?? pendingValue(ticket)
@@ -71,7 +71,7 @@ export function createSessionReader(deps: {
     return presentsSecret(entry, ticket.secret) ? entry.value : undefined
   }
 
-  async function readLatest(ticket: Ticket): Promise<FullSession | 'ended' | 'awaited'> {
+  async function readLatest(ticket: Ticket): Promise<SessionWithTokens | 'ended' | 'awaited'> {
     // Twice: word of a change may have overtaken the answer that was on its way.
     for (let look = 0; look < 2; look++) {
       if (floors.isEnded(ticket.id)) return 'ended'
@@ -101,7 +101,7 @@ export function createSessionReader(deps: {
     return cache.outage.missProvesNothing() || near.heardOf(id) > generation
   }
 
-  function open(value: Buffer, ticket: Ticket): FullSession | undefined {
+  function open(value: Buffer, ticket: Ticket): SessionWithTokens | undefined {
     const session = codec.decode(value, ticket)
     const tokens = codec.decodeTokens(value, ticket)
     return session === undefined || session === 'short' || tokens === undefined ? undefined : { session, tokens }

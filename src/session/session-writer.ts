@@ -10,21 +10,21 @@ import type { NearCache, NearSession } from './near-cache.ts'
 import type { RecentWrites } from './recent-writes.ts'
 import { sameIdentity } from './same-identity.ts'
 import type { SetUnlessWithdrawn } from './set-unless-withdrawn.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
 /** Writes that must not be lost: none of them throws StoreUnavailable. */
 export interface SessionWriter {
   /** A new session. False: the store missed it, the journal has it. */
-  create(ticket: Ticket, full: FullSession): Promise<boolean>
+  create(ticket: Ticket, full: SessionWithTokens): Promise<boolean>
   /**
    * The state after `before`; where it makes another person of them (fewer rights, or more), no older state counts any more, here
    * and everywhere. True as well where the store missed it, and the journal has it. False: somebody changed or deleted it since
    * `before` was read.
    */
-  replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean>
+  replace(ticket: Ticket, before: Session, next: SessionWithTokens): Promise<boolean>
   /** The store lost what this state follows: kept here and in the journal. */
-  keepForLater(ticket: Ticket, next: FullSession): void
+  keepForLater(ticket: Ticket, next: SessionWithTokens): void
   /** Ends it here at once, and everywhere. False: nobody but this process knows it yet. */
   end(id: string): Promise<boolean>
   /** Gives it its whole idle time again. Never rejects. */
@@ -45,7 +45,7 @@ export function createSessionWriter(deps: {
   const { store, journal, floors } = cache
   const { endOf, storedTtl } = deps.lifetimes
 
-  async function create(ticket: Ticket, full: FullSession): Promise<boolean> {
+  async function create(ticket: Ticket, full: SessionWithTokens): Promise<boolean> {
     const { session } = full
     const value = codec.encode(full, ticket)
     try {
@@ -61,7 +61,7 @@ export function createSessionWriter(deps: {
     return true
   }
 
-  async function replace(ticket: Ticket, before: Session, next: FullSession): Promise<boolean> {
+  async function replace(ticket: Ticket, before: Session, next: SessionWithTokens): Promise<boolean> {
     const { id } = ticket
     // A session that the provider no longer prolongs has lost a right as well: no copy or pass of before may outlive its token.
     const isOther = !sameIdentity(before, next.session) || (before.refreshable && !next.session.refreshable)
@@ -96,7 +96,7 @@ export function createSessionWriter(deps: {
     await cache.withdraw({ id, floor: generation })
   }
 
-  function keepForLater(ticket: Ticket, next: FullSession, stored?: number): void {
+  function keepForLater(ticket: Ticket, next: SessionWithTokens, stored?: number): void {
     const { id } = ticket
     const { session } = next
     const value = codec.encode(next, ticket)

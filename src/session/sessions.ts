@@ -17,13 +17,11 @@ import { createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import { createSessionStore } from './session-store.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
 
-export type { Found } from './found.ts'
-
-export interface Begun {
+export interface NewSession {
   /** The session cookie's value. */
   readonly ticket: string
   readonly session: Session
@@ -33,13 +31,13 @@ export interface Begun {
 
 export interface Ended {
   /** With its tokens, for revocation at the provider; undefined where they cannot be had. */
-  readonly full: FullSession | undefined
+  readonly full: SessionWithTokens | undefined
   /** The logout survives this process. False: only this process knows of it yet, and the person has to hear that. */
   readonly isKept: boolean
 }
 
 export interface Sessions extends Lookup {
-  begin(grant: Grant): Promise<Begun>
+  begin(grant: Grant): Promise<NewSession>
   /**
    * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `pass`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
@@ -107,7 +105,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     logger,
     clock,
     // The call itself, and once more: its holder may have died and left the lease to run out.
-    patienceMs: 2 * providerTimeoutMs + seconds(5),
+    maxWaitMs: 2 * providerTimeoutMs + seconds(5),
   })
   const revalidation = createRevalidation({
     near,
@@ -197,7 +195,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (floors.isEnded(ticket.id)) {
         return { full: undefined, isKept: await writer.end(ticket.id) }
       }
-      let full: FullSession | undefined
+      let full: SessionWithTokens | undefined
       const entry = near.get(ticket.id)
       const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)
       const isProven = isOurs || known !== undefined

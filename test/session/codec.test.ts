@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionCodec, generationOf, headBytes, identityReadBytes, startsAlike } from '../../src/session/codec.ts'
-import type { FullSession } from '../../src/session/session.ts'
+import type { SessionWithTokens } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { encryptionKey } from './world.ts'
 
 const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
 const ticket = newTicket(randomBytes)
 
-const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): FullSession => ({
+const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): SessionWithTokens => ({
   session: {
     id: ticket.id,
     subject: 'alice',
@@ -40,7 +40,7 @@ test('a maxAge that was made shorter holds for sessions that were begun before',
 })
 
 test('what a session lacks, it lacks again', () => {
-  const bare: FullSession = {
+  const bare: SessionWithTokens = {
     session: { ...full().session, providerSessionId: undefined, refreshable: false, claims: {} },
     tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined },
   }

@@ -5,7 +5,7 @@ import { createSessionCodec, generationOf } from '../../src/session/codec.ts'
 import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
 import { createSessionStore } from '../../src/session/session-store.ts'
-import type { FullSession, Session } from '../../src/session/session.ts'
+import type { Session, SessionWithTokens } from '../../src/session/session.ts'
 import { newTicket, type Ticket } from '../../src/session/ticket.ts'
 import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
@@ -40,7 +40,7 @@ export function aStore(idleTimeoutMs?: number) {
   cache.floors.onRaise(({ id, floor }) => near.deleteBelow(id, floor))
   const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
   const { reader, writer, writeBack } = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
-  const full = (ticket: Ticket, overrides: Partial<Session> = {}): FullSession => {
+  const full = (ticket: Ticket, overrides: Partial<Session> = {}): SessionWithTokens => {
     const generation = overrides.generation ?? 1
     const session: Session = {
       id: ticket.id,
@@ -84,6 +84,6 @@ export function aStore(idleTimeoutMs?: number) {
       return value === undefined ? undefined : generationOf(value)
     },
     lose: (ticket: Ticket) => memory.delete(keyOf(ticket)),
-    put: (ticket: Ticket, state: FullSession) => memory.set(keyOf(ticket), codec.encode(state, ticket), hour),
+    put: (ticket: Ticket, state: SessionWithTokens) => memory.set(keyOf(ticket), codec.encode(state, ticket), hour),
   }
 }
