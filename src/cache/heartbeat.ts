@@ -56,7 +56,7 @@ export interface HeartbeatParts {
   /** For how long after it was recorded a withdrawal is of use: no session lives longer. */
   readonly withdrawalLifeMs: number
   /** Since when the store is not in use (ms, monotonic); undefined while it is. */
-  readonly awaySince: () => number | undefined
+  readonly unavailableSince: () => number | undefined
   readonly isConnected: () => boolean
   /** Writes floors that the log lacks: log and marks. Throws StoreUnavailable. */
   readonly writeBack: () => Promise<void>
@@ -81,11 +81,11 @@ const eagerMs = 100
 const maxRounds = 4
 
 export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
-  const { log, floors, replica, runtime, awaySince } = parts
+  const { log, floors, replica, runtime, unavailableSince } = parts
   const { stopwatch, timer, logger } = runtime
   const { reseed, dropUnproven, awaitMembersMs, withdrawalLifeMs, onTrust, onBeat, onOthersHeard } = parts
   const call = createBeatCall({ log, onBeat, runtime })
-  const proof = createProof({ isStoreInUse: () => awaySince() === undefined, onTrust, stopwatch })
+  const proof = createProof({ isStoreInUse: () => unavailableSince() === undefined, onTrust, stopwatch })
   const reader = createLogReader({ log, floors, withdrawalLifeMs, runtime })
   const { trail } = reader
   const reseeder = createReseeder({ trail, awaitMembersMs, reseed, dropUnproven, stopwatch, logger })
@@ -93,7 +93,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     replica,
     trail,
     reseeder,
-    awaySince,
+    unavailableSince,
     horizon: () => horizon,
     onOthersHeard,
     stopwatch,

@@ -32,14 +32,14 @@ export function createLosses(deps: {
   trail: Pick<Trail, 'includes'>
   reseeder: Pick<Reseeder, 'isPlanned' | 'lost' | 'memberLeft'>
   /** Since when the store is not in use (ms, monotonic); undefined while it is. */
-  awaySince: () => number | undefined
+  unavailableSince: () => number | undefined
   /** Up to when every withdrawal is known here (ms, monotonic). */
   horizon: () => number | undefined
   /** Those who were there before the outage have been heard: nobody is waited for any more. */
   onOthersHeard: () => void
   stopwatch: () => number
 }): Losses {
-  const { replica, trail, reseeder, awaySince, horizon, stopwatch } = deps
+  const { replica, trail, reseeder, unavailableSince, horizon, stopwatch } = deps
   let members: ReadonlySet<string> = new Set()
   let company: Awaited | undefined
   /** The token of the last beat that Redis took. */
@@ -48,7 +48,7 @@ export function createLosses(deps: {
 
   /** Redis lacks what it had. Without a loss of connection that was somebody's wish, or a full store: sessions are not written back. */
   function writesLost(serverTime: number): void {
-    const lostAt = awaySince()
+    const lostAt = unavailableSince()
     if (lostAt === undefined) return
     reseeder.lost({ members, lostAt, horizon: horizon(), serverTime, now: stopwatch() })
   }
@@ -66,7 +66,7 @@ export function createLosses(deps: {
       if (posted !== undefined && (own === undefined || own.token < posted)) writesLost(serverTime)
       posted = token
       if (reseeder.isPlanned && lostConnection) writesLost(serverTime)
-      if (lostConnection && awaySince() !== undefined) {
+      if (lostConnection && unavailableSince() !== undefined) {
         company = { awaited: new Set([...(company?.awaited ?? []), ...members]), serverTime, since: stopwatch() }
       }
       lostConnection = false

@@ -39,8 +39,6 @@ export interface RedisCacheParts {
 
 /** Sessions end by each replica's own clock: a withdrawal is kept for so much longer than any of them. */
 export const clockMarginMs = minutes(5)
-/** What is left to wait for Redis in a request that has waited for it long enough. */
-const impatientMs = 50
 
 export function createRedisCache(parts: RedisCacheParts): Cache {
   const { config, runtime, origin, link } = parts
@@ -97,7 +95,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     peers,
     spool,
     lifeMs: withdrawalLifeMs,
-    deadlineMs: () => (budget.isExhausted() ? impatientMs : outage.storeDeadlineMs),
+    deadlineMs: () => budget.waitMs(outage.storeDeadlineMs),
     spoolDeadlineMs: outage.storeDeadlineMs,
     note: ({ id, floor }) => notes.encode({ origin, sentAt: clock(), what: 'withdrawn', id, number: floor }),
     onRefusal: (error) => refusals.failed('withdraw', error),
@@ -110,7 +108,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     awaitMembersMs: outage.maxStaleMs,
     withdrawalLifeMs,
     runtime,
-    awaySince: () => recovery.unavailableSince(),
+    unavailableSince: () => recovery.unavailableSince(),
     isConnected: () => link.status() === 'up',
     writeBack: withdrawals.writeBack,
     reseed(isProven) {

@@ -15,7 +15,7 @@ function aWorld() {
   const trail = createTrail()
   trail.startAt(head)
   const lost: Loss[] = []
-  const state = { awaySince: undefined as number | undefined, heard: 0, left: [] as string[] }
+  const state = { unavailableSince: undefined as number | undefined, heard: 0, left: [] as string[] }
   const losses = createLosses({
     replica: 'one',
     trail,
@@ -26,7 +26,7 @@ function aWorld() {
       lost: (loss) => lost.push(loss),
       memberLeft: (replica) => state.left.push(replica),
     },
-    awaySince: () => state.awaySince,
+    unavailableSince: () => state.unavailableSince,
     horizon: () => 4_000,
     onOthersHeard: () => state.heard++,
     stopwatch: time.stopwatch,
@@ -36,7 +36,7 @@ function aWorld() {
   }
   const reply = (...members: Member[]): BeatReply => ({ head, entries: [], members, serverTime: time.clock() })
   const cutOff = () => {
-    state.awaySince = time.stopwatch()
+    state.unavailableSince = time.stopwatch()
     losses.connectionLost()
   }
   return { time, losses, lost, state, member, reply, cutOff }
@@ -55,11 +55,11 @@ describe('a loss', () => {
       const { losses, lost, state, member, reply, time } = aWorld()
       losses.notice(reply(), 7)
       losses.met(reply(member('two', 3)))
-      if (isAway) state.awaySince = time.stopwatch()
+      if (isAway) state.unavailableSince = time.stopwatch()
       losses.notice(reply(...(own === undefined ? [] : [member('one', own)])), 9)
       assert.deepEqual(
         lost.map(({ members, lostAt, horizon }) => [[...members], lostAt, horizon]),
-        isLoss ? [[['two'], state.awaySince, 4_000]] : [],
+        isLoss ? [[['two'], state.unavailableSince, 4_000]] : [],
       )
     })
   }
