@@ -3,10 +3,9 @@
 import { fastify } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
-import { createRandomBytes } from '../src/random.ts'
+import { createPlatform } from '../src/runtime.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
-import { createStopwatch, systemTimer } from '../src/time.ts'
 
 const [kind = '', input = ''] = process.argv.slice(2)
 
@@ -25,12 +24,7 @@ async function listen(): Promise<number> {
   }
   const { config } = loadConfig({ text: input, env: {}, readFile: () => '' })
   const app = createApp(config, {
-    clock: Date.now,
-    stopwatch: createStopwatch(() => performance.now(), Date.now),
-    timer: systemTimer,
-    nextTurn: (task) => void setImmediate(task),
-    random: Math.random,
-    randomBytes: createRandomBytes(),
+    ...createPlatform(),
     logger: createLogger({ level: 'warn' }),
     metrics: createMetrics({ processMetrics: false }),
   })

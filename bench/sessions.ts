@@ -1,13 +1,10 @@
-// The cache service as the application composes it, without HTTP and without a provider.
-import { createCache } from '../src/cache/create-cache.ts'
+// Sessions and their cache as the service composes them; the provider is never started.
 import { loadConfig } from '../src/config/load.ts'
-import { createRandomBytes } from '../src/random.ts'
-import { createSealer } from '../src/sealing.ts'
-import { createSessions, type Sessions } from '../src/session/sessions.ts'
+import { createPlatform } from '../src/runtime.ts'
+import { createService } from '../src/service.ts'
+import type { Sessions } from '../src/session/sessions.ts'
 import { createLogger } from '../src/telemetry/pino.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
-import { systemTimer } from '../src/time.ts'
-import type { Provider } from '../src/oidc/provider.ts'
 
 export type BenchMode = 'memory' | 'redis' | 'hybrid'
 
@@ -29,58 +26,15 @@ ${redisLines(mode, redisPort)}
     env: {},
     readFile: () => '',
   })
-  const randomBytes = createRandomBytes()
-  const runtime = {
-    clock: Date.now,
-    stopwatch: () => performance.now(),
-    timer: systemTimer,
-    nextTurn: (task: () => void) => void setImmediate(task),
-    random: Math.random,
-    randomBytes,
+  const { cache, sessions } = createService(config, {
+    ...createPlatform(),
     logger: createLogger({ level: 'error' }),
     metrics: createMetrics({ processMetrics: false }),
-  }
-  const cache = createCache({ config, scope: 'bench', origin: 'bench', runtime })
-  await cache.start()
-  const sessions = createSessions({
-    cache,
-    runtime,
-    sealer: createSealer(config.session.encryptionKeys, 'session', randomBytes),
-    passSealer: createSealer(config.session.encryptionKeys, 'pass', randomBytes),
-    provider: noProvider,
-    claimsToKeep: (claims) => claims,
-    nearLimits:
-      mode === 'memory'
-        ? { maxItems: undefined, maxBytes: config.memory.maxBytes / 2 }
-        : { maxItems: config.redis.l1.maxItems, maxBytes: config.redis.l1.maxBytes },
-    lifetimes: {
-      maxAgeMs: config.session.maxAgeMs,
-      idleTimeoutMs: undefined,
-      refreshGraceMs: config.session.refreshGraceMs,
-      maxStaleMs: config.outage.maxStaleMs,
-      passMaxAgeMs: mode === 'memory' ? undefined : config.outage.passMaxAgeMs,
-      providerTimeoutMs: config.provider.providerTimeoutMs,
-    },
   })
+  await cache.start()
   // The recovery that follows the first contact: from then on near copies are trusted.
   const isReady = () =>
     mode === 'memory' || (cache.health().redis.connected && (mode === 'redis' || cache.trust.until > 0))
   while (!isReady()) await new Promise((resolve) => setImmediate(resolve))
   return { sessions, stop: () => cache.stop() }
-}
-
-const unused = () => {
-  throw new Error('the bench has no provider')
-}
-
-const noProvider: Provider = {
-  status: () => 'ready',
-  start: unused,
-  stop: unused,
-  authorizationURL: unused,
-  offersPrompt: unused,
-  redeem: unused,
-  refresh: unused,
-  revoke: unused,
-  endSessionURL: unused,
 }

@@ -37,6 +37,7 @@ async function reachProvider(config: Config, runtime: Runtime): Promise<string[]
     config: config.provider,
     claimsWanted: [],
     requireVerifiedEmail: false,
+    admits: () => true,
     cache: { metadata: noDocuments, jwks: noDocuments },
   })
   provider.start()

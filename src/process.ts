@@ -5,10 +5,10 @@ import { checkConnections } from './check.ts'
 import { parseArguments } from './cli.ts'
 import { loadConfig, type LoadedConfig } from './config/load.ts'
 import { ConfigInvalid } from './errors.ts'
-import { createRandomBytes } from './random.ts'
+import { createPlatform } from './runtime.ts'
 import { createLogger } from './telemetry/pino.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
-import { createStopwatch, seconds, systemTimer } from './time.ts'
+import { seconds } from './time.ts'
 
 /** For what follows `shutdownTimeout`: the journal, withdrawals, closing. */
 const flushTimeoutMs = seconds(3)
@@ -54,16 +54,10 @@ export async function run(): Promise<number | undefined> {
   if (loaded === undefined) return exitCode.badConfig
   const { config, warnings } = loaded
 
-  const logger = createLogger({ level: config.server.logLevel })
-  const runtime = {
-    clock: Date.now,
-    stopwatch: createStopwatch(() => performance.now(), Date.now),
-    timer: systemTimer,
-    nextTurn: (task: () => void) => void setImmediate(task),
-    random: Math.random,
-    randomBytes: createRandomBytes(),
-    logger,
-  }
+  // What a check finds it says itself, in words: the same again as log lines would only hide it.
+  const isTold = command.kind === 'check' && config.server.logLevel !== 'debug'
+  const logger = createLogger({ level: isTold ? 'error' : config.server.logLevel })
+  const runtime = { ...createPlatform(), logger }
   if (command.kind === 'check') {
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
     if (!command.connect) {
@@ -78,6 +72,8 @@ export async function run(): Promise<number | undefined> {
     return report.ok ? exitCode.fine : exitCode.failed
   }
 
+  const version = packageVersion()
+  logger.info({ event: 'starting', version, config: command.file ?? 'environment' }, `foregate ${version} starts`)
   for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
   let app: App | undefined
   const holds = configHolds(command.file, () => {

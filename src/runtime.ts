@@ -1,9 +1,10 @@
+import { createRandomBytes } from './random.ts'
 import type { Logger } from './telemetry/logger.ts'
 import type { Metrics } from './telemetry/metrics.ts'
-import type { Clock, Timer } from './time.ts'
+import { createStopwatch, systemTimer, type Clock, type Timer } from './time.ts'
 
-/** Time, chance and output: what a test replaces. */
-export interface Runtime {
+/** Time and chance: what a test replaces. */
+export interface Platform {
   readonly clock: Clock
   /** Milliseconds, monotonic: for durations. */
   readonly stopwatch: () => number
@@ -13,6 +14,22 @@ export interface Runtime {
   /** 0 <= x < 1 */
   readonly random: () => number
   readonly randomBytes: (size: number) => Buffer
+}
+
+/** And output. */
+export interface Runtime extends Platform {
   readonly logger: Logger
   readonly metrics: Metrics
+}
+
+/** The process's own time and chance. */
+export function createPlatform(): Platform {
+  return {
+    clock: Date.now,
+    stopwatch: createStopwatch(() => performance.now(), Date.now),
+    timer: systemTimer,
+    nextTurn: (task) => void setImmediate(task),
+    random: Math.random,
+    randomBytes: createRandomBytes(),
+  }
 }

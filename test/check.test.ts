@@ -1,13 +1,12 @@
 // `check --connect` and the provider: it says "reached" only of one that logins will work with.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { checkConnections } from '../src/check.ts'
 import { load } from './config/load-fixture.ts'
 import { startProvider, type Claims, type FaultyProviderOptions } from './fixtures/provider.ts'
 import { recordedLog } from './fixtures/recorded-log.ts'
 import { createMetrics } from '../src/telemetry/prometheus.ts'
-import { systemTimer } from '../src/time.ts'
+import { createPlatform } from '../src/runtime.ts'
 
 const signedWith = (algorithms: unknown) => (document: Claims) => ({
   ...document,
@@ -52,12 +51,7 @@ for (const [name, options, text, ok, line] of rows) {
     t.after(() => op.close())
     const { config } = load({ text: text.replace('ISSUER', op.issuer), env: { PROVIDER_URL: op.issuer } })
     const report = await checkConnections(config, {
-      clock: Date.now,
-      stopwatch: () => performance.now(),
-      timer: systemTimer,
-      nextTurn: (task) => void setImmediate(task),
-      random: () => 0.5,
-      randomBytes,
+      ...createPlatform(),
       logger: recordedLog(),
       metrics: createMetrics({ processMetrics: false }),
     })

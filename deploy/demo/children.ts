@@ -18,6 +18,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   readonly onLine?: (line: string) => void
+  /** A descriptor that it writes its output to, instead of `lines`. */
+  readonly stdout?: number
 }
 
 export function startChild(command: string, args: readonly string[], options: ChildOptions = {}): Child {
@@ -25,10 +27,11 @@ export function startChild(command: string, args: readonly string[], options: Ch
     cwd: options.cwd,
     // Debian keeps servers in /usr/sbin, which is not on everybody's PATH.
     env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
   })
   const lines: string[] = []
   for (const input of [child.stdout, child.stderr]) {
+    if (input === null) continue
     createInterface({ input }).on('line', (line) => {
       lines.push(line)
       options.onLine?.(line)

@@ -104,8 +104,8 @@ function welcome(
     [`${url}/admin`, 'only for Alice; Bob reads why, and may switch'],
     [`${url}/public`, 'no sign-in needed'],
     [`${url}/oauth2/logout`, 'sign out, here and at the provider'],
-    [`${foregate.url}/healthz`, 'state of the service'],
-    [`${foregate.url}/metrics`, 'figures for Prometheus'],
+    [`${foregate.operatorURL}/healthz`, 'state of the service'],
+    [`${foregate.operatorURL}/metrics`, 'figures for Prometheus'],
   ] as const
   const width = Math.max(...toTry.map(([address]) => address.length)) + 3
   const between = behindNginx

@@ -12,6 +12,7 @@ export interface ForegateOptions {
   readonly port?: number
   readonly env?: Readonly<Record<string, string>>
   readonly onLine?: (line: string) => void
+  readonly stdout?: number
 }
 
 export interface RunningForegate {
@@ -47,6 +48,7 @@ export async function startForegateProcess(options: ForegateOptions): Promise<Ru
   const child = startChild(process.execPath, [main, '--config', file], {
     ...(options.env && { env: options.env }),
     ...(options.onLine && { onLine: options.onLine }),
+    ...(options.stdout !== undefined && { stdout: options.stdout }),
   })
   const clean = () => rm(directory, { recursive: true, force: true })
   try {

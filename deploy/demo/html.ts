@@ -38,6 +38,7 @@ button.person b { display: block }
 table { width: 100%; border-collapse: collapse; font-size: .9rem }
 td { padding: .35rem .5rem; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
 td:first-child { width: 15rem; color: var(--soft); font-family: ui-monospace, monospace }
+@media (max-width: 40rem) { td, td:first-child { display: block; width: auto } td + td { padding-top: 0; border-top: 0 } }
 tr.identity td { background: color-mix(in srgb, var(--accent) 9%, transparent) }
 tr.identity td:first-child { color: var(--ink) }
 code, pre { font-family: ui-monospace, monospace; font-size: .9em }

@@ -11,6 +11,13 @@ export async function listenOn(server: Server, preferred = 0, host = '127.0.0.1'
   }
 }
 
+/** Ends its connections, too; resolves once it is closed. */
+export async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  server.closeAllConnections()
+  await closed
+}
+
 /** A port that was free a moment ago, for a program that must be told its port: `preferred` if it is free. */
 export async function freePort(preferred = 0): Promise<number> {
   const server = createServer()

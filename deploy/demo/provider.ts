@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import type ProviderClass from 'oidc-provider'
 import type { Context } from 'oidc-provider'
 import { escapeHTML, htmlPage } from './html.ts'
-import { listenOn } from './listen.ts'
+import { closeServer, listenOn } from './listen.ts'
 
 interface Person {
   readonly name: string
@@ -157,9 +157,7 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
     ...client,
     grants,
     async stop() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await closed
+      await closeServer(server)
       restoreConsole()
     },
   }

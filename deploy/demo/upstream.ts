@@ -1,7 +1,7 @@
 // The application behind the gate, as far from OpenID as an application can be: it reads a few request headers.
 import { createServer, type IncomingMessage } from 'node:http'
 import { escapeHTML, htmlPage } from './html.ts'
-import { listenOn } from './listen.ts'
+import { closeServer, listenOn } from './listen.ts'
 
 export interface DemoUpstream {
   readonly port: number
@@ -26,11 +26,7 @@ export async function startDemoUpstream(options: { port?: number } = {}): Promis
   const port = await listenOn(server, options.port)
   return {
     port,
-    async stop() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await closed
-    },
+    stop: () => closeServer(server),
   }
 }
 

@@ -8,6 +8,7 @@ import { encodeUnsafe, headerSafe } from './header-value.ts'
 import type { Tokens } from '../oidc/provider.ts'
 import type { Identity } from './access.ts'
 import { claimText, memberships } from './claims.ts'
+import { isUnverified, isUnverifiedAddress } from './requirement.ts'
 import { compileTemplate, type Template } from './template.ts'
 
 export type HeaderTokens = Pick<Tokens, 'accessToken' | 'idToken'>
@@ -20,6 +21,8 @@ export interface IdentityHeaders {
   readonly needsTokens: boolean
   /** Dot paths of all claims that any option reads: what a session has to keep (see `keepClaims`). */
   readonly claimPaths: readonly string[]
+  /** Claims without which a header of `headers[]` lacks something. */
+  readonly templateClaims: readonly { readonly claim: string; readonly header: string }[]
   /** Lower-case names, header-safe values. Without an identity (a public route) all are empty. */
   headersFor(identity: Identity | undefined, tokens?: HeaderTokens): HeaderRecord
   /**
@@ -40,6 +43,26 @@ const standardNames = [
   'x-forwarded-user',
 ]
 
+/** Texts to know a person by; empty where there is none. */
+export interface Names {
+  readonly user: string
+  readonly email: string
+  readonly preferredUsername: string
+}
+
+/**
+ * What applications are told. They take an address for proof of who it is: one that the provider calls not verified could be
+ * anybody's, so that it is left out, and `sub` stands where it would have been the user.
+ */
+export function provenNames({ claims, subject }: Identity, userIdentifierClaim: string): Names {
+  const proven = (text: string) => (isUnverifiedAddress(claims, text) ? '' : text)
+  return {
+    user: proven(claimText(claims, userIdentifierClaim)) || subject,
+    email: isUnverified(claims) ? '' : claimText(claims, 'email'),
+    preferredUsername: proven(claimText(claims, 'preferred_username')),
+  }
+}
+
 /** `onTruncated`: the groups did not fit and some were left out; warn once, not per request. Throws ConfigInvalid where `headerFindings` says something. */
 export function compileIdentityHeaders({
   access,
@@ -57,33 +80,30 @@ export function compileIdentityHeaders({
 
   const headersFor: IdentityHeaders['headersFor'] = (identity, tokens) => {
     if (identity === undefined) return nobody
-    const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
-    return record(identity, tokens, identifier, identifier)
+    return record(identity, tokens)
   }
   const headersForOAuth2Proxy: IdentityHeaders['headersForOAuth2Proxy'] = (identity) => {
     if (identity === undefined) return nobody
-    const identifier = claimText(identity.claims, access.userIdentifierClaim) || identity.subject
-    return record(identity, undefined, identity.subject, identifier)
+    return record(identity, undefined, identity.subject)
   }
   const needsTokens = [...templates.values()].some((template) => template.needsTokens)
-  return { names, needsTokens, claimPaths: claimPathsOf(), headersFor, headersForOAuth2Proxy }
+  const templateClaims = [...templates].flatMap(([header, { neededClaims }]) =>
+    neededClaims.map((claim) => ({ claim, header })),
+  )
+  return { names, needsTokens, claimPaths: claimPathsOf(), templateClaims, headersFor, headersForOAuth2Proxy }
 
-  function record(
-    identity: Identity,
-    tokens: HeaderTokens | undefined,
-    user: string,
-    forwardedUser: string,
-  ): HeaderRecord {
-    const { claims } = identity
+  function record(identity: Identity, tokens: HeaderTokens | undefined, authRequestUser?: string): HeaderRecord {
+    const { user, email, preferredUsername } = provenNames(identity, access.userIdentifierClaim)
     const headers: Record<string, string> = {
-      'x-auth-request-user': headerSafe(user),
-      'x-auth-request-email': headerSafe(claimText(claims, 'email')),
+      'x-auth-request-user': headerSafe(authRequestUser ?? user),
+      'x-auth-request-email': headerSafe(email),
       'x-auth-request-groups': joinedGroups(identity),
-      'x-auth-request-preferred-username': headerSafe(claimText(claims, 'preferred_username')),
-      'x-forwarded-user': headerSafe(forwardedUser),
+      'x-auth-request-preferred-username': headerSafe(preferredUsername),
+      'x-forwarded-user': headerSafe(user),
     }
-    // After the others: a template may redefine a standard header.
-    for (const [name, template] of templates) headers[name] = template.render({ claims, tokens }, headerSafe).trim()
+    // After the others: a template may redefine a standard header, and says what it says of an address that is not verified, too.
+    const context = { claims: identity.claims, tokens }
+    for (const [name, template] of templates) headers[name] = template.render(context, headerSafe).trim()
     return headers
   }
 

@@ -21,6 +21,16 @@ const isVerified: Test = (claims) => claimText(claims, 'email_verified') === 'tr
 export const isUnverified: Test = (claims) =>
   (claimAt(claims, 'email_verified') ?? undefined) !== undefined && !isVerified(claims)
 
+/**
+ * Whether `value` is the address that `isUnverified` is about: the `email` claim, or, where there is none, what looks like one
+ * (Entra's `upn`). Whatever matches by it would take whoever wrote it for its owner.
+ */
+export function isUnverifiedAddress(claims: Claims, value: string): boolean {
+  if (value === '' || !isUnverified(claims)) return false
+  if (claimAt(claims, 'email') === undefined) return emailDomain(value) !== undefined
+  return claimValues(claims, 'email').some((email) => comparableUser(email) === comparableUser(value))
+}
+
 /** The global lists: (allowedUsers or allowedUserDomains) and allowedRolesAndGroups and requireVerifiedEmail. Empty: no limit. */
 export function globalRequirement(access: AccessConfig): Check {
   const checks: Check[] = []
@@ -47,8 +57,8 @@ export function ruleRequirement(names: ClaimNames, require: Requirement): Check 
   }
   if (require.roles !== undefined) checks.push(must(isMember(names.roleClaimName, require.roles), 'role_not_allowed'))
   for (const [path, accepted] of Object.entries(require.claims ?? {})) {
-    if (path === 'email') checks.push(must((claims) => !isUnverified(claims), 'email_not_verified'))
     checks.push(must(hasAny(path, accepted), 'claim_not_allowed'))
+    checks.push(must(hasAnyProven(path, accepted), 'email_not_verified'))
   }
   return all(checks)
 }
@@ -76,14 +86,20 @@ function mustBeUser(names: ClaimNames, users: readonly string[], domains: readon
   return ({ claims }) => {
     const identifier = comparableUser(claimText(claims, names.userIdentifierClaim))
     const hasEmail = claimAt(claims, 'email') !== undefined
-    const email = hasEmail ? comparableUser(claimText(claims, 'email')) : identifier
-    const domain = emailDomain(email)
+    const domain = emailDomain(hasEmail ? comparableUser(claimText(claims, 'email')) : identifier)
     const isListed = identifier !== '' && known.has(identifier)
     if (!isListed && (domain === undefined || !isAllowedDomain(domain))) return notUser
-    const isByEmail =
-      !isListed || names.userIdentifierClaim === 'email' || (domain !== undefined && identifier === email)
-    return isByEmail && isUnverified(claims) ? notVerified : passed
+    const isProven = isListed ? !isUnverifiedAddress(claims, identifier) : !isUnverified(claims)
+    return isProven ? passed : notVerified
   }
+}
+
+/** What an address that is not verified does not count for, whichever claim it stands in. */
+function hasAnyProven(path: string, accepted: readonly string[]): Test {
+  const wanted = new Set(accepted)
+  return (claims) =>
+    !isUnverified(claims) ||
+    claimValues(claims, path).some((value) => wanted.has(value) && !isUnverifiedAddress(claims, value))
 }
 
 function hasAny(path: string, accepted: readonly string[]): Test {

@@ -17,6 +17,8 @@ export interface TemplateContext {
 export interface Template {
   /** Claims that it reads, as dot paths. */
   readonly claimPaths: readonly string[]
+  /** Those of them that no `default` stands in for. */
+  readonly neededClaims: readonly string[]
   readonly needsTokens: boolean
   /**
    * `encode` is applied to each value (and to each element of a list, whose commas become `%2C`), not to the text around.
@@ -25,7 +27,11 @@ export interface Template {
   render(context: TemplateContext, encode?: (value: string) => string): string
 }
 
-type Value = (context: TemplateContext) => unknown
+interface Value {
+  (context: TemplateContext): unknown
+  /** The claim without which there is nothing. */
+  readonly claim?: string | undefined
+}
 type TokenName = 'accessToken' | 'idToken'
 interface Lexeme {
   readonly kind: 'field' | 'string' | 'word' | 'symbol' | 'end'
@@ -43,6 +49,7 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
   const source = unwrapped(written)
   const parts: (string | Value)[] = []
   const claimPaths = new Set<string>()
+  const withDefault = new Set<string>()
   const tokenNames = new Set<TokenName>()
   let position = 0
   let nesting = 0
@@ -63,6 +70,7 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
 
   return {
     claimPaths: [...claimPaths],
+    neededClaims: [...claimPaths].filter((path) => !withDefault.has(path)),
     needsTokens: tokenNames.size > 0,
     render(context, encode = unchanged) {
       for (const name of tokenNames) if (!context.tokens?.[name]) return ''
@@ -84,10 +92,12 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
     if (head.text === 'default') {
       const fallback = term(next())
       const value = piped ?? term(next())
-      return (context) => {
+      if (value.claim !== undefined) withDefault.add(value.claim)
+      const read = (context: TemplateContext): unknown => {
         const given = value(context)
         return isEmpty(given) ? fallback(context) : given
       }
+      return Object.assign(read, { claim: fallback.claim })
     }
     if (piped !== undefined) {
       const remedy = Object.hasOwn(remedies, head.text) ? `; ${remedies[head.text]}` : ''
@@ -134,7 +144,7 @@ export function compileTemplate(written: string, encodeText: (text: string) => s
 
   function claim(path: string): Value {
     claimPaths.add(path)
-    return ({ claims }) => claimAt(claims, path)
+    return Object.assign(({ claims }: TemplateContext) => claimAt(claims, path), { claim: path })
   }
 
   function token(name: TokenName): Value {

@@ -1,8 +1,10 @@
 // Who may pass: rules, lists, the headers that tell the application, and the login rate.
+import { coversHost, parseRuleHost } from '../access/host-pattern.ts'
 import { headerFindings } from '../access/identity-headers.ts'
 import { ruleFindings } from '../access/rules.ts'
 import type { AccessConfig, Config, HeaderConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
+import { pathText } from './problems.ts'
 import type { RuleSettings } from './schema.ts'
 import { callbackAndLogout, covers, fixedPaths } from './url-path.ts'
 
@@ -10,6 +12,7 @@ export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks
   checkExclusions(checks)
   checkPublicPorts(checks)
+  checkOrder(checks)
   return {
     excludedURLs: settings.excludedURLs,
     allowedUsers: settings.allowedUsers,
@@ -51,6 +54,44 @@ function checkPublicPorts({ settings, warn }: Checks): void {
       'has a port, which a browser may name at any other port of the same host; give the public application a name of its own',
     )
   }
+}
+
+/** The first match wins: whoever writes `deny` behind something wider believes in it, and nobody is denied. */
+function checkOrder({ settings, warn }: Checks): void {
+  const lists = [
+    { at: ['rules'], rules: settings.rules },
+    ...settings.upstreams.map(({ rules }, position) => ({ at: ['upstreams', position, 'rules'], rules })),
+  ]
+  for (const { at, rules } of lists) {
+    for (const [index, rule] of rules.entries()) {
+      const before = rules.slice(0, index).findIndex((earlier) => matchesAllOf(earlier, rule))
+      if (before === -1) continue
+      warn([...at, index], `is never reached: ${pathText([...at, before])} matches all that it does; put it in front`)
+    }
+  }
+}
+
+/** Never true where it is not so; where it is hard to say, false. */
+function matchesAllOf(earlier: RuleSettings, later: RuleSettings): boolean {
+  return hostsOf(earlier, later) && pathsOf(earlier, later) && methodsOf(earlier, later)
+}
+
+function hostsOf(earlier: RuleSettings, later: RuleSettings): boolean {
+  const pattern = parseRuleHost(earlier.host)
+  if (!pattern.ok || pattern.value === undefined || later.host === undefined) return pattern.ok && !pattern.value
+  if (/^\*?\./.test(later.host)) return later.host.toLowerCase() === earlier.host?.toLowerCase()
+  return coversHost(pattern.value, later.host.toLowerCase())
+}
+
+function pathsOf({ path: wide = '/' }: RuleSettings, { path: narrow = '/' }: RuleSettings): boolean {
+  if (wide === narrow || wide === '/' || wide === '/**') return true
+  return !(wide.includes('*') && narrow.includes('*')) && covers(wide, narrow)
+}
+
+function methodsOf({ methods: wide }: RuleSettings, { methods: narrow }: RuleSettings): boolean {
+  if (wide === undefined || narrow === undefined) return wide === undefined
+  const named = new Set(wide.map((method) => method.toUpperCase()))
+  return narrow.every((method) => named.has(method.toUpperCase()))
 }
 
 /** What the compilers of rules and templates find, each with the line of the option that says it. */

@@ -30,7 +30,7 @@ export const oauth2Proxy = {
   insecure_oidc_skip_nonce: { note: 'the nonce is always checked' },
   insecure_oidc_allow_unverified_email: {
     option: 'requireVerifiedEmail',
-    note: 'true there is false here: requireVerifiedEmail is off by default',
+    note: 'true there is false here: requireVerifiedEmail is off by default; headers leave such an address out all the same',
   },
   insecure_oidc_skip_issuer_verification: { note: 'the issuer is always checked' },
   skip_oidc_discovery: { note: 'the provider is always discovered from its issuer' },

@@ -130,7 +130,7 @@ export const webURL: Reader<string> = (value) => {
   const written = text(value)
   const url = written instanceof Wrong ? undefined : parseWebURL(written)
   if (url === undefined || written instanceof Wrong)
-    return new Wrong('must be an absolute URL, such as https://id.example.com')
+    return new Wrong('must be an absolute URL, with https:// or http:// in front, such as https://id.example.com')
   if (url.username !== '' || url.password !== '') return new Wrong('must not carry a user or password')
   return url.hash === '' && !written.includes('#') ? written : new Wrong('must not have a fragment (#…)')
 }

@@ -1,5 +1,6 @@
-// How long the body of a request may hold its connection where whole requests have no limit, because an upload may take as long as
-// it likes. Some may not: what was answered already is of no use, and what trickles in holds an application's connection, too.
+// How long a body may hold its connection where whole requests have no limit, because an upload or a download may take as long as it
+// likes. Some may not: what was answered already is of no use, and what trickles in, or what nobody takes, holds an application's
+// connection, too.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { minutes, seconds, type Timer } from '../time.ts'
 
@@ -12,14 +13,22 @@ export interface BodyLimits {
   /** In each period at least so many bytes must arrive. */
   readonly periodMs: number
   readonly bytesPerPeriod: number
+  /** Of an answer that waits for its client something must be taken in each. It is seen in pieces of 64 KB. */
+  readonly takingMs: number
 }
 
 // 100 bytes per second: less than any line that an upload would ever end on.
-const usual: BodyLimits = { afterAnswerMs: seconds(5), periodMs: minutes(1), bytesPerPeriod: 6_000 }
+const usual: BodyLimits = {
+  afterAnswerMs: seconds(5),
+  periodMs: minutes(1),
+  bytesPerPeriod: 6_000,
+  takingMs: minutes(2),
+}
 
 /** Cuts connections whose body takes too long. */
 export function limitBodies(server: Server, timer: Timer, limits: BodyLimits = usual): void {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    limitAnswer(request, response, timer, limits)
     if (!hasBody(request)) return
     const { socket } = request
     let read = socket.bytesRead
@@ -36,4 +45,27 @@ export function limitBodies(server: Server, timer: Timer, limits: BodyLimits = u
       if (!request.complete) timer(() => void (request.complete || socket.destroy()), limits.afterAnswerMs)
     })
   })
+}
+
+/** Silence is no fault: an event stream, or an application that thinks, has nothing to be taken. */
+function limitAnswer(
+  { socket }: IncomingMessage,
+  response: ServerResponse,
+  timer: Timer,
+  { takingMs }: BodyLimits,
+): void {
+  // What the system has taken over; what waits behind it is the client's to make room for.
+  const taken = () => socket.bytesWritten - socket.writableLength
+  let waitedAt: number | undefined
+  let cancel = timer(look, takingMs)
+
+  function look(): void {
+    // A WebSocket's answer never closes.
+    if (socket.destroyed) return
+    if (socket.writableLength === 0) waitedAt = undefined
+    else if (waitedAt === taken()) return void socket.destroy()
+    else waitedAt = taken()
+    cancel = timer(look, takingMs)
+  }
+  response.once('close', () => cancel())
 }

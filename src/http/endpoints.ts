@@ -64,11 +64,15 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
         const answer = await deps.withinBudget(() => endpoint.answer(visit))
         return visit.relayed ? neverAllowing(visit, answer) : answer
       } catch (error) {
-        logger.error(
-          { event: 'request_failed', requestId: visit.requestId, path: visit.path, err: error },
-          'an own endpoint failed',
-        )
-        return refusals.forError(visit, error)
+        const answer = refusals.forError(visit, error)
+        // Redis or the provider being away is told once, by whoever watches them; here it would be a line for each request.
+        if (answer.status === 500) {
+          logger.error(
+            { event: 'request_failed', requestId: visit.requestId, path: visit.path, err: error },
+            'an own endpoint failed',
+          )
+        }
+        return answer
       }
     },
     sendToProvider: login.sendToProvider,

@@ -59,7 +59,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     if (!ended.isKept) {
       // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
       // who asks.
-      logger.warn(
+      logger[ended.isSomebodys ? 'warn' : 'debug'](
         { event: 'logout_incomplete', requestId: visit.requestId },
         'a logout is known here only: neither Redis nor a peer nor the spool took it',
       )
@@ -102,7 +102,8 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
           return undefined
         })
       if (ended === undefined) continue
-      isSomebodys = true
+      // The ticket of a session that had ended before is no secret worth a line each time: who had it may present it for ever.
+      isSomebodys ||= ended.full !== undefined || ticket === current?.ticket
       isKept &&= ended.isKept
       if (ended.full === undefined) continue
       const { idToken } = ended.full.tokens
@@ -146,7 +147,10 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     return uri.startsWith('/') ? addresses.origin(visit) + uri : uri
   }
 
-  function signedOut(visit: Visit): Answer {
+  async function signedOut(visit: Visit): Promise<Answer> {
+    // Whoever was led here with a session would believe that it has ended, and leave it open on a shared computer.
+    const current = await currentSession(visit)
+    if (current !== undefined) return confirm(visit, current)
     const loginURL = addresses.startURL(visit, `${addresses.origin(visit)}/`)
     return page(200, pages.signedOut({ loginURL }), pages.headers)
   }

@@ -1,4 +1,6 @@
 // Who am I: what a session says of its person, as shown to them.
+import { claimText, memberships } from '../access/claims.ts'
+import type { AccessConfig } from '../config/config.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import { json, type Answer } from './answer.ts'
@@ -13,6 +15,16 @@ export interface Person {
   readonly groups: readonly string[]
   readonly preferredUsername: string
 }
+
+/** A session's person, by the claims that the operator names. */
+export const createDescribe =
+  (access: Pick<AccessConfig, 'userIdentifierClaim' | 'groupClaimName'>) =>
+  ({ claims, subject }: Session): Person => ({
+    user: claimText(claims, access.userIdentifierClaim) || subject,
+    email: claimText(claims, 'email'),
+    groups: memberships(claims, access.groupClaimName),
+    preferredUsername: claimText(claims, 'preferred_username'),
+  })
 
 export interface ProfileDeps {
   readonly cookies: BrowserCookies

@@ -20,6 +20,7 @@ import { envoyPrefix } from './contracts.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Health } from './health.ts'
 import { extraOf, type Extra } from './oauth2-proxy-query.ts'
+import { limitPipelining } from './pipelining.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
 import { queryOf, type Visit } from './visit.ts'
@@ -77,6 +78,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     bodyLimit: 64 * 1024,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
   })
+  // Node leaves out what comes after the 2,000th, in silence: a Content-Length that nobody sees is a body that nobody watches.
+  // `maxHeaderSize` bounds them.
+  app.server.maxHeadersCount = 0
+  if (deps.proxies) limitPipelining(app.server)
   for (const method of allMethods) {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: false })
   }

@@ -2,7 +2,8 @@
 // oidc/, the session's life to session/, and headers and pages to http/. It speaks of cookies by what they hold.
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
-import type { Provider } from '../oidc/provider.ts'
+import { isTooLong, tooLong } from '../oidc/callback.ts'
+import type { Claims, Provider } from '../oidc/provider.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -74,6 +75,8 @@ export function createLogins(deps: {
   used: ReplayDetection
   disableReplayDetection: boolean
   clockSkewMs: number
+  /** Hears of the claims of everybody who has logged in, unless some could not be asked for. */
+  noticeClaims: (claims: Claims) => void
   clock: Clock
   /** 0 <= x < 1. */
   random: () => number
@@ -123,11 +126,13 @@ export function createLogins(deps: {
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
       if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
       const newSession = await sessions.begin(grant)
+      if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
       return { kind: 'logged-in', newSession, returnTo: flow.returnTo }
     },
 
     trace(query, cookies) {
-      const flow = flows.read(new URLSearchParams(query).get('state') ?? '')
+      const state = isTooLong(query) ? '' : (new URLSearchParams(query).get('state') ?? '')
+      const flow = flows.read(state)
       if (flow === undefined) return undefined
       const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
       return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
@@ -140,6 +145,7 @@ export function createLogins(deps: {
 }
 
 function stateOf(query: string): string | LoginRejected {
+  if (isTooLong(query)) return tooLong()
   const [state = '', ...others] = new URLSearchParams(query).getAll('state')
   if (state === '') return new LoginRejected('state_missing', 'the callback has no state')
   return others.length === 0 ? state : new LoginRejected('parameter_repeated', 'the callback has several states')

@@ -2,7 +2,7 @@
 // providers (Keycloak's default mappers) it is the only place that has the roles.
 import { decodeJwt } from 'jose'
 import { LoginRejected } from '../errors.ts'
-import type { JSONObject } from './document-cache.ts'
+import type { JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { verifySignature } from './signature.ts'

@@ -7,11 +7,15 @@ import { errorWord, inWords } from './provider-text.ts'
 
 const maxQueryBytes = 8 * 1024
 
+/** Longer than any provider's answer: to be refused before any of it is read. */
+export const isTooLong = (query: string): boolean => Buffer.byteLength(query) > maxQueryBytes
+
+export const tooLong = (): LoginRejected =>
+  new LoginRejected('parameter_too_long', 'the query of the callback is longer than 8 KB')
+
 /** What can be judged without knowing the provider. Throws LoginRejected. */
 export function readCallback({ query, state }: Callback): URLSearchParams {
-  if (Buffer.byteLength(query) > maxQueryBytes) {
-    throw new LoginRejected('parameter_too_long', 'the query of the callback is longer than 8 KB')
-  }
+  if (isTooLong(query)) throw tooLong()
   const parameters = new URLSearchParams(query)
   for (const name of ['state', 'code', 'iss', 'error']) {
     if (parameters.getAll(name).length > 1) throw new LoginRejected('parameter_repeated', `${name} came twice`)

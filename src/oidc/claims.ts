@@ -1,6 +1,5 @@
 // Claims as the rest of the service sees them: found by dot path, completed from UserInfo, without the protocol's own.
-import type { JSONObject } from './document-cache.ts'
-import { isObject } from './document-cache.ts'
+import { isObject, type JSONObject } from './json.ts'
 
 /**
  * The claim at a dot path (`realm_access.roles`), or undefined. At each level the longest literal name wins: providers
@@ -25,12 +24,16 @@ const reserved = new Set([...spent, 'iss', 'sub', 'sid', 'acr', 'amr', 'auth_tim
 export const withoutProtocol = (claims: JSONObject): JSONObject =>
   Object.fromEntries(Object.entries(claims).filter(([name]) => !spent.has(name)))
 
+/** Some send `null` for what they have nothing to say of (Core 5.3.2 asks them not to). */
+export const isSaid = (claim: unknown): boolean => claim !== undefined && claim !== null
+
 /** The ID token's claims, completed from UserInfo: what both have stays as the ID token says it. */
 export function completed(idToken: JSONObject, userInfo: JSONObject): JSONObject {
-  const extra = Object.entries(userInfo).filter(([name]) => {
-    // A verified mark is worth something only for the address it was made for.
-    if (name === 'email_verified') return sameOrAbsent(idToken['email'], userInfo['email'])
-    return !reserved.has(name)
+  const extra = Object.entries(userInfo).filter(([name, value]) => {
+    // A verified mark is worth something only for the address it was made for. That there is none is believed of any: the two may
+    // differ in a letter's case.
+    const isMark = name === 'email_verified' && (value === true || value === 'true')
+    return isMark ? sameOrAbsent(idToken['email'], userInfo['email']) : !reserved.has(name)
   })
   return merged(idToken, Object.fromEntries(extra))
 }
@@ -40,8 +43,8 @@ function merged(first: JSONObject, second: JSONObject): JSONObject {
   // fromEntries defines properties, so that a claim named `__proto__` stays a claim.
   return Object.fromEntries(
     names.map((name) => {
-      if (!Object.hasOwn(first, name)) return [name, second[name]]
-      const [mine, theirs] = [first[name], Object.hasOwn(second, name) ? second[name] : undefined]
+      const [mine, theirs] = [first, second].map((claims) => (Object.hasOwn(claims, name) ? claims[name] : undefined))
+      if (!isSaid(mine)) return [name, theirs]
       return [name, isObject(mine) && isObject(theirs) ? merged(mine, theirs) : mine]
     }),
   )

@@ -2,8 +2,7 @@
 import type { Documents } from '../cache/documents.ts'
 import type { Clock } from '../time.ts'
 import { hours } from '../time.ts'
-
-export type JSONObject = Readonly<Record<string, unknown>>
+import { isObject, type JSONObject } from './json.ts'
 
 export interface Kept {
   /** ms since the epoch. */
@@ -15,9 +14,6 @@ export interface Kept {
 export const freshMs = hours(1)
 /** ... but serves for this long while the provider cannot be reached. */
 export const usableMs = hours(24)
-
-export const isObject = (value: unknown): value is JSONObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What was kept under `id`, unless damaged or too old to be used. */
 export async function load(cache: Documents, id: string, clock: Clock): Promise<Kept | undefined> {

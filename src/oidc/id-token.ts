@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { LoginReason } from '../errors.ts'
 import { LoginRejected } from '../errors.ts'
 import { minutes } from '../time.ts'
-import type { JSONObject } from './document-cache.ts'
+import type { JSONObject } from './json.ts'
 import type { Unverified } from './signature.ts'
 
 export interface Expected {

@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
-import type { JSONObject } from './document-cache.ts'
+import { notAnObject, type JSONObject } from './json.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -97,7 +97,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     })
     if (answer.status !== 200) throw new ProviderUnavailable(`discovery: status ${answer.status}`)
     const document = jsonObject(answer)
-    if (document === undefined) throw new UnusableDocument('discovery: the answer is not a JSON object')
+    if (document === undefined) throw new UnusableDocument(`discovery: the answer is ${notAnObject}`)
     known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt: clock() }
     await save(cache, id, { fetchedAt: known.fetchedAt, document })
   }

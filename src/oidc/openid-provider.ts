@@ -10,10 +10,10 @@ import type { Clock, Timer } from '../time.ts'
 import { minutes } from '../time.ts'
 import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
-import { claimAt, completed, withoutProtocol } from './claims.ts'
+import { claimAt, completed, isSaid, withoutProtocol } from './claims.ts'
 import { createClientAuth } from './client-auth.ts'
 import type { Documents } from '../cache/documents.ts'
-import type { JSONObject } from './document-cache.ts'
+import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
@@ -34,6 +34,8 @@ export interface ProviderOptions {
   /** Dot paths. UserInfo is asked only where the ID token lacks one of them. */
   readonly claimsWanted: readonly string[]
   readonly requireVerifiedEmail: boolean
+  /** Whether the global lists let somebody with these claims in. */
+  readonly admits: (claims: JSONObject) => boolean
   readonly clock: Clock
   /** Runs the background work and ends what takes longer than `providerTimeout`. */
   readonly timer: Timer
@@ -48,7 +50,7 @@ export interface ProviderOptions {
 const unknownLifetimeMs = minutes(5)
 
 export function createProvider(options: ProviderOptions): Provider {
-  const { config, requireVerifiedEmail, clock, timer, random, logger, metrics, cache } = options
+  const { config, requireVerifiedEmail, admits, clock, timer, random, logger, metrics, cache } = options
   const { providerURL: issuer, clientID } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
   const transport = createTransport({
@@ -91,9 +93,9 @@ export function createProvider(options: ProviderOptions): Provider {
       now: clock(),
     })
 
-  const lacks = (claims: JSONObject): boolean => wanted.some((path) => claimAt(claims, path) === undefined)
+  const lacks = (claims: JSONObject): boolean => wanted.some((path) => !isSaid(claimAt(claims, path)))
 
-  /** What a source says of `subject`, or undefined. Throws like `completedClaims`. */
+  /** What a source says of `subject`, or undefined. Throws LoginRejected or ProviderUnavailable. */
   type Source = (subject: string, answer: TokenAnswer, metadata: Metadata) => Promise<JSONObject | undefined>
   const sources: Record<ClaimsSource, Source> = {
     idToken: async () => undefined,
@@ -121,25 +123,49 @@ export function createProvider(options: ProviderOptions): Provider {
     },
   }
 
-  /**
-   * The ID token's claims, and from the other sources what they lack. Throws LoginRejected for an answer that must not be used,
-   * ProviderUnavailable where there was none.
-   */
-  async function completedClaims(idToken: JSONObject, subject: string, answer: TokenAnswer, metadata: Metadata) {
-    let claims = idToken
-    for (const source of config.claimsFrom) {
-      const more = lacks(claims) ? await sources[source](subject, answer, metadata) : undefined
-      if (more !== undefined) claims = completed(claims, more)
-    }
-    return claims
+  interface Completed {
+    readonly claims: JSONObject
+    /** A source that could not be asked, where something is still lacking: it might have said it. */
+    readonly missed: ProviderUnavailable | undefined
   }
 
-  function passedOver(error: unknown): void {
-    if (!(error instanceof ProviderUnavailable)) throw error
+  /** The ID token's claims, and from the other sources what they lack. Throws LoginRejected for an answer that must not be used. */
+  async function completedClaims(
+    idToken: JSONObject,
+    subject: string,
+    answer: TokenAnswer,
+    metadata: Metadata,
+  ): Promise<Completed> {
+    let claims = idToken
+    let missed: ProviderUnavailable | undefined
+    for (const source of config.claimsFrom) {
+      if (!lacks(claims)) return { claims, missed: undefined }
+      try {
+        const more = await sources[source](subject, answer, metadata)
+        if (more !== undefined) claims = completed(claims, more)
+      } catch (error) {
+        if (!(error instanceof ProviderUnavailable)) throw error
+        missed ??= error
+      }
+    }
+    return { claims, missed: lacks(claims) ? missed : undefined }
+  }
+
+  function passedOver({ message: detail }: Error): void {
     logger.warn(
-      { event: 'userinfo_unavailable', detail: error.message },
+      { event: 'userinfo_unavailable', detail },
       'userinfo cannot be had: going on without the claims that the ID token lacks',
     )
+  }
+
+  /** The claims of somebody of whom a source could not be asked. Throws `missed` where they would be refused everywhere. */
+  function halfKnown(claims: JSONObject, missed: ProviderUnavailable): JSONObject {
+    // It might have said that the address is not verified. That counts until it says otherwise.
+    const cautious = isSaid(claims['email_verified']) ? claims : { ...claims, email_verified: false }
+    // A provider in trouble is not a person who may not pass: trying again is of more use than a session that no page lets in.
+    if (!admits(cautious)) throw missed
+    passedOver(missed)
+    return cautious
   }
 
   async function redeem(callback: Callback): Promise<Grant> {
@@ -163,14 +189,8 @@ export function createProvider(options: ProviderOptions): Provider {
     if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? clientID)) {
       throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
     }
-    let claims = token.claims
-    try {
-      claims = await completedClaims(claims, facts.subject, answer, metadata)
-    } catch (error) {
-      // A provider in trouble is not a person without a verified address.
-      if (requireVerifiedEmail && claimAt(claims, 'email_verified') === undefined) throw error
-      passedOver(error)
-    }
+    const known = await completedClaims(token.claims, facts.subject, answer, metadata)
+    const claims = known.missed === undefined ? known.claims : halfKnown(known.claims, known.missed)
     const verified = claims['email_verified']
     if (requireVerifiedEmail && verified !== true && verified !== 'true') {
       throw new LoginRejected('email_not_verified', 'the provider does not say that the e-mail address is verified')
@@ -179,6 +199,7 @@ export function createProvider(options: ProviderOptions): Provider {
       tokens: { accessToken: answer.accessToken, idToken, refreshToken: answer.refreshToken },
       expiresAt: answer.expiresInMs === undefined ? facts.expiresAt : clock() + answer.expiresInMs,
       claims: withoutProtocol(claims),
+      isHalfKnown: known.missed !== undefined,
       idTokenKey: singleUseKey(idToken, token.claims),
       idTokenExpiresAt: facts.expiresAt,
     }
@@ -233,22 +254,24 @@ export function createProvider(options: ProviderOptions): Provider {
       const { claims } = takeApart(idToken, metadata.algorithms)
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
+      if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
       const token = await verifySignature(idToken, metadata, keys)
       const facts = checked(token, answer.accessToken, undefined)
       const { expiresAt } = facts
-      const complete = await completedClaims(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
-        if (error instanceof LoginRejected && error.reason === 'userinfo_subject') {
+      const known = await completedClaims(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
+        if (!(error instanceof LoginRejected)) throw error
+        if (error.reason === 'userinfo_subject')
           throw ended('subject_changed', 'userinfo is about somebody else', error)
-        }
-        // Half an identity would lock somebody out of what their groups allow: the old one stays.
-        passedOver(error instanceof LoginRejected ? new ProviderUnavailable(error.message) : error)
-        return undefined
+        return { claims: token.claims, missed: error }
       })
-      return { idToken, expiresAt, claims: complete === undefined ? undefined : withoutProtocol(complete) }
+      if (known.missed === undefined) return { idToken, expiresAt, claims: withoutProtocol(known.claims) }
+      // Half an identity would lock somebody out of what their groups allow: the old one stays.
+      passedOver(known.missed)
+      return { idToken, expiresAt, claims: undefined }
     } catch (error) {
       if (error instanceof LoginRejected) throw ended('id_token_invalid', error.message, error)
       if (!(error instanceof ProviderUnavailable)) throw error
-      const message = 'the new ID token cannot be verified for want of keys: the old identity stays'
+      const message = 'the new ID token cannot be verified: the old identity stays'
       logger.warn({ event: 'refresh_identity_unverified', detail: error.message }, message)
       return asBefore
     }

@@ -45,6 +45,8 @@ export interface Grant {
   readonly expiresAt: number
   /** Verified ID-token claims, completed from UserInfo where a configured claim was lacking. */
   readonly claims: Claims
+  /** A source of claims could not be asked: what is missing may be missing for that. */
+  readonly isHalfKnown?: boolean
   /** What makes the ID token single use: its `jti`, else its SHA-256. */
   readonly idTokenKey: string
   /** The ID token's `exp` (ms since the epoch). */

@@ -1,13 +1,12 @@
 // Is this JWT signed by the provider? What its claims mean is for others (id-token.ts, user-info.ts).
 import { compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { LoginRejected } from '../errors.ts'
-import type { JSONObject } from './document-cache.ts'
-import { isObject } from './document-cache.ts'
+import { isObject, isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { Keys, KeySet } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { errorWord } from './provider-text.ts'
 
-/** A JWT taken apart, of which nothing has been verified. */
+/** A JWT taken apart, of which nothing has been verified: for a look at its own claims, which may hold others of any depth. */
 export interface Unverified {
   readonly algorithm: string
   /** `typ` of the header. */
@@ -50,7 +49,11 @@ export async function verifySignature(token: string, metadata: Metadata, keys: K
   const unverified = takeApart(token, metadata.algorithms)
   let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
   for (let round = 0; seen !== undefined && round < maxRounds; round++) {
-    if (await isSigned(token, unverified.algorithm, seen)) return unverified
+    if (await isSigned(token, unverified.algorithm, seen)) {
+      if (isTooDeep(unverified.claims))
+        throw new LoginRejected('claims_too_large', `the token cannot be used: ${tooDeep}`)
+      return unverified
+    }
     // The provider may have new keys: under a new kid, or (seen in the wild) under the old one.
     seen = await keys.newerThan(seen)
   }

@@ -1,7 +1,7 @@
 // What a login makes of a good answer of the token endpoint.
 import { createHash } from 'node:crypto'
 import { LoginRejected } from '../errors.ts'
-import type { JSONObject } from './document-cache.ts'
+import type { JSONObject } from './json.ts'
 import type { TokenAnswer, TokenResult } from './token-endpoint.ts'
 
 /** Throws LoginRejected for anything but tokens. */

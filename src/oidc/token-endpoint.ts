@@ -5,7 +5,7 @@
 import { ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { ClientAuth } from './client-auth.ts'
-import type { JSONObject } from './document-cache.ts'
+import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
 import { errorWord, inWords } from './provider-text.ts'
 import type { Operation, ProviderAnswer, Transport } from './transport.ts'
@@ -117,7 +117,7 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
     }
   }
   if (answer.status !== 200) return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
-  if (body === undefined) return { kind: 'unusable', why: 'the answer is not a JSON object' }
+  if (body === undefined) return { kind: 'unusable', why: `the answer is ${notAnObject}` }
   const { access_token: accessToken, token_type: tokenType, scope } = body
   if (!isToken(accessToken)) return { kind: 'unusable', why: 'no usable access_token' }
   // Case-insensitive (RFC 6749 section 5.1). We hold no DPoP key, so nothing but a bearer token is of use.

@@ -8,8 +8,7 @@ import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { Durations } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
-import type { JSONObject } from './document-cache.ts'
-import { isObject } from './document-cache.ts'
+import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
 export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' | 'revocation'
 
@@ -191,12 +190,12 @@ function describe(cause: Error): string {
   return code === undefined || code.startsWith('UND_ERR_') ? cause.message : code
 }
 
-/** The body as a JSON object, or undefined: HTML, an array, a string, nothing, too long. */
+/** The body as a JSON object, or undefined: HTML, an array, a string, nothing, too long, too deep. */
 export function jsonObject(answer: ProviderAnswer): JSONObject | undefined {
   if (answer.body === undefined) return undefined
   try {
     const value: unknown = JSON.parse(answer.body)
-    return isObject(value) ? value : undefined
+    return isObject(value) && !isTooDeep(value) ? value : undefined
   } catch {
     return undefined
   }

@@ -1,6 +1,6 @@
 // The UserInfo endpoint (OpenID Connect Core 5.3): what the ID token did not say about the person.
 import { LoginRejected, ProviderUnavailable } from '../errors.ts'
-import type { JSONObject } from './document-cache.ts'
+import { notAnObject, type JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { verifySignature } from './signature.ts'
@@ -40,14 +40,14 @@ export async function fetchUserInfo(request: UserInfoRequest, transport: Transpo
 
 function plainClaims(answer: ProviderAnswer): JSONObject {
   const claims = jsonObject(answer)
-  if (claims === undefined) throw new LoginRejected('userinfo_invalid', 'userinfo is not a JSON object')
+  if (claims === undefined) throw new LoginRejected('userinfo_invalid', `userinfo is ${notAnObject}`)
   return claims
 }
 
 async function signedClaims(token: string, { metadata, clientID }: UserInfoRequest, keys: Keys): Promise<JSONObject> {
   const { claims } = await verifySignature(token.trim(), metadata, keys).catch((error: unknown) => {
     if (!(error instanceof LoginRejected)) throw error
-    throw new LoginRejected('userinfo_invalid', 'the signature of userinfo does not hold', { cause: error })
+    throw new LoginRejected('userinfo_invalid', `signed userinfo: ${error.message}`, { cause: error })
   })
   const { iss, aud } = claims
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud]

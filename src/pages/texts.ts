@@ -46,7 +46,7 @@ export const texts = {
   },
   confirmLogout: {
     title: 'Sign out?',
-    body: 'Another site asked to sign you out. If that was not you, nothing has happened yet.',
+    body: 'Another site may have sent you here. Nothing has happened yet: you are still signed in.',
     signedInAs: 'Signed in as',
     button: 'Sign out',
     stay: 'Stay signed in',
@@ -203,12 +203,12 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   },
   bad_gateway: {
     title: 'The application does not answer',
-    what: 'You are signed in, but the application behind this page could not be reached.',
+    what: 'The application behind this page could not be reached. Your sign-in is not at fault.',
     next: 'Wait a moment and try again.',
   },
   gateway_timeout: {
     title: 'The application takes too long',
-    what: 'You are signed in, but the application behind this page did not answer in time.',
+    what: 'The application behind this page did not answer in time. Your sign-in is not at fault.',
     next: 'Wait a moment and try again.',
   },
   internal: {

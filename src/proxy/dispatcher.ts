@@ -28,7 +28,8 @@ export type Upgraded =
 export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: DispatcherOptions) {
   const agent = new Agent({
     pipelining: 1,
-    connections: 128,
+    // No upper bound of them: one for each request under way. Of a bounded number, event streams or clients that take an answer
+    // slowly would leave none to everybody else.
     headersTimeout: headersTimeoutMs,
     bodyTimeout: 0,
     connect: createConnector(caPEM, connectTimeoutMs),

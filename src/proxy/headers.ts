@@ -81,10 +81,14 @@ const cookieName = (pair: string): string => {
   return (equals < 0 ? pair : pair.slice(0, equals)).trim()
 }
 
+/** A cookie without a name (`=a=b`) comes back as its value alone, which reads as one with a name (RFC 6265bis section 5.7). */
+const asSentBack = (setCookie: string): string => (setCookie.split(';', 1)[0] ?? '').replace(/^\s*=/, '')
+
 /** Without what `Connection` names: for the next hop alone (RFC 9110 section 7.6.1). */
 export function withoutNominated(headers: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
   const nominated = new Set(
-    (headers.connection ?? '')
+    valuesOf(headers.connection)
+      .join()
       .toLowerCase()
       .split(',')
       .map((name) => name.trim()),
@@ -104,15 +108,16 @@ export function responseHeaders(
   const headers: IncomingHttpHeaders = Object.fromEntries(
     Object.entries(withoutNominated(received)).filter(([name]) => !hopByHop.has(name.toLowerCase())),
   )
-  // undici gives one as a string, Node's type says that it is always a list.
-  const cookies: readonly string[] = [headers['set-cookie'] ?? []].flat()
-  const theirs = cookies.filter((cookie) => !ourCookieNames(cookieName(cookie.split(';', 1)[0] ?? '')))
+  const theirs = valuesOf(headers['set-cookie']).filter((cookie) => !ourCookieNames(cookieName(asSentBack(cookie))))
   if (theirs.length === 0) delete headers['set-cookie']
   else headers['set-cookie'] = theirs
   // An application that ignores X-Forwarded-Host redirects to its own address, which no browser reaches.
-  const { location } = headers
+  const [location] = valuesOf(headers.location)
   if (location === upstreamOrigin || location?.startsWith(`${upstreamOrigin}/`) === true) {
     headers.location = publicOrigin + location.slice(upstreamOrigin.length)
   }
   return headers
 }
+
+/** undici gives one value as a string and several as a list, whatever the header; Node's types promise more. */
+const valuesOf = (value: string | readonly string[] | undefined): readonly string[] => [value ?? []].flat()

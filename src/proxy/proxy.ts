@@ -4,6 +4,7 @@
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { Answer } from '../http/answer.ts'
 import { hasBody } from '../http/bodies.ts'
@@ -51,6 +52,8 @@ interface Passage {
   readonly identity: Readonly<Record<string, string>>
   readonly forwarded: Forwarded
   readonly bodyOfGet: IncomingMessage | undefined
+  /** The browser's. Kept here, because undici takes it away from a request whose body it gives up. */
+  readonly socket: Socket
   /** Answers in the upstream's place. */
   fail(status: 502 | 504): void
 }
@@ -89,6 +92,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       return false
     }
     const { raw } = request
+    const { socket } = raw
     const target = readTarget(raw.url ?? '')
     if (target === undefined) return refused(400, 'bad_request')
     const from = forwarded(request)
@@ -96,14 +100,17 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
-    const identity = await authorize(request, reply, upstream.config)
-    if (identity === undefined) return false
+    const identity = socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
+    // Nobody to answer any more: the application is spared what is only wanted by somebody who has gone.
+    if (socket.destroyed) void reply.hijack()
+    if (identity === undefined || reply.sent) return false
     passages.set(request, {
       upstream,
       path: upstreamPath(upstream, target),
       identity,
       forwarded: from,
       bodyOfGet: isGet(raw) && hasBody(raw) ? raw : undefined,
+      socket,
       fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
     })
     // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
@@ -179,9 +186,9 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
           return headersBack(passageOf(request), received)
         },
         onError: (reply, { error }) => {
+          const { upstream, socket, fail } = passageOf(reply.request)
           // The browser has gone: nobody to answer, and no fault of the upstream's.
-          if (reply.request.raw.socket.destroyed) return void reply.hijack()
-          const { upstream, fail } = passageOf(reply.request)
+          if (socket.destroyed) return void reply.hijack()
           notices.failed(upstream.origin, error)
           fail('statusCode' in error && error.statusCode === 504 ? 504 : 502)
         },

@@ -46,7 +46,8 @@ export function createLogger({
 }
 
 function standardOutput(): Output {
-  const output = createOutput(1, systemTimer)
+  // Node makes a pipe or socket non-blocking when its stream is asked for, as output.ts needs it. The stream itself is not used.
+  const output = createOutput(process.stdout.fd, systemTimer)
   // Whichever way the process ends, what it said last is what somebody will look for.
   process.once('exit', () => output.flush())
   return output

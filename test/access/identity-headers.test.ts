@@ -48,6 +48,67 @@ test('the user is the configured claim, else sub; for oauth2-proxy it is always 
   assert.equal(compatible['x-forwarded-user'], 'a@corp.example')
 })
 
+// An application that takes an address for its owner would let in whoever wrote it at the provider (B8).
+const standard = [
+  'x-auth-request-user',
+  'x-auth-request-email',
+  'x-auth-request-preferred-username',
+  'x-forwarded-user',
+]
+const address = 'bob@example.com'
+const addresses: [name: string, claims: Record<string, unknown>, headers: string[], identifier?: string][] = [
+  ['verified', { email: address, email_verified: true }, [address, address, '', address]],
+  ['verified, as text', { email: address, email_verified: 'true' }, [address, address, '', address]],
+  ['of which nothing is said', { email: address }, [address, address, '', address]],
+  ['of which null is said', { email: address, email_verified: null }, [address, address, '', address]],
+  ['not verified', { email: address, email_verified: false }, ['subject-1', '', '', 'subject-1']],
+  ['not verified, as text', { email: address, email_verified: 'false' }, ['subject-1', '', '', 'subject-1']],
+  ['not verified, by an odd value', { email: address, email_verified: 1 }, ['subject-1', '', '', 'subject-1']],
+  [
+    'not verified, beside a user name',
+    { email: address, email_verified: false, preferred_username: 'bob' },
+    ['bob', '', 'bob', 'bob'],
+    'preferred_username',
+  ],
+  [
+    'not verified, that is the user name in other letters as well',
+    { email: address, email_verified: false, preferred_username: 'Bob@example.com' },
+    ['subject-1', '', '', 'subject-1'],
+    'preferred_username',
+  ],
+  ['not verified, as upn alone', { upn: address, email_verified: false }, ['subject-1', '', '', 'subject-1'], 'upn'],
+  [
+    'not verified, beside another as upn',
+    { upn: 'bob@corp.example', email: address, email_verified: false },
+    ['bob@corp.example', '', '', 'bob@corp.example'],
+    'upn',
+  ],
+]
+for (const [name, claims, expected, userIdentifierClaim = 'email'] of addresses) {
+  test(`the standard headers for an address ${name} (B8)`, () => {
+    const headers = headersOf({ userIdentifierClaim }).headersFor(anIdentity(claims))
+    assert.deepEqual(
+      standard.map((header) => headers[header]),
+      expected,
+    )
+    const compatible = headersOf({ userIdentifierClaim }).headersForOAuth2Proxy(anIdentity(claims))
+    assert.deepEqual(
+      standard.map((header) => compatible[header]),
+      ['subject-1', ...expected.slice(1)],
+    )
+  })
+}
+
+test('a template says what it says, of an address that is not verified as well (B8)', () => {
+  const headers = headersOf({
+    headers: [
+      { name: 'X-Auth-Request-Email', template: '{{.Claims.email}}' },
+      { name: 'X-Verified', template: '{{.Claims.email_verified}}' },
+    ],
+  }).headersFor(anIdentity({ email: address, email_verified: false }))
+  assert.deepEqual([headers['x-auth-request-email'], headers['x-verified']], [address, 'false'])
+})
+
 test('a comma in the name of a group does not make two groups of it', () => {
   const headers = headersOf().headersFor(anIdentity({ groups: ['a,admins', 'ü', '%2C'] }))
   assert.equal(headers['x-auth-request-groups'], 'a%2Cadmins,%C3%BC,%252C')

@@ -334,6 +334,24 @@ const ofRule: [name: string, require: Partial<Requirement>, claims: Claims, reas
     'ok',
   ],
   [
+    'the claim email with two addresses, not verified (B8)',
+    { claims: { email: ['a@example.com'] } },
+    { email: ['b@example.com', 'a@example.com'], email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'another claim that holds the address, not verified (B8)',
+    { claims: { preferred_username: ['a@example.com'] } },
+    { preferred_username: 'a@example.com', email: 'A@example.com', email_verified: false },
+    'email_not_verified',
+  ],
+  [
+    'another claim that holds the address among others, not verified (B8)',
+    { claims: { names: ['a@example.com', 'a'] } },
+    { names: ['a@example.com', 'a'], email: 'a@example.com', email_verified: false },
+    'ok',
+  ],
+  [
     'another claim, not verified (B8)',
     { claims: { dept: ['it'] } },
     { dept: 'it', email: 'a@example.com', email_verified: false },

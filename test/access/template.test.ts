@@ -152,6 +152,7 @@ for (const [template, problem] of refused) {
 test('a template knows which claims it reads and whether it needs tokens', () => {
   const template = compileTemplate('{{.Claims.a.b}} {{get .Claims "c.d" | default .Claims.e}}')
   assert.deepEqual(template.claimPaths, ['a.b', 'c.d', 'e'])
+  assert.deepEqual(template.neededClaims, ['a.b', 'e'])
   assert.equal(template.needsTokens, false)
   assert.equal(compileTemplate('{{.IdToken}}').needsTokens, true)
 })

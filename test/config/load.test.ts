@@ -45,6 +45,10 @@ const refusals: [text: string, problem: RegExp][] = [
   // provider
   ['providerURL: http://id.example.com', /providerURL: must be https/],
   ['providerURL: id.example.com', /providerURL: must be an absolute URL/],
+  [
+    'upstreams: [{ url: localhost:8080 }]',
+    /upstreams\[0\]\.url: must be an absolute URL, with https:\/\/ or http:\/\/ in front/,
+  ],
   ['providerURL: https://id.example.com?x=1', /providerURL: must not have a query/],
   ['revocationURL: http://id.example.com/r', /revocationURL: must be https/],
   ['scopes: [profile]\noverrideScopes: true', /scopes: lacks openid/],
@@ -351,6 +355,54 @@ test('a public rule for a host with a port is warned of: behind a proxy the port
   assert.deepEqual(load({ text: 'rules: [{ host: app.example.com, policy: public }]' }).warnings, [])
   assert.deepEqual(load({ text: `${rule('public')}\nupstreams: [{ url: http://127.0.0.1:1 }]` }).warnings, [])
 })
+
+const everything = ['{ policy: login }', '{ path: /, policy: public }', "{ host: '*', path: /** }"]
+const behind: readonly (readonly [earlier: string, later: string])[] = [
+  ...everything.map((earlier) => [earlier, '{ host: app.example.com, path: /admin, policy: deny }'] as const),
+  ['{ path: /a, policy: public }', '{ path: /a/b, policy: deny }'],
+  ['{ path: /a/*, policy: public }', '{ path: /a/b/c, policy: deny }'],
+  ['{ path: /a, policy: public }', '{ path: /a/**/b, policy: deny }'],
+  ['{ host: app.example.com }', '{ host: APP.example.com:8443, path: /x, policy: deny }'],
+  ["{ host: '*.example.com' }", '{ host: app.example.com, policy: deny }'],
+  ['{ methods: [GET, post], policy: public }', '{ path: /a, methods: [POST], policy: deny }'],
+]
+for (const [earlier, later] of behind) {
+  test(`a rule that another one keeps from all its requests is warned of: ${later} behind ${earlier}`, () => {
+    const text = `rules:\n  - ${earlier}\n  - ${later}`
+    const warnings = load({ text }).warnings.filter((line) => line.includes('never reached'))
+    assert.deepEqual(warnings, [
+      'c.yaml:3: rules[1]: is never reached: rules[0] matches all that it does; put it in front',
+    ])
+    const upstream = `upstreams:\n  - url: http://127.0.0.1:1\n    rules: [${earlier}, ${later}]`
+    assert.match(
+      load({ text: upstream }).warnings.join('\n'),
+      /upstreams\[0\]\.rules\[1\]: is never reached: upstreams\[0\]/,
+    )
+  })
+}
+
+const reached: readonly (readonly [earlier: string, later: string])[] = [
+  ['{ path: /admin, policy: deny }', '{ path: /, policy: public }'],
+  ['{ path: /a/b }', '{ path: /a }'],
+  ['{ path: /a, policy: public }', '{ path: /ab }'],
+  ['{ path: /a/* }', '{ path: /a/** }'],
+  ['{ path: /*/b }', '{ path: /** }'],
+  ['{ host: app.example.com }', '{ path: /x }'],
+  ["{ host: '*.example.com' }", '{ host: example.com }'],
+  ['{ host: app.example.com:8443, policy: deny }', '{ host: app.example.com }'],
+  ['{ host: a.example.com }', "{ host: '*.example.com' }"],
+  ['{ methods: [GET], policy: public }', '{ path: /a }'],
+  ['{ methods: [GET], policy: public }', '{ methods: [GET, POST] }'],
+]
+for (const [earlier, later] of reached) {
+  test(`a rule that has requests of its own is not: ${later} behind ${earlier}`, () => {
+    const { warnings } = load({ text: `rules:\n  - ${earlier}\n  - ${later}` })
+    assert.deepEqual(
+      warnings.filter((line) => line.includes('never reached')),
+      [],
+    )
+  })
+}
 
 test('the issuer is kept exactly as written', () => {
   assert.equal(

@@ -13,7 +13,7 @@ import type { Logger } from '../../src/telemetry/logger.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
-import { platform } from '../fixtures/platform.ts'
+import { createPlatform } from '../../src/runtime.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -29,7 +29,7 @@ async function startAndStop(config: ReturnType<typeof load>['config']): Promise<
   const app = createApp(
     { ...config, server },
     {
-      ...platform,
+      ...createPlatform(),
       logger: silent,
       metrics: createMetrics({ processMetrics: false }),
     },

@@ -61,6 +61,15 @@ test('every event in the guide is one that the service logs', () => {
   for (const event of events) assert.ok(sources.includes(`event: '${event}'`), event)
 })
 
+test('every warning and every error that the service logs is in the guide', () => {
+  const events = firstCells(table('Log events at 3 am'))
+  const logged = [...sources.matchAll(/(?:logger\.(?:warn|error)\(|warnOnce\(\s*logger,)\s*\{\s*event: '(\w+)'/g)].map(
+    ([, event = '']) => event,
+  )
+  assert.ok(logged.length > 30)
+  assert.deepEqual([...new Set(logged)].filter((event) => !events.includes(event)).toSorted(), [])
+})
+
 test('every metric in the guide is one that the service has', () => {
   const metrics = firstCells(table('What to watch')).filter((name) => name.startsWith('foregate_'))
   assert.ok(metrics.length > 5)

@@ -7,17 +7,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { identityHeaders } from '../fixtures/identity-headers.ts'
 import { missingProgram, programPath } from '../fixtures/programs.ts'
 
 const deploy = fileURLToPath(new URL('../../deploy/', import.meta.url))
 const run = promisify(execFile)
-const identityHeaders = [
-  'X-Auth-Request-User',
-  'X-Auth-Request-Email',
-  'X-Auth-Request-Groups',
-  'X-Auth-Request-Preferred-Username',
-  'X-Forwarded-User',
-]
 
 test(
   'nginx accepts deploy/nginx/foregate.conf as a part of its http block',

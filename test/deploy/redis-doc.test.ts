@@ -16,7 +16,7 @@ import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { redisConfig, redisMissing, startRedis } from '../fixtures/redis.ts'
 import { liveLinkTo } from '../store/redis/link-under-test.ts'
-import { platform } from '../fixtures/platform.ts'
+import { createPlatform } from '../../src/runtime.ts'
 
 const file = new URL('../../docs/redis.md', import.meta.url)
 const text = readFileSync(file, 'utf8')
@@ -110,7 +110,7 @@ test('every environment variable of the list is one that is read', () => {
 test('every metric that the page names is one that /metrics has', async () => {
   const metrics = createMetrics({ processMetrics: false })
   createApp(load('').config, {
-    ...platform,
+    ...createPlatform(),
     logger: createLogger({ level: 'error' }),
     metrics,
   })

@@ -4,15 +4,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
+import { identityHeaders } from '../fixtures/identity-headers.ts'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
-const identityHeaders = [
-  'X-Auth-Request-User',
-  'X-Auth-Request-Email',
-  'X-Auth-Request-Groups',
-  'X-Auth-Request-Preferred-Username',
-  'X-Forwarded-User',
-]
 
 interface Router {
   readonly rule: string

@@ -23,25 +23,13 @@ import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
 import type { LookupResult } from '../../src/session/lookup-result.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
-import type { Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { load } from '../config/load-fixture.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aSession } from '../fixtures/session.ts'
 
-const session: Session = {
-  id: 'i'.repeat(22),
-  subject: 'alice',
-  issuer: 'https://id.example.com',
-  providerSessionId: undefined,
-  claims: { email: 'alice@example.com' },
-  createdAt: 0,
-  expiresAt: 1,
-  tokenExpiresAt: 1,
-  refreshAt: 1,
-  refreshable: false,
-  generation: 1,
-}
-const ticket = 'i'.repeat(22) + 's'.repeat(43)
+const session = aSession({ claims: { email: 'alice@example.com' } })
+const ticket = session.id + 's'.repeat(43)
 const found: LookupResult = { kind: 'found', session, from: 'stale' }
 
 const { config } = load({ text: 'excludedURLs: [/public]\nheaders: [{ name: X-Token, value: "{{.AccessToken}}" }]' })

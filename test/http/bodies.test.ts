@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { limitBodies } from '../../src/http/bodies.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 
-const limits = { afterAnswerMs: 5_000, periodMs: 60_000, bytesPerPeriod: 100 }
+const limits = { afterAnswerMs: 5_000, periodMs: 60_000, bytesPerPeriod: 100, takingMs: 60_000 }
 
 async function aServer(t: TestContext, listener: RequestListener) {
   const server = createServer(listener)
@@ -31,7 +32,18 @@ async function aServer(t: TestContext, listener: RequestListener) {
   }
   const connections: Socket[] = []
   server.on('connection', (theirs: Socket) => connections.push(theirs))
-  return { time, socket, send, closed, received: () => received.join('') }
+  /** The server's end, once nothing more of its answer fits into the connection. */
+  async function stuck(): Promise<Socket> {
+    const [theirs] = connections
+    assert.ok(theirs)
+    for (let before = -1; before < theirs.bytesWritten;) {
+      before = theirs.bytesWritten
+      for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.ok(theirs.writableLength > 0)
+    return theirs
+  }
+  return { time, socket, send, stuck, closed, received: () => received.join('') }
 }
 
 const post = (length: number) => `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
@@ -86,6 +98,52 @@ test('a long answer to a request that has ended is nobody’s slow body', async 
     response.write('for ever')
   })
   await bed.send(`${post(2)}ab`)
+  await once(bed.socket, 'data')
+  await bed.time.pass(3_600_000)
+  assert.equal(bed.socket.destroyed, false)
+})
+
+const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+const endless: RequestListener = (_request, response) =>
+  void Readable.from(
+    (function* () {
+      for (;;) yield Buffer.alloc(65_536)
+    })(),
+  ).pipe(response)
+
+test('an answer of which nobody takes anything is cut: it holds a connection to the application', async (t) => {
+  const bed = await aServer(t, endless)
+  bed.socket.pause()
+  await bed.send(get)
+  const theirs = await bed.stuck()
+  await bed.time.pass(60_000)
+  assert.equal(theirs.destroyed, false)
+  await bed.time.pass(60_000)
+  assert.equal(theirs.destroyed, true)
+})
+
+test('an answer that is taken slowly goes on', async (t) => {
+  const bed = await aServer(t, endless)
+  bed.socket.pause()
+  await bed.send(get)
+  for (let minute = 0; minute < 5; minute++) {
+    const theirs = await bed.stuck()
+    await bed.time.pass(60_000)
+    const before = theirs.bytesWritten
+    while (theirs.bytesWritten === before) {
+      bed.socket.resume()
+      await once(bed.socket, 'data')
+      bed.socket.pause()
+    }
+  }
+  assert.equal((await bed.stuck()).destroyed, false)
+})
+
+test('an answer that waits for its application is nobody’s slow taking', async (t) => {
+  const bed = await aServer(t, (_request, response) => {
+    response.write('for ever')
+  })
+  await bed.send(get)
   await once(bed.socket, 'data')
   await bed.time.pass(3_600_000)
   assert.equal(bed.socket.destroyed, false)

@@ -304,6 +304,29 @@ test('a logout takes the cookies of logins under way along, once it is complete'
   assert.equal(flows(), 0)
 })
 
+test('nobody reads that they are signed out who is not: they are asked whether they want to be', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  assert.match((await browser.visit(site, '/oauth2/signed_out')).body, /You are signed out/)
+  await browser.logIn(site)
+  const answer = await browser.visit(site, '/oauth2/signed_out')
+  assert.deepEqual([answer.status, answer.cookies], [200, []])
+  assert.match(answer.body, /Sign out\?[^]*Signed in as/)
+  assert.doesNotMatch(answer.body, /You are signed out/)
+  await browser.visit(site, '/oauth2/logout')
+  assert.match((await browser.visit(site, '/oauth2/signed_out')).body, /You are signed out/)
+})
+
+test('nor does who cannot be looked up while the store is away', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  browser.jar.delete(passName)
+  there.cache.goAway()
+  assert.equal((await browser.visit(there, '/oauth2/signed_out')).status, 503)
+})
+
 // --- who am I -------------------------------------------------------------------------------------------------------------
 
 test('userinfo says who it is in an outage, and renews a pass only where more than the pass speaks for it', async () => {
@@ -326,4 +349,29 @@ test('userinfo of somebody who cannot be believed now is “later”, and delete
   site.time.advance(hour + 10 * minute)
   const answer = await browser.visit(site, '/oauth2/userinfo', '', program)
   assert.deepEqual([answer.status, answer.headers['retry-after'], answer.cookies], [503, '5', []])
+})
+
+// --- what the log says of it ----------------------------------------------------------------------------------------------
+
+test('who cannot be looked up while the store is away is asked to wait, and that is no error of ours', async () => {
+  const world = aWorld()
+  const [here, there] = [aSite(world), aSite(world.replica())]
+  const browser = aBrowser()
+  await browser.logIn(here)
+  browser.jar.delete(passName)
+  there.cache.goAway()
+  assert.equal((await browser.visit(there, '/oauth2/userinfo', '', program)).status, 503)
+  assert.ok(!there.log.events().includes('request_failed'))
+})
+
+test('an error that nobody expected is a 500, and told with its cause', async () => {
+  const fault = new Error('unexpected')
+  const site = aSite(aWorld(), {
+    endSessionURL: () => {
+      throw fault
+    },
+  })
+  assert.equal((await aBrowser().visit(site, '/oauth2/logout')).status, 500)
+  const line = site.log.lines.at(-1)
+  assert.deepEqual([line?.level, line?.event, line?.['err']], ['error', 'request_failed', fault])
 })

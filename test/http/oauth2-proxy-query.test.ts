@@ -2,20 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { extraOf } from '../../src/http/oauth2-proxy-query.ts'
 import type { Session } from '../../src/session/session.ts'
+import { aSession } from '../fixtures/session.ts'
 
-const session = (claims: Session['claims']): Session => ({
-  id: 'i',
-  subject: 's',
-  issuer: 'https://id.example.com',
-  providerSessionId: undefined,
-  claims,
-  createdAt: 0,
-  expiresAt: 1,
-  tokenExpiresAt: 1,
-  refreshAt: 1,
-  refreshable: false,
-  generation: 1,
-})
+const session = (claims: Session['claims']) => aSession({ claims })
 const alice = session({ email: 'alice@corp.example', groups: ['dev', 'ops team'] })
 
 const table: [query: string, passes: boolean][] = [

@@ -11,17 +11,16 @@ import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { deploymentScope } from '../../src/deployment.ts'
 import type { Grant } from '../../src/oidc/provider.ts'
-import type { Runtime } from '../../src/runtime.ts'
+import { createPlatform, type Runtime } from '../../src/runtime.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createLeases } from '../../src/session/lease.ts'
 import { createSessions } from '../../src/session/sessions.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
-import { seconds, systemTimer } from '../../src/time.ts'
+import { systemTimer } from '../../src/time.ts'
 import { missingProgram } from '../fixtures/programs.ts'
 import { eventually, startRedis, type RedisServer } from '../fixtures/redis.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
-import { encryptionKey, fakeProvider, hour } from '../session/world.ts'
-import { platform } from '../fixtures/platform.ts'
+import { encryptionKey, fakeProvider, hour, usualLifetimes } from '../session/world.ts'
 
 const secrets = ['alice@example.com', 'at-secret', 'rt-secret', 'id-secret', 'https://id.example.com', 'jti-secret']
 
@@ -37,7 +36,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
     readFile: () => '',
   })
   const runtime: Runtime = {
-    ...platform,
+    ...createPlatform(),
     logger: recordedLog(),
     metrics: createMetrics({ processMetrics: false }),
   }
@@ -54,14 +53,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
       provider: fakeProvider(clock),
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 100, maxBytes: 1_000_000 },
-      lifetimes: {
-        maxAgeMs: 24 * hour,
-        idleTimeoutMs: undefined,
-        refreshGraceMs: seconds(60),
-        maxStaleMs: seconds(600),
-        passMaxAgeMs: 8 * hour,
-        providerTimeoutMs: seconds(5),
-      },
+      lifetimes: usualLifetimes,
       runtime,
     }),
     documents: (kind: 'metadata' | 'jwks') => createDocuments({ kind, cache, sealer: sealerFor(kind), metrics, clock }),

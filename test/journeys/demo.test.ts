@@ -41,6 +41,13 @@ describe('the demo', () => {
     assert.doesNotMatch(seen.body, /mallory|foregate_/)
   })
 
+  test('names the address where its state and its figures are', async () => {
+    const printed = child.lines.join('\n')
+    const found = async (path: string) => (await fetch(new RegExp(`http\\S+${path}`).exec(printed)?.[0] ?? '')).text()
+    assert.match(await found('/healthz'), /"status":"healthy"/)
+    assert.match(await found('/metrics'), /^foregate_auth_decisions_total/m)
+  })
+
   test('prints nothing but its welcome, and stops with everything it started on Ctrl-C', async () => {
     assert.deepEqual(
       child.lines.filter((line) => /warning|error|"level"/i.test(line)),

@@ -5,16 +5,10 @@ import { after, before, describe, test } from 'node:test'
 import { startCredulousApplication, type CredulousApplication } from '../fixtures/credulous-application.ts'
 import { choosePerson, createHttpClient, type HttpClient } from '../fixtures/http-client.ts'
 import { proxies } from '../fixtures/proxies.ts'
+import { identityHeaders } from '../fixtures/identity-headers.ts'
 import { sendRaw } from '../fixtures/raw-http.ts'
 import { startSite, type Site } from '../fixtures/site.ts'
 
-const standard = [
-  'X-Auth-Request-User',
-  'X-Auth-Request-Email',
-  'X-Auth-Request-Groups',
-  'X-Auth-Request-Preferred-Username',
-  'X-Forwarded-User',
-]
 /** Of the operator's own: the file is edited as its header says. */
 const configured = 'X-Access-Token'
 /** Of the operator's own, but the proxy's file was forgotten. */
@@ -82,7 +76,7 @@ const oddLines = [
 ]
 
 const families: readonly (readonly [what: string, names: readonly string[]])[] = [
-  ...standard.map((name) => [name, spellings(name)] as const),
+  ...identityHeaders.map((name) => [name, spellings(name)] as const),
   [configured, spellings(configured)],
   [`aliases of ${forgotten}`, aliasesOf(forgotten)],
   [
@@ -147,7 +141,7 @@ for (const { name, startProxy, skip } of proxies) {
         for (const batch of batches(names)) {
           const headers = await readBy(createHttpClient(), '/public', batch)
           assert.doesNotMatch(JSON.stringify(headers), /mallory/)
-          for (const field of [...standard, configured]) {
+          for (const field of [...identityHeaders, configured]) {
             assert.equal((headers[field.toLowerCase()] ?? []).join(''), '', field)
           }
         }

@@ -16,7 +16,8 @@ import { startProvider, type FaultyProvider } from '../fixtures/provider.ts'
 import { redisMissing, startRedis, type RedisServer } from '../fixtures/redis.ts'
 
 const drainDelayMs = 3_000
-const graceMs = 2_000
+/** For a busy machine. What holds the end takes shutdownTimeout: 10 s. */
+const graceMs = 6_000
 const peoplePerProxy = 6
 /** Per person: 60 requests per second in all. */
 const requestEveryMs = 200

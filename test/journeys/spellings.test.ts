@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import express from 'express'
-import { listenOn } from '../../deploy/demo/listen.ts'
+import { closeServer, listenOn } from '../../deploy/demo/listen.ts'
 import { caddyMissing, startCaddy } from '../fixtures/caddy.ts'
 import { choosePerson, createHttpClient, type HttpClient } from '../fixtures/http-client.ts'
 import { nginxMissing, startNginx } from '../fixtures/nginx.ts'
@@ -21,11 +21,7 @@ async function startExpress() {
   const port = await listenOn(server)
   return {
     port,
-    async stop() {
-      const closed = new Promise((resolve) => server.close(resolve))
-      server.closeAllConnections()
-      await closed
-    },
+    stop: () => closeServer(server),
   }
 }
 

@@ -91,6 +91,35 @@ for (const [name, queryOf, reason] of refused) {
   })
 }
 
+test('a callback of more than 8 KB is refused before any of it is read, and its login can still be completed', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const long = `${query}&x=${'x'.repeat(8 * 1024)}`
+  assert.equal(await outcomeOf(browser.callback(long)), 'parameter_too_long')
+  assert.equal(world.logins.trace(long, browser.cookies()), undefined)
+  assert.equal(world.redeemed.length, 0)
+  assert.equal(await outcomeOf(browser.callback(query)), 'ok')
+})
+
+test('what claims somebody brings is noticed of a login that is complete and whole, and of no other (C13)', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const whole = world.answer
+  const query = await browser.start()
+  await browser.callback(query)
+  assert.equal(world.noticed[0]?.['sub'], 'alice')
+  world.answer = async (callback) => ({ ...(await whole(callback)), isHalfKnown: true })
+  await browser.callback(await browser.start())
+  world.answer = async (callback) => ({ ...(await whole(callback)), idTokenKey: 'once' })
+  await browser.callback(await browser.start())
+  assert.equal(world.noticed.length, 2)
+  for (const again of [query, 'state=x&code=c', await browser.start()]) {
+    assert.notEqual(await outcomeOf(browser.callback(again)), 'ok')
+  }
+  assert.equal(world.noticed.length, 2)
+})
+
 test('login CSRF: a callback that another browser began is refused', async () => {
   const world = aLoginWorld()
   const attackers = await aBrowser(world).start()

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createReplayDetection } from '../../src/cache/replay-detection.ts'
 import { createFlows } from '../../src/login/flow.ts'
 import { createLogins } from '../../src/login/login.ts'
-import type { AuthorizationRequest, Callback, Grant, Provider } from '../../src/oidc/provider.ts'
+import type { AuthorizationRequest, Callback, Claims, Grant, Provider } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { aWorld, encryptionKey, hour, minute, type World, type WorldOptions } from '../session/world.ts'
@@ -15,6 +15,8 @@ export interface LoginWorld extends World {
   /** What the provider was asked to redeem. */
   readonly redeemed: Callback[]
   readonly asked: AuthorizationRequest[]
+  /** Claims of logins that were completed. */
+  readonly noticed: Claims[]
   /** Replaces the provider's answer. */
   answer: (callback: Callback) => Promise<Grant>
   readonly another: (options?: { disableReplayDetection?: boolean }) => ReturnType<typeof createLogins>
@@ -30,6 +32,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
   const { time, cache, sessions, log, metrics } = world
   const redeemed: Callback[] = []
   const asked: AuthorizationRequest[] = []
+  const noticed: Claims[] = []
   const loginProvider: Provider = {
     ...world.provider,
     async authorizationURL(request: AuthorizationRequest) {
@@ -60,6 +63,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
       }),
       disableReplayDetection,
       clockSkewMs: minute,
+      noticeClaims: (claims) => void noticed.push(claims),
       clock: time.clock,
       random: () => 0.5,
     })
@@ -69,6 +73,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
     logins: another(),
     redeemed,
     asked,
+    noticed,
     another,
     answer: async () => world.grant({ idTokenKey: randomBytes(8).toString('hex'), expiresAt: time.clock() + hour }),
   }

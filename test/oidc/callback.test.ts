@@ -85,7 +85,7 @@ test('an error that is described a thousand times over is read in no time (C12)'
     error: 'server_error',
     error_description: '\u0301'.repeat(1_300),
   })
-  const startedAt = performance.now()
+  const before = process.cpuUsage().user
   await assert.rejects(login({ query: query.toString() }))
-  assert.ok(performance.now() - startedAt < 100)
+  assert.ok(process.cpuUsage().user - before < 100_000)
 })

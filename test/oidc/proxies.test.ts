@@ -5,6 +5,7 @@ import net, { type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { ProxiesConfig } from '../../src/config/config.ts'
 import { createTransport } from '../../src/oidc/transport.ts'
+import { createPlatform } from '../../src/runtime.ts'
 import { AnswerLost, ProviderUnavailable } from '../../src/errors.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { startProvider } from '../fixtures/provider.ts'
@@ -45,11 +46,7 @@ function aTransport(t: TestContext, proxies: Partial<ProxiesConfig>, caPEM?: str
     insecureSkipVerify: false,
     proxies: { http: undefined, https: undefined, except: [], ...proxies },
     timeoutMs: 5_000,
-    clock: Date.now,
-    timer: (task, ms) => {
-      const handle = setTimeout(task, ms)
-      return () => clearTimeout(handle)
-    },
+    ...createPlatform(),
     durations: { with: () => ({ observe: () => undefined }) },
   })
   t.after(() => transport.close())

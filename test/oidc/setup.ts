@@ -90,6 +90,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
       config: configFor(op, options.config),
       claimsWanted: [],
       requireVerifiedEmail: false,
+      admits: () => true,
       clock: time.clock,
       timer: time.timer,
       random: () => 0.5,

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { generateKeyPair, SignJWT } from 'jose'
+import { globalRequirement } from '../../src/access/requirement.ts'
+import type { AccessConfig } from '../../src/config/config.ts'
 import { seconds } from '../../src/time.ts'
+import { anAccess, anIdentity } from '../access/fixtures.ts'
 import type { Fault } from '../fixtures/provider.ts'
 import { aWorld, outcomeOf } from './setup.ts'
 
 const wantsGroups = { claimsWanted: ['email', 'groups'] }
 const idTokenOnly = { sub: 'alice', email: 'alice@example.com' }
+
+/** As the service has it: who the global lists refuse is not admitted. */
+function admitting(access: Partial<AccessConfig>) {
+  const check = globalRequirement(anAccess(access))
+  return { admits: (claims: Record<string, unknown>) => check(anIdentity(claims)).ok }
+}
 
 describe('UserInfo', () => {
   test('is not asked while the ID token has every configured claim', async (t) => {
@@ -148,9 +157,116 @@ describe('requireVerifiedEmail', () => {
   test('blames the provider, not the person, while UserInfo cannot be reached', async (t) => {
     const { op, login } = await aWorld(t, {
       provider: { person: idTokenOnly },
-      options: { requireVerifiedEmail: true },
+      options: { requireVerifiedEmail: true, ...admitting({ requireVerifiedEmail: true }) },
     })
     op.fault('userinfo', { status: 500 })
     assert.equal(await outcomeOf(login()), 'PROVIDER_UNAVAILABLE')
+  })
+})
+
+// Whether an address may count is often UserInfo's to say. While it cannot be asked, `false` is what it might have said (B8).
+describe('email_verified where only UserInfo says it', () => {
+  const lists: [name: string, access: Partial<AccessConfig>, isByEmail: boolean][] = [
+    ['no list', {}, false],
+    ['a list of groups', { allowedRolesAndGroups: ['staff'] }, false],
+    ['allowedUsers by another claim', { allowedUsers: ['al'], userIdentifierClaim: 'preferred_username' }, false],
+    ['allowedUsers', { allowedUsers: ['alice@example.com'] }, true],
+    ['allowedUserDomains', { allowedUserDomains: ['example.com'] }, true],
+    [
+      'allowedUsers by a claim that holds the address',
+      { allowedUsers: ['alice@example.com'], userIdentifierClaim: 'upn' },
+      true,
+    ],
+    ['both', { allowedUserDomains: ['example.com'], allowedRolesAndGroups: ['staff'] }, true],
+  ]
+  const person = { ...idTokenOnly, upn: 'alice@example.com', preferred_username: 'al', groups: ['staff'] }
+  const failing: [name: string, fault: Fault][] = [
+    ['status 500', { status: 500 }],
+    ['status 403', { status: 403 }],
+    ['a cut connection', { drop: true }],
+  ]
+  const wantsMark = { claimsWanted: ['email', 'email_verified'] }
+
+  for (const [name, access, isByEmail] of lists) {
+    for (const [how, fault] of failing) {
+      const outcome = isByEmail ? 'PROVIDER_UNAVAILABLE' : 'ok'
+      test(`with ${name}, UserInfo failing with ${how}: ${outcome} (B8)`, async (t) => {
+        const { op, login } = await aWorld(t, { provider: { person }, options: { ...wantsMark, ...admitting(access) } })
+        op.fault('userinfo', fault)
+        const answer = login()
+        assert.equal(await outcomeOf(answer), outcome)
+        if (!isByEmail) assert.equal((await answer).claims['email_verified'], false)
+      })
+    }
+
+    test(`with ${name}, UserInfo saying nothing of it: as the list says (B8)`, async (t) => {
+      const { op, login } = await aWorld(t, { provider: { person }, options: { ...wantsMark, ...admitting(access) } })
+      op.userInfo = { sub: 'alice' }
+      const { claims } = await login()
+      assert.equal(claims['email_verified'], undefined)
+      assert.ok(admitting(access).admits(claims))
+    })
+
+    test(`with ${name}, the ID token saying it: UserInfo failing changes nothing (B8)`, async (t) => {
+      const { op, login } = await aWorld(t, {
+        provider: { person: { ...person, email_verified: true } },
+        options: { claimsWanted: ['email_verified', 'name'], ...admitting(access) },
+      })
+      op.fault('userinfo', { status: 500 })
+      assert.equal((await login()).claims['email_verified'], true)
+    })
+  }
+
+  test('a list of groups that UserInfo would have filled blames the provider, not the person', async (t) => {
+    const { op, login } = await aWorld(t, {
+      provider: { person: idTokenOnly },
+      options: { claimsWanted: ['groups'], ...admitting({ allowedRolesAndGroups: ['staff'] }) },
+    })
+    op.fault('userinfo', { status: 500, times: 1 })
+    assert.equal(await outcomeOf(login()), 'PROVIDER_UNAVAILABLE')
+    op.userInfo = { sub: 'alice', groups: ['staff'] }
+    assert.equal(await outcomeOf(login()), 'ok')
+  })
+
+  const marks: [name: string, idToken: Record<string, unknown>, userInfo: Record<string, unknown>, mark: unknown][] = [
+    ['null in the ID token says nothing', { email_verified: null }, { email_verified: false }, false],
+    ['false for the address in other letters counts', {}, { email: 'Alice@example.com', email_verified: false }, false],
+    ['true for another address does not', {}, { email: 'else@example.com', email_verified: true }, undefined],
+    ['"true" for another address does not', {}, { email: 'else@example.com', email_verified: 'true' }, undefined],
+    ['what the ID token says stays', { email_verified: false }, { email_verified: true }, false],
+  ]
+  for (const [name, idToken, userInfo, mark] of marks) {
+    test(`${name} (B8)`, async (t) => {
+      const { op, login } = await aWorld(t, {
+        provider: { person: { ...idTokenOnly, ...idToken } },
+        options: { claimsWanted: ['email_verified', 'groups'] },
+      })
+      op.userInfo = { sub: 'alice', ...userInfo }
+      assert.equal((await login()).claims['email_verified'], mark)
+    })
+  }
+
+  test('at a refresh while UserInfo fails what was known before counts, and what it says later after that (B8)', async (t) => {
+    const { op, provider, login } = await aWorld(t, { provider: { person: idTokenOnly }, options: wantsMark })
+    op.userInfo = { sub: 'alice', email_verified: true }
+    const { tokens } = await login()
+    const expected = { issuer: op.issuer, subject: 'alice' }
+    op.fault('userinfo', { status: 500, times: 1 })
+    const during = await provider.refresh(tokens, expected)
+    assert.equal(during.claims, undefined)
+    op.userInfo = { sub: 'alice', email_verified: false }
+    const after = await provider.refresh(during.tokens, expected)
+    assert.equal(after.claims?.['email_verified'], false)
+  })
+
+  test('the other sources are asked all the same', async (t) => {
+    const { op, login } = await aWorld(t, {
+      provider: { person: idTokenOnly, algorithm: 'RS256', accessTokenClaims: { groups: ['staff'] } },
+      config: { claimsFrom: ['idToken', 'userinfo', 'accessToken'] },
+      options: { claimsWanted: ['groups', 'email_verified'] },
+    })
+    op.fault('userinfo', { status: 500 })
+    const { claims } = await login()
+    assert.deepEqual([claims['groups'], claims['email_verified']], [['staff'], false])
   })
 })

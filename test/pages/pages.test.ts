@@ -268,3 +268,9 @@ test('every page has a language, a viewport, one heading of the first level and 
     assert.match(document, /<title>[^<]+ · Example<\/title>/)
   }
 })
+
+test('whose application does not answer is not told that they are signed in: its page may be public', () => {
+  for (const reason of ['bad_gateway', 'gateway_timeout'] as const) {
+    assert.doesNotMatch(errorTexts[reason].what, /signed in/)
+  }
+})

@@ -153,6 +153,15 @@ test('an application neither sets nor deletes our cookies, and its hop-by-hop he
   assert.deepEqual(back, { 'x-app': '1', 'set-cookie': ['a=1; Path=/'] })
 })
 
+test('an application sets none of our cookies by one that has no name: browsers send back its value alone', () => {
+  const planted = ['=foregate=evil; Path=/', ' = foregate=evil', '\t=\tforegate=evil', '=foregate']
+  const { 'set-cookie': passed } = responseHeaders(
+    { 'set-cookie': [...planted, '=theirs=1', '==foregate=no name'] },
+    { ourCookieNames: (name) => name === 'foregate', upstreamOrigin: 'http://u', publicOrigin: 'https://p' },
+  )
+  assert.deepEqual(passed, ['=theirs=1', '==foregate=no name'])
+})
+
 const locations: [given: string, back: string][] = [
   ['http://127.0.0.1:3000/login?x=1', 'https://app.example/login?x=1'],
   ['http://127.0.0.1:3000', 'https://app.example'],

@@ -29,6 +29,15 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer> {
 }
 const url = (port: number, path = '/') => `http://127.0.0.1:${port}${path}`
 
+async function anUpstreamOutOfReach() {
+  let isReached = false
+  const port = await startUpstream((_request, response) => {
+    isReached = true
+    response.end()
+  }, cleanUp)
+  return { url: url(port), isReached: () => isReached }
+}
+
 test('a request goes through with its identity, the answer comes back as it is', async () => {
   const upstream = await startUpstream((_request, response) => {
     response.writeHead(207, { 'x-app': 'yes', 'set-cookie': ['a=1', 'b=2'] }).end('hello')
@@ -42,12 +51,8 @@ test('a request goes through with its identity, the answer comes back as it is',
 })
 
 test('what authorize answers itself goes no further', async () => {
-  let reached = false
-  const upstream = await startUpstream((_request, response) => {
-    reached = true
-    response.end()
-  }, cleanUp)
-  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp, {
+  const upstream = await anUpstreamOutOfReach()
+  const { port } = await startProxy([anUpstream(upstream.url)], cleanUp, {
     authorize: (_request, reply) => {
       void reply.code(401).send({ error: 'login_required' })
       return Promise.resolve(undefined)
@@ -58,20 +63,16 @@ test('what authorize answers itself goes no further', async () => {
     assert.equal(response.status, 401)
     assert.deepEqual(await response.json(), { error: 'login_required' })
   }
-  assert.equal(reached, false)
+  assert.equal(upstream.isReached(), false)
 })
 
 test('an authorize that throws denies', async () => {
-  let reached = false
-  const upstream = await startUpstream((_request, response) => {
-    reached = true
-    response.end()
-  }, cleanUp)
-  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp, {
+  const upstream = await anUpstreamOutOfReach()
+  const { port } = await startProxy([anUpstream(upstream.url)], cleanUp, {
     authorize: () => Promise.reject(new Error('boom')),
   })
   assert.equal((await fetch(url(port))).status, 500)
-  assert.equal(reached, false)
+  assert.equal(upstream.isReached(), false)
 })
 
 test('authorize is asked for the upstream that the request will reach, by public host', async () => {
@@ -209,6 +210,39 @@ test('events arrive one by one while the stream is open, and the upstream learns
   await gone
 })
 
+test('however many event streams are open, everybody else is served', async () => {
+  const upstream = await startUpstream((request, response) => {
+    if (request.url === '/events') response.write('event\n')
+    else response.end('hello')
+  }, cleanUp)
+  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+  const streams = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const stream = httpRequest(url(port, '/events')).end()
+      const [answer] = (await once(stream, 'response')) as [IncomingMessage]
+      await once(answer, 'data')
+      return stream
+    }),
+  )
+  assert.equal(await (await fetch(url(port))).text(), 'hello')
+  for (const stream of streams) stream.destroy()
+})
+
+test('fields behind a chunked body do not reach the application, which might take them for headers', async () => {
+  const trailers: string[][] = []
+  const upstream = await startUpstream((request, response) => {
+    request.resume().on('end', () => {
+      trailers.push(request.rawTrailers)
+      response.end()
+    })
+  }, cleanUp)
+  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Auth-Request-User\r\n'
+  const body = 'Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Auth-Request-User: mallory\r\n\r\n'
+  assert.equal(statusOf(await sendRaw(port, head + body)), 200)
+  assert.deepEqual(trailers, [[]])
+})
+
 test('HEAD, 204 and 304 come back without a body', async () => {
   const upstream = await startUpstream((request, response) => {
     const status = Number(request.url?.slice(1))
@@ -233,10 +267,16 @@ test('an upstream that is down is a 502, said in one log line, and one more when
     assert.deepEqual(await response.json(), { error: 'bad_gateway' })
   }
   assert.equal((await fetch(url(port, '/up'))).status, 200)
-  assert.deepEqual(
-    logged.map(({ event, upstream }) => [event, upstream]),
-    [['upstream_failed', `http://127.0.0.1:${down}`]],
-  )
+  assert.deepEqual(logged, [
+    {
+      level: 'warn',
+      event: 'upstream_failed',
+      upstream: `http://127.0.0.1:${down}`,
+      reason: 'ECONNREFUSED',
+      detail: `connect ECONNREFUSED 127.0.0.1:${down}`,
+      message: 'upstream does not answer',
+    },
+  ])
 })
 
 test('an upstream that accepts and says nothing is a 504', async () => {
@@ -282,6 +322,34 @@ test('a connection reset by the upstream is a 502 after one attempt', async () =
   assert.equal(attempts, 1)
 })
 
+for (const [fault, origin] of [
+  ['is down', async () => url(1)],
+  ['resets the connection', () => startUpstream((request) => request.socket.resetAndDestroy(), cleanUp).then(url)],
+] as const) {
+  for (const method of ['POST', 'GET', 'PROPFIND']) {
+    test(`a ${method} with a body to an upstream that ${fault} is a 502, and the process goes on`, async () => {
+      const { port, logged } = await startProxy([anUpstream(await origin())], cleanUp)
+      const head = `${method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n`
+      assert.equal(statusOf(await sendRaw(port, `${head}body`)), 502)
+      assert.equal(statusOf(await sendRaw(port, `${head}bo`)), 502, 'half a body')
+      assert.deepEqual(
+        logged.map(({ event }) => event),
+        ['upstream_failed'],
+      )
+    })
+  }
+}
+
+for (const name of ['Connection', 'Location', 'Set-Cookie', 'Content-Type', 'Upgrade', 'Keep-Alive']) {
+  test(`an upstream that sends ${name} twice is answered for, and the process goes on`, async () => {
+    const upstream = await startUpstream(({ socket }) => {
+      socket.end(`HTTP/1.1 200 OK\r\n${name}: a\r\n${name}: b\r\nContent-Length: 2\r\n\r\nhi`)
+    }, cleanUp)
+    const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+    assert.equal(statusOf(await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')), 200)
+  })
+}
+
 test('an https upstream with a certificate nobody vouches for is refused (CVE-2026-107318)', async () => {
   let reached = false
   const tls = authority.issue('unknown')
@@ -297,7 +365,7 @@ test('an https upstream with a certificate nobody vouches for is refused (CVE-20
   const response = await fetch(url(port))
   assert.equal(response.status, 502)
   assert.equal(reached, false)
-  assert.match(JSON.stringify(logged.map(({ error }) => String(error))), /unable to verify|self-signed/)
+  assert.match(JSON.stringify(logged.map(({ detail }) => detail)), /unable to verify|self-signed/)
 })
 
 test('an https upstream is trusted by its own CA, and only where that CA was given', async () => {
@@ -391,14 +459,10 @@ const misframed: [name: string, bytes: string][] = [
 ]
 for (const [name, bytes] of misframed) {
   test(`${name}: refused, and nothing reaches the upstream`, async () => {
-    let reached = false
-    const upstream = await startUpstream((_request, response) => {
-      reached = true
-      response.end()
-    }, cleanUp)
-    const { port } = await startProxy([anUpstream(url(upstream))], cleanUp)
+    const upstream = await anUpstreamOutOfReach()
+    const { port } = await startProxy([anUpstream(upstream.url)], cleanUp)
     assert.equal(statusOf(await sendRaw(port, bytes)), 400)
-    assert.equal(reached, false)
+    assert.equal(upstream.isReached(), false)
   })
 }
 

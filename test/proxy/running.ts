@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { connect, type AddressInfo } from 'node:net'
+import { closeServer } from '../../deploy/demo/listen.ts'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
 import { recordedLog, type Line } from '../fixtures/recorded-log.ts'
@@ -25,11 +26,7 @@ export type CleanUp = ReturnType<typeof createCleanUp>
 export async function listening(server: Server, cleanUp: CleanUp): Promise<number> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  cleanUp.add(async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
+  cleanUp.add(() => closeServer(server))
   return portOf(server)
 }
 

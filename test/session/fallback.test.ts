@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createSealer } from '../../src/sealing.ts'
 import { createFallback } from '../../src/session/fallback.ts'
-import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
 import { createPasses, maxPassLength } from '../../src/session/pass.ts'
 import type { Session } from '../../src/session/session.ts'
@@ -12,7 +11,8 @@ import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
-import { encryptionKey, hour, minute, runtimeOf } from './world.ts'
+import { aSession } from '../fixtures/session.ts'
+import { encryptionKey, hour, lifetimesOf, minute, runtimeOf } from './world.ts'
 
 const seconds = 1_000
 
@@ -51,17 +51,7 @@ function inSituation(situation: Situation) {
   const runtime = runtimeOf(time, recordedLog())
   const { clock, stopwatch, metrics } = runtime
   const cache = createFakeCache({ clock, stopwatch })
-  const lifetimes = createSessionLifetimes(
-    {
-      maxAgeMs: 24 * hour,
-      idleTimeoutMs: idleTimeout,
-      refreshGraceMs: minute,
-      maxStaleMs: 10 * minute,
-      passMaxAgeMs: 8 * hour,
-      providerTimeoutMs: 5_000,
-    },
-    clock,
-  )
+  const lifetimes = lifetimesOf(clock, { idleTimeoutMs: idleTimeout })
   const near = createNearCache({
     limits: { maxItems: undefined, maxBytes: 1_000_000 },
     lifetimes,
@@ -72,12 +62,8 @@ function inSituation(situation: Situation) {
   const ticket = newTicket(randomBytes)
   const createdAt = clock() + begunAfterStart
   time.advance(Math.max(0, begunAfterStart))
-  const session: Session = {
+  const session = aSession({
     id: ticket.id,
-    subject: 'alice',
-    issuer: 'https://id.example.com',
-    providerSessionId: undefined,
-    claims: {},
     createdAt,
     expiresAt: clock() + 25 * hour,
     tokenExpiresAt: clock() + 24 * hour,
@@ -85,7 +71,7 @@ function inSituation(situation: Situation) {
     refreshable: true,
     generation: 2,
     ...situation.session,
-  }
+  })
   const sealer = createSealer([encryptionKey], 'pass', randomBytes)
   const passes = createPasses({
     sealer,

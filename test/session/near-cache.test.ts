@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSessionLifetimes, type Lifetimes } from '../../src/session/lifetimes.ts'
+import type { Lifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache, presentsSecret, type NearLimits } from '../../src/session/near-cache.ts'
 import type { Session } from '../../src/session/session.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
-import { hour, minute } from './world.ts'
+import { aSession } from '../fixtures/session.ts'
+import { hour, lifetimesOf, minute } from './world.ts'
 
 interface Options {
   readonly limits?: NearLimits
@@ -18,37 +19,22 @@ function aNearCache({ limits, lifetimes, shared = true, random = 0 }: Options = 
   const floors = new Map<string, number>()
   const near = createNearCache({
     limits: limits ?? { maxItems: undefined, maxBytes: 1_000_000 },
-    lifetimes: createSessionLifetimes(
-      {
-        maxAgeMs: 24 * hour,
-        idleTimeoutMs: undefined,
-        refreshGraceMs: minute,
-        maxStaleMs: 10 * minute,
-        passMaxAgeMs: undefined,
-        providerTimeoutMs: 5_000,
-        ...lifetimes,
-      },
-      time.clock,
-    ),
+    lifetimes: lifetimesOf(time.clock, { passMaxAgeMs: undefined, ...lifetimes }),
     floorOf: (id) => floors.get(id) ?? 0,
     shared,
     runtime: { clock: time.clock, stopwatch: time.stopwatch, random: () => random },
   })
   const ticketOf = (id: string) => ({ id: id.padEnd(22, '-'), secret: 's'.repeat(43) })
-  const sessionOf = (id: string, overrides: Partial<Session> = {}): Session => ({
-    id: ticketOf(id).id,
-    subject: 'alice',
-    issuer: 'https://id.example.com',
-    providerSessionId: undefined,
-    claims: {},
-    createdAt: time.clock(),
-    expiresAt: time.clock() + 24 * hour,
-    tokenExpiresAt: time.clock() + hour,
-    refreshAt: time.clock() + 59 * minute,
-    refreshable: true,
-    generation: 1,
-    ...overrides,
-  })
+  const sessionOf = (id: string, overrides: Partial<Session> = {}) =>
+    aSession({
+      id: ticketOf(id).id,
+      createdAt: time.clock(),
+      expiresAt: time.clock() + 24 * hour,
+      tokenExpiresAt: time.clock() + hour,
+      refreshAt: time.clock() + 59 * minute,
+      refreshable: true,
+      ...overrides,
+    })
   const value = (bytes = 100) => Buffer.alloc(bytes, 1)
   return {
     near,

@@ -5,28 +5,25 @@ import type { Claims, Tokens } from '../../src/oidc/provider.ts'
 import type { Leases } from '../../src/session/lease.ts'
 import { createNextStates } from '../../src/session/next-states.ts'
 import { createRefresher, type RefresherDeps } from '../../src/session/refresh.ts'
-import type { Session, SessionWithTokens } from '../../src/session/session.ts'
+import type { SessionWithTokens } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
+import { aSession } from '../fixtures/session.ts'
 import { fakeProvider, gate, quiet, refreshGrant } from './world.ts'
 
 const ticket = { id: 'i', secret: 's' }
 const lifetimes = { refreshTime: (_obtainedAt: number, tokenExpiresAt: number) => tokenExpiresAt - 500 }
 
 function stored(generation: number, claims: Claims = {}): SessionWithTokens {
-  const session: Session = {
+  const session = aSession({
     id: ticket.id,
-    subject: 'alice',
-    issuer: 'https://id.example.com',
-    providerSessionId: undefined,
     claims,
-    createdAt: 0,
     expiresAt: 1_000_000,
     tokenExpiresAt: 1_000,
     refreshAt: 500,
     refreshable: true,
     generation,
-  }
+  })
   return { session, tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` } }
 }
 

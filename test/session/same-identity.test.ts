@@ -2,21 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Claims } from '../../src/oidc/provider.ts'
 import { sameIdentity } from '../../src/session/same-identity.ts'
-import type { Session } from '../../src/session/session.ts'
+import { aSession } from '../fixtures/session.ts'
 
-const withClaims = (claims: Claims): Session => ({
-  id: 'i',
-  subject: 'alice',
-  issuer: 'https://id.example.com',
-  providerSessionId: undefined,
-  claims,
-  createdAt: 0,
-  expiresAt: 1_000,
-  tokenExpiresAt: 1_000,
-  refreshAt: 500,
-  refreshable: true,
-  generation: 1,
-})
+const withClaims = (claims: Claims) => aSession({ claims })
 
 const table: [name: string, before: Claims, after: Claims, isSame: boolean][] = [
   ['the same words', { sub: 'alice', groups: ['a', 'b'] }, { sub: 'alice', groups: ['a', 'b'] }, true],

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionCodec, generationOf } from '../../src/session/codec.ts'
-import { createSessionLifetimes } from '../../src/session/lifetimes.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
 import { createSessionStore } from '../../src/session/session-store.ts'
 import type { Session, SessionWithTokens } from '../../src/session/session.ts'
@@ -10,7 +9,8 @@ import { newTicket, type Ticket } from '../../src/session/ticket.ts'
 import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
-import { encryptionKey, hour, minute, runtimeOf } from './world.ts'
+import { aSession } from '../fixtures/session.ts'
+import { encryptionKey, hour, lifetimesOf, runtimeOf } from './world.ts'
 
 export const keyOf = ({ id }: Ticket) => ({ kind: 'session' as const, id })
 
@@ -19,17 +19,7 @@ export function aStore(idleTimeoutMs?: number) {
   const runtime = runtimeOf(time, recordedLog())
   const { clock, stopwatch } = runtime
   const cache = createFakeCache({ clock, stopwatch })
-  const lifetimes = createSessionLifetimes(
-    {
-      maxAgeMs: 24 * hour,
-      idleTimeoutMs,
-      refreshGraceMs: minute,
-      maxStaleMs: 10 * minute,
-      passMaxAgeMs: 8 * hour,
-      providerTimeoutMs: 5_000,
-    },
-    clock,
-  )
+  const lifetimes = lifetimesOf(clock, { idleTimeoutMs })
   const near = createNearCache({
     limits: { maxItems: undefined, maxBytes: 10_000_000 },
     lifetimes,
@@ -42,12 +32,8 @@ export function aStore(idleTimeoutMs?: number) {
   const { reader, writer, writeBack } = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const full = (ticket: Ticket, overrides: Partial<Session> = {}): SessionWithTokens => {
     const generation = overrides.generation ?? 1
-    const session: Session = {
+    const session = aSession({
       id: ticket.id,
-      subject: 'alice',
-      issuer: 'https://id.example.com',
-      providerSessionId: undefined,
-      claims: {},
       createdAt: clock(),
       expiresAt: clock() + 24 * hour,
       tokenExpiresAt: clock() + 2 * hour,
@@ -55,7 +41,7 @@ export function aStore(idleTimeoutMs?: number) {
       refreshable: true,
       ...overrides,
       generation,
-    }
+    })
     return {
       session,
       tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` },

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
+import { createSessionLifetimes, type Lifetimes } from '../../src/session/lifetimes.ts'
 import type { LookupResult } from '../../src/session/lookup-result.ts'
 import { createSessions, type Sessions, type SessionsDeps } from '../../src/session/sessions.ts'
 import type { Session } from '../../src/session/session.ts'
@@ -87,6 +88,18 @@ export function aWorld(options: WorldOptions = {}): World {
   return build(options, { time, provider: fakeProvider(time.clock), log: recordedLog() }, undefined)
 }
 
+export const usualLifetimes: Lifetimes = {
+  maxAgeMs: 24 * hour,
+  idleTimeoutMs: undefined,
+  refreshGraceMs: minute,
+  maxStaleMs: 10 * minute,
+  passMaxAgeMs: 8 * hour,
+  providerTimeoutMs: 5_000,
+}
+
+export const lifetimesOf = (clock: () => number, given: Partial<Lifetimes> = {}) =>
+  createSessionLifetimes({ ...usualLifetimes, ...given }, clock)
+
 /** The stopwatch began at another moment than the clock: nobody can take one for the other. */
 export function runtimeOf({ clock, timer }: Pick<FakeTime, 'clock' | 'timer'>, log: RecordedLog, random = 0): Runtime {
   return {
@@ -124,15 +137,7 @@ function build(
     provider,
     claimsToKeep: (claims) => claims,
     nearLimits: options.nearLimits ?? { maxItems: 1_000, maxBytes: 10_000_000 },
-    lifetimes: {
-      maxAgeMs: 24 * hour,
-      idleTimeoutMs: undefined,
-      refreshGraceMs: minute,
-      maxStaleMs: 10 * minute,
-      passMaxAgeMs: 8 * hour,
-      providerTimeoutMs: 5_000,
-      ...options.lifetimes,
-    },
+    lifetimes: { ...usualLifetimes, ...options.lifetimes },
     runtime,
   })
   const grant = (overrides: Partial<Grant> = {}): Grant => ({

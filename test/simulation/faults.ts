@@ -96,8 +96,10 @@ export function createFaults(world: World, judge: Judge, processes: Processes): 
   function killRedis(): void {
     if (!servers.primary.isUp) return
     story.say('Redis is killed')
-    // Nobody can vouch for copies: beats were refused, or went to the server before.
-    const isDivided = servers.primary.role !== 'primary' || replicas.some((replica) => judge.isOnOtherServer(replica))
+    // Nobody can vouch for copies: beats were refused, went to the server before, or were not made while a process stood still.
+    const isDivided =
+      servers.primary.role !== 'primary' ||
+      replicas.some((replica) => judge.isOnOtherServer(replica) || replica.loop?.isPaused === true)
     if (isDivided) world.wasDivided = true
     gone(servers.primary)
   }

@@ -321,7 +321,7 @@ export function createJudge(world: World): Judge {
           !world.hasLostWrites
         ) {
           violation('answered-but-lost', words)
-        } else if (cause === 'stop' && told !== '') violation('lost-by-orderly-stop', `${words}, ${told}`)
+        } else if (cause === 'stop' && told !== '' && !wasMisled) violation('lost-by-orderly-stop', `${words}, ${told}`)
       }
     }
   }

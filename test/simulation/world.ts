@@ -129,7 +129,7 @@ export interface World {
   /** When processes ended. */
   readonly endings: number[]
   isFlushed: boolean
-  /** Redis was lost while some replicas still spoke to the primary before. */
+  /** Redis was lost while some replicas still spoke to the primary before, or stood still. */
   wasDivided: boolean
   /** Redis had no room for what was written in this run. */
   hasBeenFull: boolean

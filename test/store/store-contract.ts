@@ -24,7 +24,7 @@ export function storeContract(
   { skip = false, realTime = false }: { skip?: string | false; realTime?: boolean } = {},
 ): void {
   // On a real clock lives are long enough for a busy machine, and the tests wait side by side.
-  const brief = realTime ? 300 : 40
+  const brief = realTime ? 1_000 : 40
   describe(`the store in ${name}`, { skip, concurrency: realTime ? 50 : 1 }, () => {
     let it: StoreUnderTest
     let store: Store

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, watch } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, watch } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { createOutput } from '../../src/telemetry/output.ts'
+import { openUnreadPipe } from '../fixtures/unread-pipe.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'foregate-output-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -65,4 +66,57 @@ test('a descriptor that cannot be written is given up without an exception', () 
   close()
   output.write('one\n')
   assert.doesNotThrow(() => output.flush())
+})
+
+/** A thread writes: it says so in a later turn. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
+
+/** Its timers fire when the test says so. */
+function fullPipe(t: { after(task: () => void): unknown }, waitingBytes: number) {
+  const pipe = openUnreadPipe(t, constants.O_NONBLOCK)
+  const ticks: (() => void)[] = []
+  const timer = (task: () => void) => {
+    ticks.push(task)
+    return () => void (ticks.includes(task) && ticks.splice(ticks.indexOf(task), 1))
+  }
+  const output = createOutput(pipe.fd, timer, { blockBytes: 4_096, delayMs: 1, waitingBytes })
+  const handed = Array.from({ length: 20_000 }, (_, index) => `line number ${index}\n`)
+  for (const line of handed) output.write(line)
+  return {
+    output,
+    handed,
+    /** Resolves once the pipe is full, so that a block waits for its reader. */
+    async isFull() {
+      while (ticks.length === 0) await nextTurn()
+    },
+    /** All that comes once the reader is back. */
+    async readUntil(isAll: (text: string) => boolean) {
+      let text = ''
+      while (!isAll(text)) {
+        text += pipe.read()
+        for (const tick of ticks.splice(0)) tick()
+        await nextTurn()
+      }
+      return text
+    },
+  }
+}
+
+test('while a reader has stopped only so much waits; once it reads again it is told what was dropped', async (t) => {
+  const { handed, readUntil } = fullPipe(t, 100_000)
+  const text = await readUntil((read) => /"lines":\d+\}\n$/.test(read))
+  const kept = text.split('\n').slice(0, -2)
+  assert.equal(text, `${handed.slice(0, kept.length).join('')}${text.slice(text.lastIndexOf('{'))}`)
+  assert.match(text, new RegExp(`"lines":${handed.length - kept.length}\\}\n$`))
+  // What waits, a last line, and the first block.
+  assert.ok(kept.join('\n').length < 100_000 + 2 * 4_096, String(kept.length))
+})
+
+test('a flush returns though the reader has stopped, and what it could not write is written when it is back', async (t) => {
+  const { output, handed, isFull, readUntil } = fullPipe(t, 1e6)
+  await isFull()
+  output.flush()
+  output.write('last\n')
+  output.flush()
+  assert.equal(await readUntil((read) => read.endsWith('last\n')), `${handed.join('')}last\n`)
 })

@@ -198,9 +198,12 @@ for (const [name, last] of [
 }
 
 test('a reader that leaves does not keep the process from ending (pino 10: its last flush never gives up)', async () => {
-  const { stderr } = await run(
-    'setTimeout(() => { log.info({ event: "two" }, "m"); log.flush() }, 50)',
-    '"$0" --input-type=module -e "$1" | true',
-  )
+  const untilGone = `
+    import { writeSync } from 'node:fs'
+    const isThere = () => { try { writeSync(1, '\\n'); return true } catch (error) { return error.code !== 'EPIPE' } }
+    while (isThere());
+    log.info({ event: 'two' }, 'm')
+    log.flush()`
+  const { stderr } = await run(untilGone, '"$0" --input-type=module -e "$1" | true')
   assert.equal(stderr, '')
 })

@@ -15,7 +15,7 @@ import { createRequestHeaders } from '../../../src/proxy/headers.ts'
 import { createSealer } from '../../../src/sealing.ts'
 import { createSessionCodec } from '../../../src/session/codec.ts'
 import { createPasses, maxPassLength } from '../../../src/session/pass.ts'
-import type { Session } from '../../../src/session/session.ts'
+import { aSession } from '../../fixtures/session.ts'
 import { newTicket } from '../../../src/session/ticket.ts'
 import type { Dialect } from '../recipes.ts'
 
@@ -97,19 +97,13 @@ export const identityOf = (claims: Identity['claims']): Identity => ({
 })
 
 export const someTicket = newTicket(randomBytes)
-export const session: Session = {
+export const session = aSession({
   id: someTicket.id,
-  subject: 'a',
-  issuer: 'https://provider.example',
-  providerSessionId: undefined,
-  claims: {},
   createdAt: clock(),
   expiresAt: clock() + 1_000_000,
   tokenExpiresAt: clock() + 1_000_000,
   refreshAt: clock() + 1_000_000,
-  refreshable: false,
-  generation: 1,
-}
+})
 export const flows = createFlows({ sealer, clock, randomBytes })
 export const started = flows.start({
   redirectURI: 'https://app.example.com/oauth2/callback',

@@ -15,7 +15,36 @@ async function logOut(cookie: string, method: string, headers: Record<string, st
 const isLoggedIn = async (cookie: string) =>
   (await app.ask('traefik', { cookie, headers: scriptHeaders })).status === 200
 
-const wishes: [name: string, method: string, headers: () => Record<string, string>, isOwnWish: boolean][] = [
+type Wish = [name: string, method: string, headers: () => Record<string, string>, isOwnWish: boolean]
+
+const getFor = (site: string, dest: string, isOwnWish: boolean): Wish => [
+  `GET from ${site} for ${dest}`,
+  'GET',
+  () => ({ 'sec-fetch-site': site, 'sec-fetch-dest': dest }),
+  isOwnWish,
+]
+
+const wishes: Wish[] = [
+  ...['document', 'iframe', 'empty'].map((dest) => getFor('same-origin', dest, true)),
+  // Whoever may write into a wiki may put a picture there: whoever reads the page would be logged out.
+  ...['image', 'audio', 'video', 'track', 'style', 'font', 'script', 'object', 'embed', 'manifest'].map((dest) =>
+    getFor('same-origin', dest, false),
+  ),
+  getFor('same-site', 'document', true),
+  // By a page of another host of the site, without the person's seeing it.
+  ...['image', 'iframe', 'empty'].map((dest) => getFor('same-site', dest, false)),
+  ...[
+    ['sec-purpose', 'prefetch'],
+    ['sec-purpose', 'prefetch;prerender'],
+    ['x-sec-purpose', 'prefetch'],
+    ['purpose', 'prefetch'],
+    ['x-moz', 'prefetch'],
+  ].map(([name = '', value = '']): Wish => [
+    `GET ahead of a click (${name}: ${value})`,
+    'GET',
+    () => ({ 'sec-fetch-site': 'same-origin', 'sec-fetch-dest': 'document', [name]: value }),
+    false,
+  ]),
   ['GET by a link of the same site’s page', 'GET', () => ({ 'sec-fetch-site': 'same-origin' }), true],
   ['GET from a sibling host', 'GET', () => ({ 'sec-fetch-site': 'same-site' }), true],
   ['GET typed into the address bar', 'GET', () => ({ 'sec-fetch-site': 'none' }), true],
@@ -116,17 +145,22 @@ test('an id without its secret logs nobody out', async () => {
   assert.equal(await isLoggedIn(cookie), true)
 })
 
-test('of somebody with 150 groups the way to the provider is short enough for every proxy (C4)', async (t) => {
-  t.after(() => void (app.provider.idToken = (draft) => draft))
-  const groups = Array.from({ length: 150 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`)
-  app.provider.idToken = (draft) => ({ ...draft, claims: { ...draft.claims, groups } })
-  const cookie = await app.login()
-  const reply = await logOut(cookie, 'GET', { 'sec-fetch-site': 'none' })
-  const goal = new URL(reply.headers.location ?? '')
-  assert.ok(goal.href.length <= 2_048)
-  assert.deepEqual([...goal.searchParams.keys()].sort(), ['client_id', 'post_logout_redirect_uri', 'state'])
-  assert.equal(await isLoggedIn(cookie), false)
-})
+for (const [who, claims] of [
+  ['with 150 groups', { groups: Array.from({ length: 150 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`) }],
+  ['with 400 groups', { groups: Array.from({ length: 400 }, (_, at) => `cn=group-${at},ou=groups,dc=example,dc=com`) }],
+  ['with a picture in a claim', { picture: `data:image/png;base64,${'A'.repeat(20_000)}` }],
+] as const) {
+  test(`of somebody ${who} the way to the provider is short enough for every proxy (C4)`, async (t) => {
+    t.after(() => void (app.provider.idToken = (draft) => draft))
+    app.provider.idToken = (draft) => ({ ...draft, claims: { ...draft.claims, ...claims } })
+    const cookie = await app.login()
+    const reply = await logOut(cookie, 'GET', { 'sec-fetch-site': 'none' })
+    const goal = new URL(reply.headers.location ?? '')
+    assert.ok(goal.href.length <= 2_048)
+    assert.deepEqual([...goal.searchParams.keys()].sort(), ['client_id', 'post_logout_redirect_uri', 'state'])
+    assert.equal(await isLoggedIn(cookie), false)
+  })
+}
 
 describe('a logout where the provider has no end_session_endpoint', () => {
   for (const [name, query] of [
@@ -146,6 +180,17 @@ describe('a logout where the provider has no end_session_endpoint', () => {
       assert.match(page.body, /You are signed out/)
     })
   }
+
+  test('ends there through a middleware, too, and the page is no way to log in again (C5)', async (t) => {
+    const alone = await startTestApp(t, { provider: { hasEndSession: false } })
+    const cookie = await alone.login()
+    const reply = await alone.ask('traefik', { uri: '/oauth2/logout', cookie, headers: browserHeaders })
+    assert.equal(reply.headers.location, `${appOrigin}/oauth2/signed_out`)
+    const page = await alone.ask('traefik', { uri: '/oauth2/signed_out', headers: browserHeaders })
+    assert.match(page.body, /You are signed out/)
+    assert.equal(page.headers.location, undefined)
+    assert.equal((await alone.ask('traefik', { cookie, headers: scriptHeaders })).status, 401)
+  })
 })
 
 describe('where a logout ends', () => {

@@ -1,8 +1,9 @@
 // The manners of real providers, through the whole service: what the guides in docs/providers promise.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test, type TestContext } from 'node:test'
 import { manners, type FaultyProviderOptions } from '../../fixtures/provider.ts'
-import { scriptHeaders, startTestApp } from '../../fixtures/in-process-app.ts'
+import { appHost, browserHeaders, scriptHeaders, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
 
 async function anApp(t: TestContext, provider: FaultyProviderOptions, config: Record<string, unknown> = {}) {
   const app = await startTestApp(t, { provider, config: { providerTimeout: '1s', ...config } })
@@ -82,6 +83,31 @@ test('a provider that sends no nonce: nobody gets in, and with allowMissingNonce
   await assert.rejects(strict.app.login())
   const { app, ask } = await anApp(t, { sendsNonce: false }, { allowMissingNonce: true })
   assert.equal((await ask(await app.login())).status, 200)
+  const loud = (started: TestApp) =>
+    started.handed.filter(({ level, event }) => level === 'warn' && event === 'provider_nonce_optional').length
+  assert.deepEqual([loud(strict.app), loud(app)], [0, 1])
+})
+
+test('what README and the guides tell to register is what is sent (E6)', async (t) => {
+  const { app } = await anApp(t, { discovery: (document) => ({ ...document, prompt_values_supported: ['login'] }) })
+  const sent = async (uri: string, name: string, cookie?: string) => {
+    const reply = await app.ask('traefik', { uri, cookie, headers: browserHeaders })
+    return new URL(reply.headers.location ?? '').searchParams.get(name)?.replace(/^http:/, 'https:') ?? ''
+  }
+  const cookie = await app.login()
+  const callback = await sent('/', 'redirect_uri')
+  const switching = await sent('/oauth2/start?prompt=select_account', 'post_logout_redirect_uri', cookie)
+  const afterLogout = await sent('/oauth2/logout', 'post_logout_redirect_uri', cookie)
+  const told = (page: string) =>
+    readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8').replaceAll('YOUR-APP', appHost)
+  for (const page of ['README.md', 'docs/providers/README.md', 'docs/providers/keycloak.md']) {
+    for (const address of [callback, afterLogout])
+      assert.ok(told(page).includes(`\`${address}\``), `${page}: ${address}`)
+  }
+  // Keycloak knows no choice of account: it is asked to end its session, and to come back to the start.
+  for (const page of ['docs/providers/README.md', 'docs/providers/keycloak.md']) {
+    assert.ok(told(page).includes(`\`${switching}\``), `${page}: ${switching}`)
+  }
 })
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))

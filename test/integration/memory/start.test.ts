@@ -2,6 +2,7 @@
 // their own, and browsers that come by an odd name of the host.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
+import { contractNames } from '../../../src/config/contracts.ts'
 import { createHttpClient, type HttpClient, type Reply } from '../../fixtures/http-client.ts'
 import { appHost, browserHeaders, scriptHeaders, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
 
@@ -121,25 +122,22 @@ describe('a return address that is refused', () => {
     const central = await startTestApp(t, {
       config: { publicURL: 'http://auth.example.com:8000', cookieDomain: 'example.com' },
     })
-    const ask = await central.ask('traefik', {
-      host: 'auth.example.com:8000',
-      uri: '/oauth2/start?rd=http%3A%2F%2Fauth.example.com%3A8000%2Fportal',
-      headers: browserHeaders,
-    })
-    assert.equal(ask.status, 302)
-    assert.equal(
-      central.handed.some(({ event }) => event === 'return_url_refused'),
-      false,
-    )
-    const other = await central.ask('traefik', {
-      uri: '/oauth2/start?rd=http%3A%2F%2Fauth.example.com%3A8000%2Fportal',
-      headers: browserHeaders,
-    })
-    assert.equal(other.status, 302)
-    assert.equal(
-      central.handed.some(({ event }) => event === 'return_url_refused'),
-      false,
-    )
+    const portal = 'http://auth.example.com:8000/portal'
+    const host = 'auth.example.com:8000'
+    // Asked there, and from an application's own host.
+    for (const from of [host, appHost]) {
+      const started = await central.ask('traefik', {
+        host: from,
+        uri: query({ rd: portal }),
+        headers: browserHeaders,
+      })
+      const cookie = started.setCookies.map((line) => line.split(';')[0]).join('; ')
+      const callback = new URL((await get(createHttpClient(), started.headers.location)).headers.location ?? '')
+      const uri = callback.pathname + callback.search
+      const end = await central.ask('traefik', { host, uri, cookie, headers: browserHeaders })
+      assert.equal(end.headers.location, portal, from)
+    }
+    assert.ok(!central.handed.some(({ event }) => event === 'return_url_refused'))
   })
 })
 
@@ -257,6 +255,26 @@ describe('plain http where everything is https', () => {
     assert.ok(begun.headers.location?.startsWith(secure.provider.issuer))
     const direct = await secure.ask('traefik', { scheme: 'https', uri: '/x', headers: browserHeaders })
     assert.ok(direct.headers.location?.startsWith(secure.provider.issuer))
+  })
+
+  for (const contract of contractNames) {
+    test(`begins its login on https by the contract ${contract}, too (C13)`, async (t) => {
+      const secure = await startTestApp(t, { config: { forceHTTPS: true } })
+      const reply = await secure.ask(contract, { scheme: 'http', uri: '/x?y=z', headers: browserHeaders })
+      const start = new URL(reply.headers.location ?? '')
+      assert.deepEqual([start.origin, start.pathname], [`https://${appHost}`, '/oauth2/start'])
+      assert.deepEqual(reply.setCookies, [])
+    })
+  }
+
+  test('begins its login on https in reverse-proxy mode, too (C13)', async (t) => {
+    const secure = await startTestApp(t, {
+      config: { forceHTTPS: true, upstreams: [{ url: 'http://127.0.0.1:1' }] },
+    })
+    const reply = await get(createHttpClient(), `${secure.url}/x?y=z`)
+    const start = new URL(reply.headers.location ?? '')
+    assert.deepEqual([start.protocol, start.pathname], ['https:', '/oauth2/start'])
+    assert.deepEqual(reply.setCookies, [])
   })
 })
 
@@ -388,6 +406,14 @@ describe('a stranger does not write the log', () => {
     }
     assert.deepEqual(loud(from), [])
     assert.equal(await app.metric(series), 200)
+  })
+
+  test('the ticket of an ended session, presented again and again: no line after the first (B12)', async () => {
+    const cookie = await app.login()
+    await get(createHttpClient(), `${app.url}/oauth2/logout`, { cookie })
+    const from = app.handed.length
+    for (let at = 0; at < 50; at++) await get(createHttpClient(), `${app.url}/oauth2/logout`, { cookie })
+    assert.deepEqual(loud(from), [])
   })
 
   test('what a person did is told: a login, a login that was refused, a logout (B12)', async () => {

@@ -9,7 +9,8 @@ import { eventually, redisMissing, startRedis, type RedisServer } from '../../fi
 import { cookieHeader, startTestBed, ticketOnly, type Replica, type TestBed } from '../../fixtures/replicas.ts'
 
 const drainDelayMs = 1_000
-const graceMs = seconds(2)
+/** For a busy machine. What holds the end takes shutdownTimeout: 10 s. */
+const graceMs = seconds(6)
 
 describe('SIGTERM', { skip: redisMissing }, () => {
   let redis: RedisServer
@@ -19,7 +20,7 @@ describe('SIGTERM', { skip: redisMissing }, () => {
     redis = await startRedis()
     bed = await startTestBed({
       redis: { cacheMode: 'hybrid', address: `${redis.address.host}:${redis.address.port}` },
-      config: { drainDelay: `${drainDelayMs}ms`, refreshGracePeriodSeconds: 2 },
+      config: { drainDelay: `${drainDelayMs}ms`, shutdownTimeout: '3s', refreshGracePeriodSeconds: 2 },
       provider: { accessTokenLifetime: 3 },
       replicas: 1,
     })
@@ -136,22 +137,18 @@ describe('SIGTERM', { skip: redisMissing }, () => {
     assert.equal(bed.provider.reuses, 0)
   })
 
-  test('tokens of a logout are revoked at the provider, although nobody waits for that answer (C1)', async () => {
+  test('tokens of a logout that are being revoked are waited for, although nobody else does, up to shutdownTimeout (C1)', async () => {
     const replica = await bed.addReplica()
     const by = bed.replicas.length - 1
     const person = await bed.logIn(by)
-    const { promise: gate, resolve: answer } = Promise.withResolvers<void>()
-    bed.provider.fault('revocation', { gate, times: 2 })
-    const before = bed.provider.revoked.length
+    bed.provider.fault('revocation', { hang: true })
     const revocation = bed.provider.nextCall('revocation')
     assert.equal((await bed.logOut(person, by)).status, 302)
     await revocation
-    const gone = stop(replica)
-    await eventually(async () => (await replica.ask({})).status === 0)
-    answer()
-    assert.equal((await gone).code, 0)
-    assert.equal(bed.provider.revoked.length, before + 2)
-    assert.ok(!events(replica).includes('revocation_failed'))
+    const { code } = await stop(replica)
+    bed.provider.fault('revocation', undefined)
+    assert.equal(code, 0)
+    assert.ok(events(replica).includes('stop_forced'), 'it waited for as long as it may')
   })
 })
 

@@ -56,9 +56,9 @@ describe('between the link and Redis', { skip: redisMissing }, () => {
       proxy.cutAll()
       await it.happened('reset', since)
       await it.happened('refused', since)
-      const startedAt = performance.now()
+      const { length: attempts } = it.story
       await assert.rejects(it.link.store.get(key), failedWith('refused'))
-      assert.ok(performance.now() - startedAt < 50)
+      assert.equal(it.story.length, attempts, 'it did not wait for the next attempt')
       assert.deepEqual(it.link.poolStats(), { size: 0, inUse: 0, idle: 0 })
       await proxy.become('pass')
       await isBack()
@@ -70,18 +70,24 @@ describe('between the link and Redis', { skip: redisMissing }, () => {
       )
     }))
 
-  test('black hole: readTimeout and writeTimeout hold as given, and the connection is given up', () =>
-    withLink(async (since) => {
-      await proxy.become('blackhole')
-      const startedAt = performance.now()
-      await assert.rejects(it.link.store.get(key), failedWith('timeout'))
-      const read = performance.now() - startedAt
-      assert.ok(read >= 145 && read < 240, `${read} ms`)
-      await assert.rejects(it.link.store.set(key, value, 60_000), { code: 'STORE_UNAVAILABLE' })
-      await it.happened('timeout', since)
-      await proxy.become('pass')
-      await isBack()
-    }))
+  for (const [name, changes, call] of [
+    ['readTimeout', { writeTimeoutMs: 2_000 }, () => it.link.store.get(key)],
+    ['writeTimeout', { readTimeoutMs: 2_000 }, () => it.link.store.set(key, value, 60_000)],
+  ] as const) {
+    test(`black hole: ${name} holds as given, and the connection is given up`, () =>
+      withLink(async (since) => {
+        await proxy.become('blackhole')
+        const startedAt = performance.now()
+        await assert.rejects(call(), failedWith('timeout'))
+        const tookMs = performance.now() - startedAt
+        // The other timeout is far away, and a busy machine answers late.
+        assert.ok(tookMs >= 145 && tookMs < 1_500, `${tookMs} ms`)
+        await assert.rejects(call(), { code: 'STORE_UNAVAILABLE' })
+        await it.happened('timeout', since)
+        await proxy.become('pass')
+        await isBack()
+      }, changes))
+  }
 
   test('accepted but silent from the start of a connection: the handshake is given up too, and tried again', () =>
     withLink(async (since) => {

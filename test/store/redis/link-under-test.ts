@@ -5,8 +5,8 @@ import type { RedisFault } from '../../../src/store/redis/faults.ts'
 import type { RedisConfig } from '../../../src/config/config.ts'
 import type { BeatReply, Position } from '../../../src/store/withdrawal-log.ts'
 import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
-import { createRandomBytes } from '../../../src/random.ts'
-import { hours, systemTimer } from '../../../src/time.ts'
+import { createPlatform } from '../../../src/runtime.ts'
+import { hours } from '../../../src/time.ts'
 import { eventually } from '../../fixtures/redis.ts'
 import { recordedLog, type Line } from '../../fixtures/recorded-log.ts'
 import type { StoreUnderTest } from '../store-contract.ts'
@@ -47,14 +47,7 @@ export function linkTo(
     origin,
     scope,
     withdrawalLifeMs,
-    runtime: {
-      timer: systemTimer,
-      stopwatch: () => performance.now(),
-      nextTurn: setImmediate,
-      random: Math.random,
-      randomBytes: createRandomBytes(),
-      logger,
-    },
+    runtime: { ...createPlatform(), logger },
   })
   link.onUp(() => story.push('up'))
   link.onDown((reason: RedisFault) => story.push(reason.kind))

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { checkConnections } from '../../../src/check.ts'
+import { createPlatform } from '../../../src/runtime.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { createMetrics } from '../../../src/telemetry/prometheus.ts'
-import { systemTimer } from '../../../src/time.ts'
 import { KEY } from '../../config/load-fixture.ts'
 import { redisMissing, startRedis, startSentinel } from '../../fixtures/redis.ts'
 import type { RedisServer } from '../../fixtures/redis.ts'
@@ -21,12 +21,7 @@ async function said(redis: string): Promise<string> {
     readFile: () => '',
   })
   const { lines } = await checkConnections(config, {
-    clock: Date.now,
-    stopwatch: () => performance.now(),
-    timer: systemTimer,
-    nextTurn: (task) => void setImmediate(task),
-    random: Math.random,
-    randomBytes: (size) => Buffer.alloc(size, 7),
+    ...createPlatform(),
     logger: silent,
     metrics: createMetrics({ processMetrics: false }),
   })

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { withCallsAwaited } from '../../src/oidc/calls-under-way.ts'
+import type { Provider } from '../../src/oidc/provider.ts'
+
+const calls = ['redeem', 'refresh', 'revoke'] as const
+
+/** Every call of it hangs until it is told how it ends. */
+function aProvider() {
+  const ends = new Map<string, PromiseWithResolvers<never>>()
+  const hanging = (name: string) => () => {
+    const end = Promise.withResolvers<never>()
+    ends.set(name, end)
+    return end.promise
+  }
+  // Only these three reach the provider and change something there.
+  const provider = withCallsAwaited(
+    Object.fromEntries(calls.map((name) => [name, hanging(name)])) as unknown as Provider,
+  )
+  const call = (name: (typeof calls)[number]) => {
+    const under = { redeem: provider.redeem, refresh: provider.refresh, revoke: provider.revoke }[name]
+    // What they are given goes through as it is.
+    return (under as (...given: unknown[]) => Promise<unknown>)()
+  }
+  return { provider, call, end: (name: string) => ends.get(name)?.resolve(undefined as never), ends }
+}
+
+async function isSettled(provider: { settled(): Promise<void> }): Promise<boolean> {
+  const no = new Promise<false>((resolve) => void setImmediate(() => resolve(false)))
+  return Promise.race([provider.settled().then(() => true), no])
+}
+
+for (const name of calls) {
+  test(`while ${name} is under way nothing is settled, and afterwards it is (C1)`, async () => {
+    const { provider, call, end } = aProvider()
+    assert.equal(await isSettled(provider), true)
+    const made = call(name)
+    assert.equal(await isSettled(provider), false)
+    end(name)
+    await made
+    assert.equal(await isSettled(provider), true)
+  })
+}
+
+test('what begins while one is awaited is awaited, too (C1)', async () => {
+  const { provider, call, end } = aProvider()
+  void call('redeem')
+  let settled = false
+  const all = provider.settled().then(() => (settled = true))
+  void call('revoke')
+  end('redeem')
+  assert.equal(await isSettled(provider), false)
+  assert.equal(settled, false)
+  end('revoke')
+  await all
+})
+
+test('a call that fails is no longer under way, and its failure is the caller’s alone (C1)', async () => {
+  const { provider, call, ends } = aProvider()
+  const made = call('refresh')
+  const all = provider.settled()
+  ends.get('refresh')?.reject(new Error('no'))
+  await assert.rejects(made, /no/)
+  await all
+})

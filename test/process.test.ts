@@ -1,0 +1,48 @@
+// The process as an operator meets it: what it prints and how it ends.
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { freePort } from '../deploy/demo/listen.ts'
+import { REQUIRED } from './config/load-fixture.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+/** A provider and a Redis where nobody listens. */
+const environment = async () => ({
+  ...REQUIRED,
+  PROVIDER_URL: `http://127.0.0.1:${await freePort()}`,
+  REDIS_ENABLED: 'true',
+  REDIS_ADDRESS: `127.0.0.1:${await freePort()}`,
+  LISTEN: `127.0.0.1:${await freePort()}`,
+  DRAIN_DELAY: '0',
+})
+
+test('check --connect says each thing once: a line for the provider, one for Redis, and none of the log', async () => {
+  const run = promisify(execFile)(process.execPath, [main, 'check', '--connect'], { env: await environment() })
+  await assert.rejects(run, ({ code, stdout, stderr }) => {
+    assert.equal(code, 1)
+    assert.deepEqual(
+      String(stdout)
+        .split('\n')
+        .map((line) => line.split(':')[0]),
+      ['provider', 'redis', ''],
+    )
+    assert.equal(stderr, '')
+    return true
+  })
+})
+
+test('the first line of the log says which version starts, with which configuration', async () => {
+  const child = spawn(process.execPath, [main], { env: await environment() })
+  const [line] = await once(createInterface(child.stdout), 'line')
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  const { event, version, config, msg } = JSON.parse(String(line))
+  assert.match(version, /^\d+\.\d+\.\d+$/)
+  assert.deepEqual([event, config, msg], ['starting', 'environment', `foregate ${version} starts`])
+  assert.deepEqual(await exited, [0, null])
+})
