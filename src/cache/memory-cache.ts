@@ -1,5 +1,6 @@
 // One process alone: the store is its own memory, so nothing is ever away, late or written by somebody else.
 import type { Runtime } from '../runtime.ts'
+import { revokedKey, sessionKey } from '../store/keys.ts'
 import { createMemoryStore } from '../store/memory-store.ts'
 import type { Cache } from './cache.ts'
 import { createFloors } from './floors.ts'
@@ -34,7 +35,7 @@ export function createMemoryCache(deps: { maxBytes: number; maxAgeMs: number; ru
       // With its process the session itself is gone: nothing has to outlive it.
       floors.raise(withdrawal, true)
       const { id, floor } = withdrawal
-      await store.withdraw({ kind: 'session', id }, { kind: 'revoked', id }, floor, deps.maxAgeMs)
+      await store.withdraw(sessionKey(id), revokedKey(id), floor, deps.maxAgeMs)
       return true
     },
     setNearCopies: () => undefined,

@@ -12,10 +12,15 @@ export interface RequestBudget {
   exhaust(): void
   /** False outside of any `run`. */
   isExhausted(): boolean
+  /** How long a call that is made in any case may be waited for: the deadline, and hardly at all once the budget is exhausted. */
+  waitMs(deadlineMs: number): number
 }
+
+const exhaustedWaitMs = 50
 
 export function createRequestBudget(): RequestBudget {
   const requests = new AsyncLocalStorage<{ exhausted: boolean }>()
+  const isExhausted = () => requests.getStore()?.exhausted ?? false
   return {
     run: (task) => requests.run({ exhausted: false }, task),
     outside: (task) => requests.exit(task),
@@ -23,6 +28,7 @@ export function createRequestBudget(): RequestBudget {
       const request = requests.getStore()
       if (request !== undefined) request.exhausted = true
     },
-    isExhausted: () => requests.getStore()?.exhausted ?? false,
+    isExhausted,
+    waitMs: (deadlineMs) => (isExhausted() ? exhaustedWaitMs : deadlineMs),
   }
 }

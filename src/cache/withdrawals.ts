@@ -1,13 +1,15 @@
 // A withdrawal is made known: here first, then to Redis (log and mark), to the peers, and where nobody else took it, to the
 // spool. The answer waits for the first of them, and says honestly whether there was any.
 import type { Runtime } from '../runtime.ts'
+import { revokedKey, sessionKey } from '../store/keys.ts'
 import { isRefusal } from '../store/redis/faults.ts'
-import type { Key, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import type { Withdrawal, WithdrawalLog } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 import type { Peers } from './peers.ts'
-import type { Spool, Spooled } from './spool.ts'
+import type { GuardedSpool } from './guarded-spool.ts'
+import type { Spooled } from './spool.ts'
 
 export interface Withdrawals {
   withdraw(withdrawal: Withdrawal): Promise<boolean>
@@ -20,8 +22,6 @@ export interface Withdrawals {
   handOver(isInStep: boolean): Promise<boolean>
 }
 
-const sessionKey = (id: string): Key => ({ kind: 'session', id })
-const revokedKey = (id: string): Key => ({ kind: 'revoked', id })
 const perAppend = 500
 /** One call writes no more than this: beats go on in between. */
 const perWriteBack = 10_000
@@ -34,7 +34,7 @@ export function createWithdrawals(deps: {
   /** Not behind the circuit: a withdrawal is always tried. */
   rawStore: Store
   peers: Peers | undefined
-  spool: Spool | undefined
+  spool: GuardedSpool | undefined
   /** How long a withdrawal is of use. */
   lifeMs: number
   /** How long an answer may wait, now. */
@@ -79,17 +79,8 @@ export function createWithdrawals(deps: {
     return withTimeout(any, limitMs, runtime, () => new Error('nobody has answered yet')).catch(() => false)
   }
 
-  /** A disk that hangs must hang nobody: what it takes later does no harm. */
-  async function spooled(withdrawal: Spooled, limitMs: number): Promise<boolean> {
-    if (spool === undefined) return false
-    try {
-      await withTimeout(spool.keep(withdrawal), limitMs, runtime, () => new Error(`not written within ${limitMs} ms`))
-      return true
-    } catch (error) {
-      logger.error({ event: 'spool_failed', reason: 'not_written', err: error }, 'the spool could not be written')
-      return false
-    }
-  }
+  const spooled = (withdrawal: Spooled, limitMs: number): Promise<boolean> =>
+    spool?.keep(withdrawal, limitMs) ?? Promise.resolve(false)
 
   async function withdraw(withdrawal: Withdrawal): Promise<boolean> {
     // Its session's own end may be nearer here than on other replicas: clocks differ, and so does maxAge while it is changed.

@@ -2,7 +2,8 @@
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
-import type { Found, Sessions } from '../session/sessions.ts'
+import type { LookupResult } from '../session/lookup-result.ts'
+import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Admissions } from './admissions.ts'
 import type { Addresses } from './addresses.ts'
@@ -124,7 +125,7 @@ export function createAuth(deps: AuthDeps): Auth {
       let unanswered: unknown
       let unprovenBy: string | undefined
       for (const ticket of tickets) {
-        let found: Found
+        let found: LookupResult
         try {
           found = await sessions.find(ticket, pass)
         } catch (error) {

@@ -1,6 +1,7 @@
 // Whose browser comes to one of our own paths.
 import { StoreUnavailable } from '../errors.ts'
-import type { Found, Sessions } from '../session/sessions.ts'
+import type { LookupResult } from '../session/lookup-result.ts'
+import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Visit } from './visit.ts'
@@ -9,7 +10,7 @@ export interface Current {
   readonly session: Session
   readonly ticket: string
   /** `unproven`: theirs, but not to be believed now. */
-  readonly from: Extract<Found, { kind: 'found' }>['from'] | 'unproven'
+  readonly from: Extract<LookupResult, { kind: 'found' }>['from'] | 'unproven'
 }
 
 /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said. */
@@ -28,7 +29,7 @@ export function createCurrentSession({
     let unproven: Current | undefined
     for (const ticket of cookies.tickets(headers.cookie)) {
       try {
-        const found: Found = await sessions.find(ticket, pass)
+        const found: LookupResult = await sessions.find(ticket, pass)
         if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
         if (found.kind !== 'unproven') continue
         if (found.session === undefined)

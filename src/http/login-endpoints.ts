@@ -128,7 +128,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       if (end.kind === 'already') return redirect(302, goalOf(visit, trace), forget)
       metrics.logins.with({ outcome: 'succeeded', reason: '' }).value++
       logger.info({ event: 'login_succeeded', requestId: visit.requestId }, 'a person has logged in')
-      const { ticket, pass } = end.begun
+      const { ticket, pass } = end.newSession
       const set = [cookies.setTicket(ticket), ...(pass === undefined ? [] : [cookies.setPass(pass)]), ...forget]
       // The redirects that led here began at the provider: a browser that followed one more would leave a strict ticket behind.
       return deps.strictCookies

@@ -4,7 +4,7 @@ import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
 import type { Claims, Provider } from '../oidc/provider.ts'
-import type { Begun, Sessions } from '../session/sessions.ts'
+import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { Clock } from '../time.ts'
 import { flowLifetimeMs, type Flow, type Flows } from './flow.ts'
@@ -18,7 +18,7 @@ export interface LoginStart {
 }
 
 export type LoginEnd =
-  | { readonly kind: 'logged-in'; readonly begun: Begun; readonly returnTo: string }
+  | { readonly kind: 'logged-in'; readonly newSession: NewSession; readonly returnTo: string }
   /** A late tab: the person has a session already and just goes where they wanted to, as far as that is known. */
   | { readonly kind: 'already'; readonly returnTo: string | undefined }
 
@@ -125,9 +125,9 @@ export function createLogins(deps: {
       }
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
       if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
-      const begun = await sessions.begin(grant)
+      const newSession = await sessions.begin(grant)
       if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
-      return { kind: 'logged-in', begun, returnTo: flow.returnTo }
+      return { kind: 'logged-in', newSession, returnTo: flow.returnTo }
     },
 
     trace(query, cookies) {

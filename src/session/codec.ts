@@ -9,7 +9,7 @@
 // Both parts name the key, the format and the generation in their authenticated context: nothing can be swapped between
 // sessions, between the parts, or between two states of one session.
 import type { Sealer } from '../sealing.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
 import type { Ticket } from './ticket.ts'
 
@@ -19,7 +19,7 @@ export const headBytes = 8
 export const identityReadBytes = 896
 
 export interface SessionCodec {
-  encode(full: FullSession, ticket: Ticket): Buffer
+  encode(full: SessionWithTokens, ticket: Ticket): Buffer
   /** 'short': the identity goes on past the end of `value`, read all of it. undefined: not ours, damaged, newer, moved. */
   decode(value: Buffer, ticket: Ticket): Session | 'short' | undefined
   /** Needs the whole value. */
@@ -128,7 +128,24 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
 /** Undefined for anything but the beginning of a session in this format. */
-export function readHead(value: Buffer): { generation: number; tokensAt: number } | undefined {
+function readHead(value: Buffer): { generation: number; tokensAt: number } | undefined {
   if (value.length < headBytes || value[0] !== version) return undefined
   return { generation: value.readUInt32BE(1), tokensAt: headBytes + value.readUIntBE(5, 3) }
+}
+
+/** Whether the shorter is how the longer begins: then both are the same state of the same session. */
+export function startsAlike(a: Buffer, b: Buffer): boolean {
+  const length = Math.min(a.length, b.length)
+  return length > headBytes && a.compare(b, 0, length, 0, length) === 0
+}
+
+/** Undefined for what is not a session of this format: damaged is not older. */
+export const generationOf = (value: Buffer): number | undefined => readHead(value)?.generation
+
+/** How the stored value of another generation begins: of the state that `value` is to follow. */
+export function headOf(value: Buffer, generation: number): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt8(value[0] ?? 0, 0)
+  head.writeUInt32BE(generation, 1)
+  return head
 }

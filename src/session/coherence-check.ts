@@ -1,10 +1,10 @@
 // Does what answers from here agree with what is stored? A few copies now and then, compared while all is well: a protocol that
 // was proved by simulation is also watched in use.
+import { sessionKey } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
 import type { Counts } from '../telemetry/metrics.ts'
-import { identityReadBytes } from './codec.ts'
+import { generationOf, identityReadBytes, startsAlike } from './codec.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
-import { generationOf, startsAlike } from './session-store.ts'
 
 /** Compares at most `count` confirmed copies with the store, going round. Throws StoreUnavailable. */
 export function createCoherenceCheck(deps: {
@@ -25,7 +25,7 @@ export function createCoherenceCheck(deps: {
   }
 
   async function compare(id: string, entry: NearSession): Promise<void> {
-    const stored = await store.get({ kind: 'session', id }, identityReadBytes)
+    const stored = await store.get(sessionKey(id), identityReadBytes)
     // Something was heard of it while the answer was on its way: nothing can be said.
     if (near.get(id) !== entry || !entry.isConfirmed) return
     checked.with({ result: resultOf(entry, stored) }).value++

@@ -4,15 +4,15 @@ import type { SharedCache } from '../cache/shared-cache.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import { seconds, type Clock } from '../time.ts'
 import { presentsSecret, type NearCache } from './near-cache.ts'
-import type { Found } from './found.ts'
+import type { LookupResult } from './lookup-result.ts'
 import type { Passes } from './pass.ts'
 import type { Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 
-export type StandIn =
+export type FallbackAnswer =
   | { readonly kind: 'found'; readonly session: Session; readonly from: 'near_stale' | 'pass' }
-  | Extract<Found, { kind: 'unproven' }>
+  | Extract<LookupResult, { kind: 'unproven' }>
   | { readonly kind: 'none' }
 
 export interface Fallback {
@@ -21,7 +21,7 @@ export interface Fallback {
    * not below its floor, whose rights have not ended (token's end + `outage.maxStale`), and of whose withdrawal this process
    * would know: its horizon is no older than `outage.passMaxAge` (`maxStale` without passes).
    */
-  standIn(ticket: Ticket, pass: string | undefined, ground: 'away' | 'failed' | 'missing'): StandIn
+  answer(ticket: Ticket, pass: string | undefined, ground: 'away' | 'failed' | 'missing'): FallbackAnswer
   /** The pass says that its session was not written when it was issued, and that was not long ago. */
   isUnwritten(pass: string | undefined, ticket: Ticket): boolean
 }
@@ -62,7 +62,7 @@ export function createFallback(deps: FallbackDeps): Fallback {
     return session
   }
 
-  function decide(ticket: Ticket, pass: string | undefined): StandIn {
+  function decide(ticket: Ticket, pass: string | undefined): FallbackAnswer {
     const horizonAgeMs = outage.horizonAgeMs()
     const isKnowing = horizonAgeMs !== undefined && horizonAgeMs <= exposureMs
     const copy = fromNear(ticket, isKnowing)
@@ -81,12 +81,12 @@ export function createFallback(deps: FallbackDeps): Fallback {
   }
 
   return {
-    standIn(ticket, pass, ground) {
-      const standIn = decide(ticket, pass)
-      const result = standIn.kind === 'found' ? standIn.from : standIn.kind === 'none' ? 'none' : standIn.reason
+    answer(ticket, pass, ground) {
+      const answer = decide(ticket, pass)
+      const result = answer.kind === 'found' ? answer.from : answer.kind === 'none' ? 'none' : answer.reason
       metrics.standIns.with({ ground, result }).value++
-      if (standIn.kind === 'found' && standIn.from === 'pass') passHonoured.value++
-      return standIn
+      if (answer.kind === 'found' && answer.from === 'pass') passHonoured.value++
+      return answer
     },
     isUnwritten: (pass, ticket) => pass !== undefined && passes?.isUnwritten(pass, ticket, maxStaleMs) === true,
   }

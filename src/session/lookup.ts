@@ -8,11 +8,11 @@ import type { Runtime } from '../runtime.ts'
 import { withTimeout } from '../store/with-timeout.ts'
 import { identityReadBytes } from './codec.ts'
 import { createFallback, type FallbackDeps } from './fallback.ts'
-import type { Found } from './found.ts'
+import type { LookupResult } from './lookup-result.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { Revalidation } from './revalidation.ts'
 import type { Session } from './session.ts'
-import type { SessionStore } from './session-store.ts'
+import type { SessionReader } from './session-reader.ts'
 import { parseTicket, ticketValue, type Ticket } from './ticket.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 
@@ -20,13 +20,13 @@ export interface Lookup {
   /** The session, if this process may answer for it without asking anybody. Synchronous: the hot path. */
   near(ticket: string): Session | undefined
   /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said: never a reason to log anybody out. */
-  find(ticket: string, pass: string | undefined): Promise<Found>
+  find(ticket: string, pass: string | undefined): Promise<LookupResult>
 }
 
 export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'> {
   readonly cache: SharedCache
   readonly near: NearCache
-  readonly sessionStore: SessionStore
+  readonly reader: Pick<SessionReader, 'read' | 'confirm'>
   readonly revalidation: Revalidation
   /** Resolves at the next change of the session, at the latest after `maxMs`. */
   readonly changed: (id: string, maxMs: number) => Promise<void>
@@ -59,7 +59,7 @@ interface BelowFloor {
 const newerStateWithinMs = 5_000
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { cache, near, sessionStore, revalidation, lifetimes, maxStaleMs, runtime } = deps
+  const { cache, near, reader, revalidation, lifetimes, maxStaleMs, runtime } = deps
   const { clock, stopwatch, logger, metrics } = runtime
   const { trust, floors, outage } = cache
   const shared = cache.mode !== 'memory'
@@ -85,30 +85,30 @@ export function createLookup(deps: LookupDeps): Lookup {
     return entry.session
   }
 
-  async function find(text: string, pass: string | undefined): Promise<Found> {
+  async function find(text: string, pass: string | undefined): Promise<LookupResult> {
     const ticket = parseTicket(text)
     if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     if (shared) nearMisses.value++
     if (outage.isAway()) {
       // A Redis that just came back has enough to do: not one read per request until it knows again what it lost.
-      const known = fallback.standIn(ticket, pass, 'away')
+      const known = fallback.answer(ticket, pass, 'away')
       if (known.kind === 'found' || outage.isUnreachable()) return known.kind === 'none' ? unavailable() : known
     }
     return fallback.isUnwritten(pass, ticket) ? askBriefly(ticket, pass) : askTwice(ticket, pass)
   }
 
   /** Redis had trouble when this login was to be written: nobody waits for it a whole deadline once more. */
-  function askBriefly(ticket: Ticket, pass: string | undefined): Promise<Found> {
+  function askBriefly(ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
     const answer = askTwice(ticket, pass)
     return withTimeout(answer, brieflyMs, runtime, (byOurselves) => new Late(byOurselves)).catch((error: unknown) => {
       if (!(error instanceof Late)) throw error
-      const known = error.byOurselves ? undefined : fallback.standIn(ticket, pass, 'missing')
+      const known = error.byOurselves ? undefined : fallback.answer(ticket, pass, 'missing')
       return known?.kind === 'found' ? known : answer
     })
   }
 
-  async function askTwice(ticket: Ticket, pass: string | undefined): Promise<Found> {
+  async function askTwice(ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
     let below: Session | undefined
     // Word of a change may have overtaken the answer that was on its way, or the write that it is about.
     for (let look = 0; look < 3; look++) {
@@ -122,23 +122,23 @@ export function createLookup(deps: LookupDeps): Lookup {
     return belowFloor(ticket, pass, below)
   }
 
-  async function ask(ticket: Ticket, pass: string | undefined): Promise<Found | BelowFloor> {
+  async function ask(ticket: Ticket, pass: string | undefined): Promise<LookupResult | BelowFloor> {
     // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
     const head = cache.mode === 'redis' && near.get(ticket.id)?.isConfirmed === true ? identityReadBytes : undefined
     let entry
     try {
-      const value = await sessionStore.read(ticket.id, head)
+      const value = await reader.read(ticket.id, head)
       if (value === undefined) {
         sharedMisses.value++
         return missing(ticket, pass)
       }
-      entry = await sessionStore.confirm(ticket, value, head === undefined || value.length < head)
+      entry = await reader.confirm(ticket, value, head === undefined || value.length < head)
     } catch (error) {
       sharedErrors.value++
       if (error instanceof StoreValueRejected) return unusable(ticket, error)
       // We had no time to look, twice: that says nothing of Redis, so that nothing may stand in for it.
       if (!(error instanceof StoreUnavailable) || isOwnDelay(error)) throw error
-      const known = fallback.standIn(ticket, pass, 'failed')
+      const known = fallback.answer(ticket, pass, 'failed')
       if (known.kind === 'none') throw error
       return known
     }
@@ -157,7 +157,11 @@ export function createLookup(deps: LookupDeps): Lookup {
   }
 
   /** The state that counts is on its way into the store, or was lost: not at once a reason to send anybody away. */
-  function belowFloor(ticket: Ticket, pass: string | undefined, below: Session | undefined): Found | Promise<Found> {
+  function belowFloor(
+    ticket: Ticket,
+    pass: string | undefined,
+    below: Session | undefined,
+  ): LookupResult | Promise<LookupResult> {
     const entry = near.get(ticket.id)
     if (
       entry !== undefined &&
@@ -167,7 +171,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       return answerFrom(entry, ticket, pass)
     }
     if (outage.missProvesNothing()) {
-      const known = fallback.standIn(ticket, pass, 'missing')
+      const known = fallback.answer(ticket, pass, 'missing')
       if (known.kind !== 'none') return known
       // The ticket has opened what is stored: theirs, with rights that only the newer state says.
       return { kind: 'unproven', reason: 'superseded', session: below }
@@ -176,7 +180,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     throw new StoreUnavailable('a newer state of the session is on its way into the store')
   }
 
-  async function answerFrom(entry: NearSession, ticket: Ticket, pass: string | undefined): Promise<Found> {
+  async function answerFrom(entry: NearSession, ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
     const now = clock()
     const { session } = entry
     if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
@@ -213,19 +217,19 @@ export function createLookup(deps: LookupDeps): Lookup {
     }
   }
 
-  const stale = (session: Session): Found => {
+  const stale = (session: Session): LookupResult => {
     staleHits.value++
     return { kind: 'found', session, from: 'stale' }
   }
 
-  function missing(ticket: Ticket, pass: string | undefined): Found {
+  function missing(ticket: Ticket, pass: string | undefined): LookupResult {
     // While others may still write what only they know, a miss proves nothing; nor does it for a login that is in a journal.
     if (
       near.get(ticket.id)?.pending !== undefined ||
       outage.missProvesNothing() ||
       fallback.isUnwritten(pass, ticket)
     ) {
-      const known = fallback.standIn(ticket, pass, 'missing')
+      const known = fallback.answer(ticket, pass, 'missing')
       if (known.kind !== 'none') return known
       if (outage.missProvesNothing()) return { kind: 'unproven', reason: 'unsettled', session: undefined }
       return { kind: 'absent', reason: 'unknown' }
@@ -238,7 +242,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     throw new StoreUnavailable('the store is away, and nothing stands in for it')
   }
 
-  function unusable(ticket: Ticket, error: Error | undefined): Found {
+  function unusable(ticket: Ticket, error: Error | undefined): LookupResult {
     // Damaged, swapped, of a newer version, or presented with another secret: a miss, whatever the cause.
     sharedErrors.value++
     near.delete(ticket.id)

@@ -2,18 +2,18 @@
 import type { Claims, RefreshGrant } from '../oidc/provider.ts'
 import type { Clock } from '../time.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 
 export interface NextStates {
   /** With what the provider gave. */
-  renewed(before: FullSession, grant: RefreshGrant): FullSession
+  renewed(before: SessionWithTokens, grant: RefreshGrant): SessionWithTokens
   /** The provider gives no new tokens: it ends with the access token it has. */
-  withoutRefresh(before: FullSession): FullSession
+  withoutRefresh(before: SessionWithTokens): SessionWithTokens
   /**
    * The provider may have spent the refresh token, and its answer was lost. Tried once more when the access token has ended, for
    * then there is nothing left to lose; after that not again, and the session ends when nothing stands in for it any more.
    */
-  afterLostAnswer(before: FullSession): FullSession
+  afterLostAnswer(before: SessionWithTokens): SessionWithTokens
 }
 
 export function createNextStates(deps: {
@@ -24,7 +24,11 @@ export function createNextStates(deps: {
 }): NextStates {
   const { lifetimes, maxStaleMs, clock } = deps
 
-  function after({ session, tokens }: FullSession, changes: Partial<Session>, newTokens = tokens): FullSession {
+  function after(
+    { session, tokens }: SessionWithTokens,
+    changes: Partial<Session>,
+    newTokens = tokens,
+  ): SessionWithTokens {
     return { session: { ...session, ...changes, generation: session.generation + 1 }, tokens: newTokens }
   }
 

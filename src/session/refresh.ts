@@ -6,14 +6,15 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Leases } from './lease.ts'
-import type { SessionStore } from './session-store.ts'
+import type { SessionReader } from './session-reader.ts'
+import type { SessionWriter } from './session-writer.ts'
 import type { NextStates } from './next-states.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
 export type RefreshOutcome =
   /** `full` is what every replica uses from now on, whoever refreshed it; its last state, where the provider refuses another. */
-  | { readonly kind: 'refreshed'; readonly full: FullSession }
+  | { readonly kind: 'refreshed'; readonly full: SessionWithTokens }
   | { readonly kind: 'ended'; readonly reason: RefreshReason | 'revoked' }
   /** Nothing was learned about the session: the provider or the store is at fault. */
   | { readonly kind: 'failed'; readonly fault: 'provider' | 'store' }
@@ -27,7 +28,8 @@ export interface Refresher {
 
 export interface RefresherDeps {
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
-  readonly sessionStore: Pick<SessionStore, 'readLatest' | 'isNewerAwaited' | 'replace' | 'end' | 'keepForLater'>
+  readonly reader: Pick<SessionReader, 'readLatest' | 'isNewerAwaited'>
+  readonly writer: Pick<SessionWriter, 'replace' | 'keepForLater' | 'end'>
   /** The session after `before`, by what came of its refresh. */
   readonly next: NextStates
   /** Resolves when another replica changed the session, at the latest after `maxMs`. */
@@ -38,7 +40,7 @@ export interface RefresherDeps {
   readonly logger: Logger
   readonly clock: Clock
   /** How long to wait, in all, for another replica's result. */
-  readonly patienceMs: number
+  readonly maxWaitMs: number
 }
 
 const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
@@ -48,13 +50,13 @@ const firstPollMs = 100
 const longestPollMs = 1_000
 
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { provider, sessionStore, leases, metrics, logger } = deps
+  const { provider, reader, writer, leases, metrics, logger } = deps
   const underWay = new Map<string, Promise<RefreshOutcome>>()
   const count = (outcome: string) => void metrics.tokenRefreshes.with({ outcome }).value++
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)
-    for (let waited = 0, pollMs = firstPollMs; waited <= deps.patienceMs; waited += pollMs) {
+    for (let waited = 0, pollMs = firstPollMs; waited <= deps.maxWaitMs; waited += pollMs) {
       if (waited >= longestPollMs) pollMs = longestPollMs
       const lease = await leases.acquire(ticket.id, holdMs(known))
       if (lease !== undefined) {
@@ -69,7 +71,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       }
       if (await leases.failedLately(ticket.id)) return { kind: 'failed', fault: 'provider' }
       await deps.changed(ticket.id, pollMs)
-      const stored = await sessionStore.readLatest(ticket)
+      const stored = await reader.readLatest(ticket)
       if (stored === 'ended') return { kind: 'ended', reason: 'revoked' }
       if (stored !== 'awaited' && isNews(stored.session, known)) return takenOver(stored)
     }
@@ -86,18 +88,18 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   const isNews = (stored: Session, known: Session) =>
     stored.generation > known.generation && deps.clock() < stored.tokenExpiresAt
 
-  function takenOver(full: FullSession): RefreshOutcome {
+  function takenOver(full: SessionWithTokens): RefreshOutcome {
     count('taken_over')
     return { kind: 'refreshed', full }
   }
 
   async function callProvider(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     // Read under the lease: its last owner may have finished between our look and our turn.
-    const before = await sessionStore.readLatest(ticket)
+    const before = await reader.readLatest(ticket)
     if (before === 'ended') return { kind: 'ended', reason: 'revoked' }
     if (before === 'awaited') return storeFailed()
     if (isNews(before.session, known)) return takenOver(before)
-    if (sessionStore.isNewerAwaited(ticket.id, before.session.generation)) return storeFailed()
+    if (reader.isNewerAwaited(ticket.id, before.session.generation)) return storeFailed()
     // Refused to another replica, and its token has ended since.
     if (!before.session.refreshable) return { kind: 'ended', reason: 'refresh_refused' }
     const { lostAnswers = 0 } = before.session
@@ -120,26 +122,26 @@ export function createRefresher(deps: RefresherDeps): Refresher {
           : 'refresh failed, session kept',
       )
       // Its tokens stay; what changes is when they may be used again, on every replica.
-      if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))
+      if (isLost) await writer.replace(ticket, before.session, deps.next.afterLostAnswer(before))
       return { kind: 'failed', fault: 'provider' }
     }
     return adopt(ticket, before, deps.next.renewed(before, grant))
   }
 
-  async function adopt(ticket: Ticket, before: FullSession, next: FullSession): Promise<RefreshOutcome> {
-    if (await sessionStore.replace(ticket, before.session, next)) {
+  async function adopt(ticket: Ticket, before: SessionWithTokens, next: SessionWithTokens): Promise<RefreshOutcome> {
+    if (await writer.replace(ticket, before.session, next)) {
       count(next.session.refreshable ? 'refreshed' : 'rejected')
       return { kind: 'refreshed', full: next }
     }
     // Somebody wrote while we called. A logout wins: what we just got must not outlive it.
-    const meanwhile = await sessionStore.readLatest(ticket)
+    const meanwhile = await reader.readLatest(ticket)
     count('overtaken')
     if (
       meanwhile === 'awaited' ||
       (meanwhile !== 'ended' && meanwhile.session.generation <= before.session.generation)
     ) {
       // The store lost it, or never had it: what we hold is all that is left of its tokens.
-      sessionStore.keepForLater(ticket, next)
+      writer.keepForLater(ticket, next)
       return { kind: 'refreshed', full: next }
     }
     if (meanwhile !== 'ended') return { kind: 'refreshed', full: meanwhile }
@@ -147,12 +149,12 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return { kind: 'ended', reason: 'revoked' }
   }
 
-  async function rejected(ticket: Ticket, before: FullSession, error: RefreshRejected): Promise<RefreshOutcome> {
+  async function rejected(ticket: Ticket, before: SessionWithTokens, error: RefreshRejected): Promise<RefreshOutcome> {
     const { session } = before
     // The token may have been refused because another replica used it: then its result is there, and is what counts.
-    const stored = await sessionStore.readLatest(ticket)
+    const stored = await reader.readLatest(ticket)
     if (typeof stored === 'object' && stored.session.generation > session.generation) return takenOver(stored)
-    if (stored === 'awaited' || sessionStore.isNewerAwaited(ticket.id, session.generation)) return storeFailed()
+    if (stored === 'awaited' || reader.isNewerAwaited(ticket.id, session.generation)) return storeFailed()
     const { reason } = error
     const isAboutToken = reason === 'invalid_grant' || reason === 'refresh_refused'
     if (!isAboutToken || deps.clock() >= session.tokenExpiresAt) return end(session, error)
@@ -163,7 +165,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   async function end({ id }: Session, { reason, message }: RefreshRejected): Promise<RefreshOutcome> {
     count('rejected')
     logger.warn({ event: 'session_ended', reason }, `the provider ended a session: ${message}`)
-    await sessionStore.end(id)
+    await writer.end(id)
     return { kind: 'ended', reason }
   }
 

@@ -6,7 +6,8 @@ import type { Clock, Timer } from '../time.ts'
 import { identityReadBytes } from './codec.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
 import type { Refresher, RefreshOutcome } from './refresh.ts'
-import type { SessionStore } from './session-store.ts'
+import type { SessionReader } from './session-reader.ts'
+import type { SessionWriter } from './session-writer.ts'
 import type { Ticket } from './ticket.ts'
 import { revalidateAfterMs, type SessionLifetimes } from './lifetimes.ts'
 
@@ -22,7 +23,8 @@ export interface Revalidation {
 
 export function createRevalidation(deps: {
   near: NearCache
-  sessionStore: SessionStore
+  reader: Pick<SessionReader, 'read' | 'confirm'>
+  writer: Pick<SessionWriter, 'touch'>
   refresher: Refresher
   lifetimes: SessionLifetimes
   cache: Pick<SharedCache, 'outage' | 'inBackground'>
@@ -34,7 +36,7 @@ export function createRevalidation(deps: {
   stopwatch: () => number
   timer: Timer
 }): Revalidation {
-  const { near, sessionStore, refresher, lifetimes, shared, ended, waitMs, clock, stopwatch, timer } = deps
+  const { near, reader, writer, refresher, lifetimes, shared, ended, waitMs, clock, stopwatch, timer } = deps
   const { outage, inBackground } = deps.cache
   const { idleTimeoutMs, idleGrainMs } = lifetimes
 
@@ -46,14 +48,14 @@ export function createRevalidation(deps: {
       inBackground(() => void refresh(ticket, entry))
     }
     if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) inBackground(() => void revalidate(ticket))
-    if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) sessionStore.touch(entry, now)
+    if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) writer.touch(entry, now)
     near.attended(entry)
   }
 
   async function revalidate(ticket: Ticket): Promise<void> {
     try {
-      const value = await sessionStore.read(ticket.id, identityReadBytes)
-      if (value !== undefined) await sessionStore.confirm(ticket, value, false)
+      const value = await reader.read(ticket.id, identityReadBytes)
+      if (value !== undefined) await reader.confirm(ticket, value, false)
       else if (!outage.missProvesNothing() && near.get(ticket.id)?.pending === undefined) near.delete(ticket.id)
     } catch {
       // Not confirmed: the entry's own age decides how long it may go on answering.

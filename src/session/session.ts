@@ -28,7 +28,7 @@ export interface Session {
 }
 
 /** A session together with the tokens kept beside it. */
-export interface FullSession {
+export interface SessionWithTokens {
   readonly session: Session
   readonly tokens: Tokens
 }

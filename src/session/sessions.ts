@@ -17,13 +17,11 @@ import { createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
-import type { FullSession, Session } from './session.ts'
+import type { Session, SessionWithTokens } from './session.ts'
 import { createSessionStore } from './session-store.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
 
-export type { Found } from './found.ts'
-
-export interface Begun {
+export interface NewSession {
   /** The session cookie's value. */
   readonly ticket: string
   readonly session: Session
@@ -33,13 +31,13 @@ export interface Begun {
 
 export interface Ended {
   /** With its tokens, for revocation at the provider; undefined where they cannot be had. */
-  readonly full: FullSession | undefined
+  readonly full: SessionWithTokens | undefined
   /** The logout survives this process. False: only this process knows of it yet, and the person has to hear that. */
   readonly isKept: boolean
 }
 
 export interface Sessions extends Lookup {
-  begin(grant: Grant): Promise<Begun>
+  begin(grant: Grant): Promise<NewSession>
   /**
    * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `pass`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
@@ -95,10 +93,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
           sessionMaxAgeMs: maxAgeMs,
           maxLength: Math.min(deps.passRoom ?? maxPassLength, maxPassLength),
         })
-  const sessionStore = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
+  const { reader, writer, writeBack } = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
   const refresher = createRefresher({
     provider,
-    sessionStore,
+    reader,
+    writer,
     next: createNextStates({ claimsToKeep: deps.claimsToKeep, lifetimes, maxStaleMs, clock }),
     changed: signals.next,
     leases: shared ? createLeases({ store, timer, randomBytes }) : undefined,
@@ -106,11 +105,12 @@ export function createSessions(deps: SessionsDeps): Sessions {
     logger,
     clock,
     // The call itself, and once more: its holder may have died and left the lease to run out.
-    patienceMs: 2 * providerTimeoutMs + seconds(5),
+    maxWaitMs: 2 * providerTimeoutMs + seconds(5),
   })
   const revalidation = createRevalidation({
     near,
-    sessionStore,
+    reader,
+    writer,
     refresher,
     lifetimes,
     cache,
@@ -124,7 +124,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const lookup = createLookup({
     cache,
     near,
-    sessionStore,
+    reader,
     revalidation,
     changed: signals.next,
     passes,
@@ -140,20 +140,20 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   floors.onRaise(({ id, floor }) => {
     near.deleteBelow(id, floor)
-    sessionStore.overtakeReads(id)
+    reader.overtakeReads(id)
     signals.raise(id)
   })
 
   cache.setNearCopies({
     changed(id, generation) {
-      sessionStore.overtakeReads(id)
+      reader.overtakeReads(id)
       near.changed(id, generation)
       signals.raise(id)
     },
     unconfirmAll: near.unconfirmAll,
-    offerAgain: sessionStore.offerAgain,
+    offerAgain: writeBack.offerAgain,
     async reseed(isProven) {
-      const { written, isComplete } = await sessionStore.reseed(isProven)
+      const { written, isComplete } = await writeBack.reseed(isProven)
       if (isComplete || written > 0) {
         logger.info({ event: 'sessions_reseeded', sessions: written }, 'live sessions were written back to Redis')
       }
@@ -183,7 +183,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         refreshable: grant.tokens.refreshToken !== undefined,
         generation: 1,
       }
-      const isWritten = await sessionStore.create(ticket, { session, tokens: grant.tokens })
+      const isWritten = await writer.create(ticket, { session, tokens: grant.tokens })
       count('created').value++
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
@@ -193,14 +193,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (ticket === undefined) return undefined
       const known = found ?? (pass === undefined ? undefined : passes?.open(pass, ticket))
       if (floors.isEnded(ticket.id)) {
-        return { full: undefined, isKept: await sessionStore.end(ticket.id) }
+        return { full: undefined, isKept: await writer.end(ticket.id) }
       }
-      let full: FullSession | undefined
+      let full: SessionWithTokens | undefined
       const entry = near.get(ticket.id)
       const isOurs = entry !== undefined && presentsSecret(entry, ticket.secret)
       const isProven = isOurs || known !== undefined
       try {
-        full = await sessionStore.readWhole(ticket)
+        full = await reader.readWhole(ticket)
         // An id alone, without its secret, ends nothing. A near copy is proof, too: the store may have lost its value
         // (evicted, damaged) while copies still answer; so is a pass, whose session the store may not have seen yet.
         if (full === undefined && !isProven) {
@@ -215,8 +215,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
         // memory with floors.
         if (!isProven) throw error
       }
-      if (full === undefined && isOurs) full = sessionStore.open(entry.value, ticket)
-      const isKept = await sessionStore.end(ticket.id)
+      if (full === undefined && isOurs) full = reader.open(entry.value, ticket)
+      const isKept = await writer.end(ticket.id)
       count('logged_out').value++
       return { full, isKept }
     },
@@ -228,7 +228,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (entry?.isConfirmed === true && presentsSecret(entry, ticket.secret)) {
         return codec.decodeTokens(entry.value, ticket)
       }
-      return (await sessionStore.readWhole(ticket))?.tokens
+      return (await reader.readWhole(ticket))?.tokens
     },
 
     passFor(session, text) {

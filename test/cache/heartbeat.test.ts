@@ -30,7 +30,7 @@ function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatPa
   const floors = createFloors({ ...time, lifeMs: 86_400_000 })
   /** What was done or told, in order. */
   const story: string[] = []
-  const state = { awaySince: undefined as number | undefined, isConnected: true, heard: 0 }
+  const state = { unavailableSince: undefined as number | undefined, isConnected: true, heard: 0 }
   /** What was asked of copies that were confirmed at these moments. */
   const proven: [confirmedAt: number, isProven: boolean][] = []
   const confirmed: number[] = []
@@ -42,7 +42,7 @@ function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatPa
     awaitMembersMs: minutes(10),
     withdrawalLifeMs: 86_400_000,
     runtime: { ...time, logger },
-    awaySince: () => state.awaySince,
+    unavailableSince: () => state.unavailableSince,
     isConnected: () => state.isConnected,
     writeBack: () => log.append(floors.unlogged(100)),
     async reseed(isProven) {
@@ -69,7 +69,7 @@ type Replica = ReturnType<typeof aReplica>
 
 /** The connection is lost now, and the store is not in use from here on. */
 function lose({ heartbeat, state, time }: Replica): void {
-  state.awaySince = time.stopwatch()
+  state.unavailableSince = time.stopwatch()
   state.isConnected = false
   heartbeat.connectionLost()
 }
@@ -549,10 +549,10 @@ describe('near copies answer alone', () => {
 
   test('not while the store is not in use', async () => {
     const { heartbeat, state, trust, time } = aReplica()
-    state.awaySince = time.stopwatch()
+    state.unavailableSince = time.stopwatch()
     await heartbeat.pull()
     assert.ok(!(trust() > 0))
-    state.awaySince = undefined
+    state.unavailableSince = undefined
     await heartbeat.pull()
     assert.equal(trust(), time.stopwatch() + 2_000)
   })

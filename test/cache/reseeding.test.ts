@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createTrail } from '../../src/cache/history.ts'
-import { coverMs, isProven, missing, plan } from '../../src/cache/reseeding.ts'
+import { coverMs, isProven, missing, plan, verdict, without } from '../../src/cache/reseeding.ts'
 import type { ReseedPlan } from '../../src/cache/reseeding.ts'
 import type { Member, Position } from '../../src/store/withdrawal-log.ts'
 
@@ -70,4 +70,26 @@ describe('a copy is written back', () => {
   for (const [name, confirmedAt, horizon, isWritten] of table) {
     test(name, () => assert.equal(isProven({ ...plan(undefined, loss), horizon }, confirmedAt), isWritten))
   }
+})
+
+describe('what is to be done', () => {
+  const table: [name: string, waitsFor: string[], waitedMs: number, is: ReturnType<typeof verdict>][] = [
+    ['copies are written back once nobody is missing', [], 0, 'write'],
+    ['copies are written back, however late the last one came', [], 60_000, 'write'],
+    ['who is missing is waited for', ['two'], 9_999, 'wait'],
+    ['an operator hears of it after ten seconds', ['two'], 10_000, 'wait-long'],
+    ['nobody is waited for any longer than copies may live on', ['two'], 60_000, 'give-up'],
+  ]
+  for (const [name, waitsFor, waitedMs, is] of table) {
+    test(name, () => {
+      const planned = plan(undefined, loss)
+      assert.equal(verdict(planned, waitsFor, { now: planned.since + waitedMs, awaitMembersMs: 60_000 }), is)
+    })
+  }
+
+  test('a plan without somebody waits for the others, and is the very same where nobody is waited for less', () => {
+    const planned = plan(undefined, loss)
+    assert.deepEqual(without(planned, 'one'), { ...planned, awaited: new Set(['two']) })
+    assert.equal(without(planned, 'three'), planned)
+  })
 })

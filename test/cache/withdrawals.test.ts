@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createFloors } from '../../src/cache/floors.ts'
 import type { Peers } from '../../src/cache/peers.ts'
+import { guardedSpool } from '../../src/cache/guarded-spool.ts'
 import type { Spooled } from '../../src/cache/spool.ts'
 import { createWithdrawals } from '../../src/cache/withdrawals.ts'
 import { redisFault } from '../../src/store/redis/faults.ts'
@@ -57,16 +58,19 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
     spool:
       spooling === 'none'
         ? undefined
-        : {
-            load: () => Promise.resolve([]),
-            async keep(withdrawal) {
-              if (world.spooling === 'fails') throw new Error('ENOSPC')
-              if (world.spooling === 'hangs') await new Promise(() => {})
-              spooled.set(withdrawal.id, withdrawal)
+        : guardedSpool(
+            {
+              load: () => Promise.resolve([]),
+              async keep(withdrawal) {
+                if (world.spooling === 'fails') throw new Error('ENOSPC')
+                if (world.spooling === 'hangs') await new Promise(() => {})
+                spooled.set(withdrawal.id, withdrawal)
+              },
+              release: (id) => void spooled.delete(id),
+              close: () => Promise.resolve(),
             },
-            release: (id) => void spooled.delete(id),
-            close: () => Promise.resolve(),
-          },
+            { ...time, logger },
+          ),
     lifeMs: 60_000,
     deadlineMs: () => world.deadlineMs,
     spoolDeadlineMs: deadlineMs,

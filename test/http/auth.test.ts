@@ -21,7 +21,8 @@ import { createRefusals } from '../../src/http/refusals.ts'
 import { createRelayedPaths } from '../../src/http/relayed-paths.ts'
 import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
-import type { Found, Sessions } from '../../src/session/sessions.ts'
+import type { LookupResult } from '../../src/session/lookup-result.ts'
+import type { Sessions } from '../../src/session/sessions.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { aRule } from '../access/fixtures.ts'
 import { load } from '../config/load-fixture.ts'
@@ -30,7 +31,7 @@ import { aSession } from '../fixtures/session.ts'
 
 const session = aSession({ claims: { email: 'alice@example.com' } })
 const ticket = session.id + 's'.repeat(43)
-const found: Found = { kind: 'found', session, from: 'stale' }
+const found: LookupResult = { kind: 'found', session, from: 'stale' }
 
 const { config } = load({ text: 'excludedURLs: [/public]\nheaders: [{ name: X-Token, value: "{{.AccessToken}}" }]' })
 const cookies = createBrowserCookies(config.cookies, { sessionMaxAgeMs: 1, passMaxAgeMs: 1 })
@@ -201,7 +202,7 @@ for (const [name, overrides, sessions] of inside) {
 
 test('of two tickets the good one counts, though the store fails for the other', async () => {
   let asked = 0
-  const find = async (): Promise<Found> => {
+  const find = async (): Promise<LookupResult> => {
     asked++
     if (asked === 1) throw new StoreUnavailable('away')
     return found
@@ -211,7 +212,7 @@ test('of two tickets the good one counts, though the store fails for the other',
 
 test('of two tickets one is nobody’s and for the other the store fails: 503, for it may be the good one', async () => {
   let asked = 0
-  const find = async (): Promise<Found> => {
+  const find = async (): Promise<LookupResult> => {
     asked++
     if (asked === 1) throw new StoreUnavailable('away')
     return { kind: 'absent', reason: 'unknown' }
@@ -264,7 +265,7 @@ test('what answered is counted: the session, or whatever stood in for it', async
 // --- theirs, but not to be believed now ------------------------------------------------------------------------------
 
 const reasons = ['rights_too_old', 'horizon_too_old', 'blind', 'superseded', 'unsettled'] as const
-const unproven = (reason: (typeof reasons)[number]): Found => ({
+const unproven = (reason: (typeof reasons)[number]): LookupResult => ({
   kind: 'unproven',
   reason,
   session: reason === 'unsettled' ? undefined : session,
@@ -275,8 +276,8 @@ const goTo = (location: string): Answer => ({ status: 302, headers: { location }
 const provider = 'https://id.example.com/authorize'
 
 /** Everybody's `find` is `answers`, one after the other; the provider is there. */
-function withUnproven(...answers: (Found | Error)[]) {
-  const find = async (): Promise<Found> => {
+function withUnproven(...answers: (LookupResult | Error)[]) {
+  const find = async (): Promise<LookupResult> => {
     const next = answers.shift()
     if (next instanceof Error) throw next
     return next ?? { kind: 'absent', reason: 'unknown' }
@@ -336,7 +337,7 @@ test('unproven: the public pages stay public', async () => {
   }
 })
 
-const several: [name: string, answers: (Found | Error)[], headers: Record<string, string>, status: number][] = [
+const several: [name: string, answers: (LookupResult | Error)[], headers: Record<string, string>, status: number][] = [
   ['another one is good', [unproven('blind'), found], navigation, 200],
   ['another one is nobody’s', [{ kind: 'absent', reason: 'revoked' }, unproven('blind')], script, 503],
   [

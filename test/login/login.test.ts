@@ -36,7 +36,7 @@ function aBrowser(world: LoginWorld) {
 async function currentOf(world: World, end: LoginEnd) {
   assert.equal(end.kind, 'logged-in')
   if (end.kind !== 'logged-in') throw new Error('not logged in')
-  const { ticket } = end.begun
+  const { ticket } = end.newSession
   return { ticket, session: sessionIn(await world.sessions.find(ticket, undefined)) }
 }
 

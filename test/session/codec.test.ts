@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createSealer } from '../../src/sealing.ts'
-import { createSessionCodec, headBytes, identityReadBytes } from '../../src/session/codec.ts'
-import type { FullSession } from '../../src/session/session.ts'
+import { createSessionCodec, generationOf, headBytes, identityReadBytes, startsAlike } from '../../src/session/codec.ts'
+import type { SessionWithTokens } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { encryptionKey } from './world.ts'
 
 const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
 const ticket = newTicket(randomBytes)
 
-const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): FullSession => ({
+const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): SessionWithTokens => ({
   session: {
     id: ticket.id,
     subject: 'alice',
@@ -40,7 +40,7 @@ test('a maxAge that was made shorter holds for sessions that were begun before',
 })
 
 test('what a session lacks, it lacks again', () => {
-  const bare: FullSession = {
+  const bare: SessionWithTokens = {
     session: { ...full().session, providerSessionId: undefined, refreshable: false, claims: {} },
     tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined },
   }
@@ -113,4 +113,13 @@ test('property: with any byte changed it is no session, or has no tokens; it nev
     else assert.ok(session === undefined || session === 'short', `byte ${at}`)
     if (isIdentityWhole || at < headBytes) assert.equal(codec.decodeTokens(damaged, ticket), undefined, `byte ${at}`)
   }
+})
+
+test('two values are one state where the shorter is how the longer begins, and a head alone is no proof', () => {
+  const value = Buffer.from('\x01----------and so on')
+  assert.equal(startsAlike(value, value.subarray(0, 12)), true)
+  assert.equal(startsAlike(value.subarray(0, 12), value), true)
+  assert.equal(startsAlike(value, value.subarray(0, 8)), false)
+  assert.equal(startsAlike(value, Buffer.from('\x01----------and so no')), false)
+  assert.equal(generationOf(Buffer.from('hello')), undefined)
 })

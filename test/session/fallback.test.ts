@@ -111,9 +111,9 @@ function inSituation(situation: Situation) {
       : typeof pass === 'number' && situation.passIsNew === true
         ? passOf(pass)
         : early
-  const standIn = fallback.standIn(ticket, presented, 'away')
-  const result = standIn.kind === 'found' ? standIn.from : standIn.kind === 'none' ? 'none' : standIn.reason
-  return { standIn, result, session, metrics, passHonoured, near, ticket, clock, fallback, time, passes }
+  const answer = fallback.answer(ticket, presented, 'away')
+  const result = answer.kind === 'found' ? answer.from : answer.kind === 'none' ? 'none' : answer.reason
+  return { answer, result, session, metrics, passHonoured, near, ticket, clock, fallback, time, passes }
 }
 
 const short = (tokenLife: number): Pick<Situation, 'session'> => ({
@@ -233,12 +233,12 @@ const situations: [name: string, situation: Situation, result: string][] = [
 ]
 for (const [name, situation, expected] of situations) {
   test(`${name}: ${expected}`, () => {
-    const { standIn, result, session, metrics, passHonoured } = inSituation(situation)
+    const { answer, result, session, metrics, passHonoured } = inSituation(situation)
     assert.equal(result, expected)
     assert.equal(metrics.standIns.with({ ground: 'away', result: expected }).value, 1)
     assert.equal(passHonoured.value, expected === 'pass' ? 1 : 0)
     // Whose it is, also where it does not count: for a logout.
-    if (standIn.kind !== 'none') assert.equal(standIn.session?.id, session.id)
+    if (answer.kind !== 'none') assert.equal(answer.session?.id, session.id)
   })
 }
 

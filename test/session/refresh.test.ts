@@ -5,7 +5,7 @@ import type { Claims, Tokens } from '../../src/oidc/provider.ts'
 import type { Leases } from '../../src/session/lease.ts'
 import { createNextStates } from '../../src/session/next-states.ts'
 import { createRefresher, type RefresherDeps } from '../../src/session/refresh.ts'
-import type { FullSession } from '../../src/session/session.ts'
+import type { SessionWithTokens } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aSession } from '../fixtures/session.ts'
@@ -14,7 +14,7 @@ import { fakeProvider, gate, quiet, refreshGrant } from './world.ts'
 const ticket = { id: 'i', secret: 's' }
 const lifetimes = { refreshTime: (_obtainedAt: number, tokenExpiresAt: number) => tokenExpiresAt - 500 }
 
-function stored(generation: number, claims: Claims = {}): FullSession {
+function stored(generation: number, claims: Claims = {}): SessionWithTokens {
   const session = aSession({
     id: ticket.id,
     claims,
@@ -27,14 +27,14 @@ function stored(generation: number, claims: Claims = {}): FullSession {
   return { session, tokens: { accessToken: `at-${generation}`, idToken: undefined, refreshToken: `rt-${generation}` } }
 }
 
-type Port = RefresherDeps['sessionStore']
+type Port = RefresherDeps['reader'] & RefresherDeps['writer']
 
 /** One stored session, and leases that a test hands out. */
 function aRefresher(leases?: Leases) {
   const store = {
-    holds: stored(1) as FullSession | 'ended' | 'awaited',
+    holds: stored(1) as SessionWithTokens | 'ended' | 'awaited',
     ended: 0,
-    kept: [] as FullSession[],
+    kept: [] as SessionWithTokens[],
   }
   let waits = 0
   let now = 0
@@ -59,7 +59,8 @@ function aRefresher(leases?: Leases) {
   const make = (overrides: Partial<Port> = {}, changed: () => void = () => undefined) =>
     createRefresher({
       provider,
-      sessionStore: { ...port, ...overrides },
+      reader: { ...port, ...overrides },
+      writer: { ...port, ...overrides },
       next: createNextStates({ claimsToKeep: (claims) => claims, lifetimes, maxStaleMs: 5_000, clock: () => now }),
       async changed() {
         waits++
@@ -69,14 +70,14 @@ function aRefresher(leases?: Leases) {
       metrics,
       logger: log,
       clock: () => now,
-      patienceMs: 1_000,
+      maxWaitMs: 1_000,
     })
   const outcomes = (outcome: string) => metrics.tokenRefreshes.with({ outcome }).value
   const at = (ms: number) => void (now = ms)
   return { store, provider, log, make, outcomes, waits: () => waits, at }
 }
 
-const generationIn = (held: FullSession | 'ended' | 'awaited') =>
+const generationIn = (held: SessionWithTokens | 'ended' | 'awaited') =>
   typeof held === 'object' ? held.session.generation : undefined
 
 const nobodysLease: Leases = { acquire: async () => undefined, failedLately: async () => false }

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionLifetimes, type Lifetimes } from '../../src/session/lifetimes.ts'
-import { createSessions, type Found, type Sessions, type SessionsDeps } from '../../src/session/sessions.ts'
+import type { LookupResult } from '../../src/session/lookup-result.ts'
+import { createSessions, type Sessions, type SessionsDeps } from '../../src/session/sessions.ts'
 import type { Session } from '../../src/session/session.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import type { Metrics } from '../../src/telemetry/metrics.ts'
@@ -174,7 +175,7 @@ export async function look(sessions: Sessions, ticket: string, pass?: string): P
   }
 }
 
-export function sessionIn(found: Found): Session {
+export function sessionIn(found: LookupResult): Session {
   if (found.kind !== 'found') throw new Error(`no session: ${found.reason}`)
   return found.session
 }

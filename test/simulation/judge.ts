@@ -4,7 +4,7 @@ import { newerComesWithinMs } from '../../src/session/near-cache.ts'
 import { trustForMs } from '../../src/session/lifetimes.ts'
 import type { Session } from '../../src/session/session.ts'
 import { everyGeneration } from '../../src/store/withdrawal-log.ts'
-import { readHead } from '../../src/session/codec.ts'
+import { generationOf } from '../../src/session/codec.ts'
 import type { Loop } from './events.ts'
 import { mayBeOver, rightsIn, type Account } from './provider.ts'
 import type { Effect } from './redis/keyspace.ts'
@@ -192,7 +192,7 @@ export function createJudge(world: World): Judge {
 
   function generationIn(server: Server, id: string): number | undefined {
     const value = server.keys.get(names.session(id))?.value
-    return value?.type === 'string' ? readHead(value.bytes)?.generation : undefined
+    return value?.type === 'string' ? generationOf(value.bytes) : undefined
   }
 
   const isSpooled = (w: Withdrawn) => replicas.some(({ file }) => (file.get(w.visitor.id)?.floor ?? 0) >= w.floor)
@@ -355,7 +355,7 @@ export function createJudge(world: World): Judge {
       if (id === undefined || entry?.value.type !== 'string' || by < 0) continue
       const replica = replicas[by]
       const visitor = visitors.find((known) => known.id === id)
-      const generation = readHead(entry.value.bytes)?.generation
+      const generation = generationOf(entry.value.bytes)
       if (replica !== undefined && visitor !== undefined && generation !== undefined) {
         stored(replica, visitor, generation, command)
       }

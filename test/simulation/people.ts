@@ -1,6 +1,6 @@
 // What people do, and thieves who copied their cookies.
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
-import type { Found } from '../../src/session/found.ts'
+import type { LookupResult } from '../../src/session/lookup-result.ts'
 import type { Session } from '../../src/session/session.ts'
 import { asRequest } from './events.ts'
 import type { Judge } from './judge.ts'
@@ -51,7 +51,7 @@ export function createPeople(world: World, judge: Judge): People {
     return (which === 'new' ? visitor.passes.at(-1) : plan.pick(visitor.passes))?.text
   }
 
-  async function find(replica: Replica, visitor: Visitor, pass: string | undefined): Promise<Found | Error> {
+  async function find(replica: Replica, visitor: Visitor, pass: string | undefined): Promise<LookupResult | Error> {
     const { sessions } = replica
     if (sessions === undefined) return new Error('it has ended')
     try {
@@ -62,12 +62,12 @@ export function createPeople(world: World, judge: Judge): People {
     }
   }
 
-  const because = (answer: Exclude<Found, { kind: 'found' }> | Error) =>
+  const because = (answer: Exclude<LookupResult, { kind: 'found' }> | Error) =>
     answer instanceof Error
       ? ({ kind: 'later', why: answer.message } as const)
       : ({ kind: answer.kind === 'absent' ? 'absent' : 'later', why: answer.reason } as const)
 
-  function tell(replica: Replica, visitor: Visitor, answer: Found | Error): void {
+  function tell(replica: Replica, visitor: Visitor, answer: LookupResult | Error): void {
     if (!story.isTold) return
     const words =
       answer instanceof Error

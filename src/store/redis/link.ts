@@ -1,6 +1,6 @@
 // The link to Redis: one data connection (per node, in a Cluster) with the store on it, one connection that hears other
 // replicas, and word of when Redis is reached and lost. It retries for ever in the background and never blocks a start.
-// It leaves to others: when to stop asking (guarded.ts), when to check (health.ts), what a loss means (the rooms).
+// It leaves to others: when to stop asking (guarded.ts), when to check (liveness.ts), what a loss means (the rooms).
 import type { RedisConfig } from '../../config/config.ts'
 import type { Runtime } from '../../runtime.ts'
 import { openDataClient, openSubscriber } from './connection.ts'

@@ -1,10 +1,8 @@
 // What is written back after a loss, and what must outlive one process.
 import type { Mutation } from '../mutation-table.ts'
 
-const heartbeat = 'cache/heartbeat.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
-const sessionStore = 'session/session-store.ts'
 
 export const lossMutations: readonly Mutation[] = [
   // --- A6: re-seeding --------------------------------------------------------------------------------------------------
@@ -50,9 +48,9 @@ export const lossMutations: readonly Mutation[] = [
     template: 'unproven',
     edits: [
       {
-        file: heartbeat,
-        find: 'parts.dropUnproven(current.since)\n      return',
-        replace: 'await parts.reseed((confirmedAt) => isProven(current, confirmedAt))\n      return',
+        file: 'cache/reseeder.ts',
+        find: 'dropUnproven(planned.since)',
+        replace: 'await reseed((confirmedAt) => isProven(planned, confirmedAt))',
       },
     ],
   },
@@ -106,7 +104,7 @@ export const lossMutations: readonly Mutation[] = [
     template: 'damaged',
     edits: [
       {
-        file: sessionStore,
+        file: 'session/session-write-back.ts',
         find: "if (error instanceof StoreValueRejected) return 'not-needed'",
         replace: '',
       },

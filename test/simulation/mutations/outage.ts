@@ -4,7 +4,6 @@ import type { Mutation } from '../mutation-table.ts'
 const heartbeat = 'cache/heartbeat.ts'
 const redisCache = 'cache/redis-cache.ts'
 const fallback = 'session/fallback.ts'
-const sessionStore = 'session/session-store.ts'
 
 export const outageMutations: readonly Mutation[] = [
   // --- A1: our own delay -----------------------------------------------------------------------------------------------
@@ -51,7 +50,7 @@ export const outageMutations: readonly Mutation[] = [
     template: 'missed',
     edits: [
       {
-        file: heartbeat,
+        file: 'cache/log-reader.ts',
         find: 'for (const entry of reply.entries ?? []) learn(entry, reply)',
         replace: '',
       },
@@ -111,7 +110,7 @@ export const outageMutations: readonly Mutation[] = [
     template: 'missed',
     edits: [
       {
-        file: sessionStore,
+        file: 'session/same-identity.ts',
         find: 'inOrder(a.claims) === inOrder(b.claims)',
         replace: 'a.subject === b.subject',
       },
@@ -124,7 +123,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/sessions.ts',
-        find: 'near.deleteBelow(id, floor)\n    sessionStore.overtakeReads(id)',
+        find: 'near.deleteBelow(id, floor)\n    reader.overtakeReads(id)',
         replace: 'near.deleteBelow(id, floor)',
       },
       { file: 'session/near-cache.ts', find: 'if (session.generation < floorOf(ticket.id)) return entry', replace: '' },
@@ -164,6 +163,11 @@ export const outageMutations: readonly Mutation[] = [
     breaks: 'not-kept',
     edits: [
       { file: 'cache/guarded.ts', find: "if (method !== 'get' && isRefusal(error)) return undefined", replace: '' },
+      {
+        file: redisCache,
+        find: 'import { createWithdrawals }',
+        replace: "import { StoreUnavailable } from '../errors.ts'\nimport { createWithdrawals }",
+      },
       {
         file: redisCache,
         find: 'log: link.log,\n    rawStore,\n    peers,',

@@ -2,9 +2,10 @@
 import type { Mutation } from '../mutation-table.ts'
 
 const heartbeat = 'cache/heartbeat.ts'
+const logReader = 'cache/log-reader.ts'
+const proof = 'cache/proof.ts'
 const redisCache = 'cache/redis-cache.ts'
 const withdrawals = 'cache/withdrawals.ts'
-const sessionStore = 'session/session-store.ts'
 
 export const recordMutations: readonly Mutation[] = [
   // --- races of the history ---------------------------------------------------------------------------------------------
@@ -15,10 +16,10 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: heartbeat,
-        find: 'tokenAt = Number.NEGATIVE_INFINITY\n      parts.unconfirmAll()',
-        replace: 'tokenAt = Number.NEGATIVE_INFINITY',
+        find: 'proof.notesMissed()\n      parts.unconfirmAll()',
+        replace: 'proof.notesMissed()',
       },
-      { file: heartbeat, find: 'tokens.clear()\n      parts.unconfirmAll()\n', replace: 'tokens.clear()\n' },
+      { file: heartbeat, find: 'parts.unconfirmAll()\n      void pull()', replace: 'void pull()' },
     ],
   },
   {
@@ -27,7 +28,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'markAlone',
     edits: [
       {
-        file: 'session/session-store.ts',
+        file: 'session/set-unless-withdrawn.ts',
         find: "if (result === 'marked') await learnMark(mark, session)",
         replace: '',
       },
@@ -47,13 +48,7 @@ export const recordMutations: readonly Mutation[] = [
     rule: 'position forgotten before a load',
     template: 'halfRead',
     breaks: 'false-horizon',
-    edits: [
-      {
-        file: heartbeat,
-        find: 'position = undefined\n    clean = false',
-        replace: 'position = head\n    clean = false',
-      },
-    ],
+    edits: [{ file: logReader, find: 'position = undefined\n', replace: 'position = head\n' }],
   },
   {
     name: 'a log that is read anew is not taken in',
@@ -61,7 +56,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'upgrade',
     edits: [
       {
-        file: heartbeat,
+        file: logReader,
         find: 'await readPages(0, head.n, (entry) => learn(entry, reply))',
         replace: 'await readPages(0, head.n, () => undefined)',
       },
@@ -71,7 +66,7 @@ export const recordMutations: readonly Mutation[] = [
     name: 'floors count as logged in a log that lacks them',
     rule: 'everyone writes back',
     template: 'lostLast',
-    edits: [{ file: heartbeat, find: 'floors.nothingIsLogged()', replace: '' }],
+    edits: [{ file: logReader, find: 'floors.nothingIsLogged()', replace: '' }],
   },
   {
     name: 'a withdrawal counts as logged once it was sent',
@@ -104,8 +99,8 @@ export const recordMutations: readonly Mutation[] = [
     template: 'lateLogin',
     edits: [
       {
-        file: sessionStore,
-        find: "const result = isWithdrawn ? 'marked' : await seed(id, session, value, storedTtl(session))",
+        file: 'session/session-writer.ts',
+        find: "const result = isWithdrawn ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))",
         replace:
           "await store.set(sessionKey(id), value, storedTtl(session))\n        const result = isWithdrawn && value.length === 0 ? 'marked' : 'written'",
       },
@@ -115,21 +110,25 @@ export const recordMutations: readonly Mutation[] = [
     name: 'near copies answer alone for a minute after the last proof',
     rule: 'near copies answer alone for 2 s after the last proof (L4)',
     template: 'missed',
-    edits: [{ file: heartbeat, find: 'const proofLastsMs = 2_000', replace: 'const proofLastsMs = 60_000' }],
+    edits: [{ file: proof, find: 'const proofLastsMs = 2_000', replace: 'const proofLastsMs = 60_000' }],
   },
   {
     name: 'near copies are trusted by beats alone, though no token comes back',
     rule: 'the token comes back',
     template: 'slowAndDeaf',
-    edits: [
-      { file: heartbeat, find: 'Math.min(syncedAt, tokenAt) + proofLastsMs', replace: 'syncedAt + proofLastsMs' },
-    ],
+    edits: [{ file: proof, find: 'Math.min(syncedAt, tokenAt) + proofLastsMs', replace: 'syncedAt + proofLastsMs' }],
   },
   {
     name: 'a subscription that hears nothing is kept',
     rule: 'the token comes back',
     template: 'slowAndDeaf',
-    edits: [{ file: heartbeat, find: 'if (!stopped) parts.onDeaf()', replace: '' }],
+    edits: [
+      {
+        file: heartbeat,
+        find: 'if (proof.giveUp(token) && !stopped) parts.onDeaf()',
+        replace: 'void proof.giveUp(token)',
+      },
+    ],
   },
   {
     name: 'a Redis that forgot our last beat has lost nothing',
@@ -137,7 +136,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'oldSnapshot',
     edits: [
       {
-        file: heartbeat,
+        file: 'cache/losses.ts',
         find: 'if (posted !== undefined && (own === undefined || own.token < posted)) writesLost(serverTime)',
         replace: 'void own',
       },
@@ -149,7 +148,7 @@ export const recordMutations: readonly Mutation[] = [
     template: 'lostLogin',
     edits: [
       {
-        file: sessionStore,
+        file: 'session/recent-writes.ts',
         find: 'at > lostAt - recentMs',
         replace: 'at > lostAt + recentMs',
       },
@@ -162,13 +161,13 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: redisCache,
-        find: "isAway: () => availability.at !== 'well' || heartbeat.isReseeding",
-        replace: "isAway: () => availability.at !== 'well'",
+        find: 'isAway: () => !recovery.isWell() || heartbeat.isReseeding',
+        replace: 'isAway: () => !recovery.isWell()',
       },
       {
         file: redisCache,
-        find: "availability.at !== 'well' || stopwatch() < availability.missCountsFrom || heartbeat.isReseeding",
-        replace: "availability.at !== 'well' || stopwatch() < availability.missCountsFrom",
+        find: 'missProvesNothing: () => recovery.isUnsettled() || heartbeat.isReseeding',
+        replace: 'missProvesNothing: () => recovery.isUnsettled()',
       },
     ],
   },
@@ -204,7 +203,7 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/refresh.ts',
-        find: 'if (isLost) await sessionStore.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
+        find: 'if (isLost) await writer.replace(ticket, before.session, deps.next.afterLostAnswer(before))',
         replace: '',
       },
     ],

@@ -1,7 +1,7 @@
 import type { Session } from './session.ts'
 
 /** The answer to "whose session is this?". */
-export type Found =
+export type LookupResult =
   | {
       readonly kind: 'found'
       readonly session: Session

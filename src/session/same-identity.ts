@@ -1,0 +1,17 @@
+import type { Session } from './session.ts'
+
+/** Whether nothing that decisions are made of has changed: names and lists of words (groups) have no order. */
+export function sameIdentity(a: Session, b: Session): boolean {
+  return a.claims === b.claims || inOrder(a.claims) === inOrder(b.claims)
+}
+
+/** JSON with one order for names and for lists of words. */
+function inOrder(value: unknown): string {
+  if (Array.isArray(value)) {
+    const items = value.map(inOrder)
+    return `[${(value.every((item) => typeof item === 'string') ? items.sort() : items).join()}]`
+  }
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const fields = Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}:${inOrder(inner)}`)
+  return `{${fields.sort().join()}}`
+}
