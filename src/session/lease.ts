@@ -1,5 +1,6 @@
 // A lock with an owner and a renewal, so that of all replicas one calls the provider. It only keeps the others from trying:
 // that a late owner does no harm is the compare-and-set's doing (the fencing check), not the lease's.
+import { StoreUnavailable } from '../errors.ts'
 import type { Store, Key } from '../store/store.ts'
 import type { Timer } from '../time.ts'
 
@@ -35,11 +36,22 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
       const restMs = () => Math.max(ttlMs, holdLeftMs)
       const key: Key = { kind: 'lease', id }
       const owner = randomBytes(16)
+      /** Tried until the store has answered: all would wait for its end. */
+      async function giveBack(leftMs = restMs()): Promise<void> {
+        try {
+          await store.compareAndDelete(key, owner)
+        } catch (error) {
+          if (!(error instanceof StoreUnavailable) || leftMs <= renewEveryMs) return
+          timer(() => void giveBack(leftMs - renewEveryMs), renewEveryMs)
+        }
+      }
       try {
-        if (!(await store.add(key, owner, restMs(), 'even-when-full'))) return undefined
+        // Held for long only once it is known to be ours: a store that was silent may carry this out when nobody knows of it any more.
+        if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined
+        if (restMs() > ttlMs && !(await store.compareAndTouch(key, owner, restMs()))) return undefined
       } catch (error) {
-        // Answered too late, it may be ours all the same: nobody would know it, and all would wait for its end.
-        void store.compareAndDelete(key, owner).catch(() => false)
+        // Answered too late, it may be ours all the same: nobody would know it.
+        void giveBack()
         throw error
       }
       let held = true
@@ -58,13 +70,12 @@ export function createLeases(deps: { store: Store; timer: Timer; randomBytes: (s
           const still = held
           held = false
           stopTimer()
-          if (still) await store.set(key, failure, failureShowsMs).catch(() => undefined)
+          if (still) await store.set(key, failure, failureShowsMs).catch(() => giveBack())
         },
         async release() {
           held = false
           stopTimer()
-          // Unreleased it ends by itself after ttlMs.
-          await store.compareAndDelete(key, owner).catch(() => false)
+          await giveBack()
         },
       }
     },

@@ -94,3 +94,58 @@ test('an owner that lives renews it past the time it is to stand, and can give i
   await lease?.release()
   assert.notEqual(await there.acquire('s', 3_000), undefined)
 })
+
+test('one that a silent store grants when nobody waits for it any more is given back as soon as the store answers', async () => {
+  const { time, store, here, there } = replicas()
+  // Carried out, and the answer came too late.
+  store.once('add', async (run) => {
+    await run()
+    store.down = true
+    return unavailable()
+  })
+  await assert.rejects(here.acquire('s', 60_000), { code: 'STORE_UNAVAILABLE' })
+  time.advance(3_000)
+  await quiet()
+  store.down = false
+  assert.equal(await there.acquire('s'), undefined)
+  time.advance(1_000)
+  await quiet()
+  assert.notEqual(await there.acquire('s'), undefined)
+})
+
+test('it stands for long only once it is known to be ours', async () => {
+  const { time, store, there } = replicas()
+  // A process that is gone before it hears the answer.
+  const dead = createLeases({ store, timer: () => () => undefined, randomBytes })
+  store.once('add', async (run) => {
+    await run()
+    store.down = true
+    return unavailable()
+  })
+  await assert.rejects(dead.acquire('s', 60_000))
+  store.down = false
+  time.advance(4_001)
+  assert.notEqual(await there.acquire('s'), undefined)
+})
+
+test('where its holding cannot be made sure of nothing is begun under it', async () => {
+  const { store, here, there } = replicas()
+  store.once('compareAndTouch', unavailable)
+  await assert.rejects(here.acquire('s', 60_000), { code: 'STORE_UNAVAILABLE' })
+  await quiet()
+  assert.notEqual(await there.acquire('s'), undefined)
+})
+
+for (const end of ['release', 'fail'] as const) {
+  test(`what a store that is away does not take of a ${end} is done when it is back`, async () => {
+    const { time, store, here, there } = replicas()
+    const lease = await here.acquire('s', 60_000)
+    store.down = true
+    await lease?.[end]()
+    store.down = false
+    assert.equal(await there.acquire('s'), undefined)
+    time.advance(1_000)
+    await quiet()
+    assert.notEqual(await there.acquire('s'), undefined)
+  })
+}
