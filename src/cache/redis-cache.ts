@@ -115,7 +115,11 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       recovery.leaveOffersToReseeding()
       return copies.reseed(isProven)
     },
-    dropUnproven: (since) => copies.dropUnproven(since),
+    dropUnproven(since) {
+      // Nobody vouches for those of the last seconds either.
+      recovery.leaveOffersToReseeding()
+      copies.dropUnproven(since)
+    },
     unconfirmAll: () => copies.unconfirmAll(),
     onDeaf() {
       // While there is no subscription nothing can arrive.

@@ -33,6 +33,8 @@ export interface NearSession {
   readonly pending: 'session' | 'state' | undefined
   /** What the store is believed to hold: older than `session` while this state is pending. */
   readonly storedGeneration: number
+  /** Nobody vouches for it any more: it stays only if its pending write finds what it follows. */
+  readonly isGivenUp: boolean
 }
 
 type Entry = { -readonly [Field in keyof NearSession]: NearSession[Field] }
@@ -195,6 +197,7 @@ export function createNearCache(deps: {
         touchedAt: previous?.touchedAt ?? touchedAt,
         pending,
         storedGeneration,
+        isGivenUp: false,
       }
       schedule(entry)
       // A read or a refresh may have been under way when the session was ended: its answer must not bring it back.
@@ -213,6 +216,7 @@ export function createNearCache(deps: {
       entry.confirmedAt = stopwatch()
       entry.isConfirmed = true
       entry.pending = undefined
+      entry.isGivenUp = false
       entry.storedGeneration = entry.session.generation
       schedule(entry)
     },
@@ -238,8 +242,10 @@ export function createNearCache(deps: {
       entry.pending = undefined
       if (written) {
         entry.confirmedAt = stopwatch()
+        entry.isGivenUp = false
         entry.storedGeneration = entry.session.generation
-      } else unconfirm(entry)
+      } else if (entry.isGivenUp) remove(id)
+      else unconfirm(entry)
     },
     seen: (entry, now) => void (own(entry).lastSeenAt = now),
     touched: (entry, now) => void (own(entry).touchedAt = now),
@@ -261,7 +267,11 @@ export function createNearCache(deps: {
     delete: remove,
     deleteUnproven(since) {
       for (const [id, entry] of Array.from(entries())) {
-        if (entry.pending === undefined && entry.confirmedAt < since) remove(id)
+        // A login that waits to be written is no copy of anything.
+        if (entry.pending === 'session' || entry.confirmedAt >= since) continue
+        // Only it has the refresh token that was rotated last: where the store still has what it follows, it is written.
+        if (entry.pending === 'state') entry.isGivenUp = true
+        else remove(id)
       }
     },
     deleteBelow(id, floor) {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { settleMs } from '../../src/cache/availability.ts'
 import { registerCacheGauges } from '../../src/cache/gauges.ts'
 import { createInvalidations } from '../../src/cache/invalidation.ts'
 import { createRedisCache, type RedisCacheParts } from '../../src/cache/redis-cache.ts'
@@ -497,6 +498,23 @@ describe('recovery', () => {
     await time.pass(600)
     assert.equal(cache.outage.isAway(), false)
     assert.ok(said().includes('recovery_failed internal'))
+  })
+
+  test('that gives up those who were there offers nothing again either: nobody vouches for it', async () => {
+    const given = configFor()
+    // As long as they are waited for after any outage: both waits end with the same beat.
+    const config = { ...given, outage: { ...given.outage, maxStaleMs: settleMs } }
+    const { cache, link, time, calls, journaled } = await aConnectedCache(undefined, { config })
+    await link.log.beat({ replica: 'other', token: 1, position: undefined, clean: true })
+    await time.pass(500)
+    link.lose()
+    link.log.empty()
+    journaled('session:a', () => Promise.resolve())
+    link.up()
+    await time.pass(settleMs + 2_000)
+    assert.equal(cache.journal.size, 0)
+    assert.ok(calls.includes('drop unproven'))
+    assert.ok(!calls.some((call) => call.startsWith('offer')), calls.join())
   })
 
   test('with another history writes copies back, with all caution, and offers nothing else', async () => {

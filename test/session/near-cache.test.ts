@@ -347,3 +347,18 @@ test('where nobody vouches for copies of before a loss they go, but not what a j
   near.deleteUnproven(lostAt)
   assert.deepEqual([has('a'), has('b'), has('c')], [false, true, true])
 })
+
+test('a state that a journal still writes is given up with them, unless the store has what it follows', async () => {
+  const { near, has, time, ticketOf, sessionOf, value } = aNearCache()
+  for (const id of ['a', 'b', 'c']) near.adopt(ticketOf(id), sessionOf(id), value(), { pending: 'state' })
+  await time.pass(1_000)
+  near.deleteUnproven(time.stopwatch())
+  assert.deepEqual([has('a'), has('b'), has('c')], [true, true, true])
+  near.settle(ticketOf('a').id, false)
+  near.settle(ticketOf('b').id, true)
+  near.settle(ticketOf('b').id, false)
+  const found = near.get(ticketOf('c').id)
+  if (found !== undefined) near.confirm(found)
+  near.settle(ticketOf('c').id, false)
+  assert.deepEqual([has('a'), has('b'), has('c')], [false, true, true])
+})
