@@ -133,6 +133,12 @@ function readHead(value: Buffer): { generation: number; tokensAt: number } | und
   return { generation: value.readUInt32BE(1), tokensAt: headBytes + value.readUIntBE(5, 3) }
 }
 
+/** Whether it is a session of this format, as far as can be seen without its secret. */
+export function isWellFormed(value: Buffer): boolean {
+  const head = readHead(value)
+  return head !== undefined && value.length >= head.tokensAt
+}
+
 /** Whether the shorter is how the longer begins: then both are the same state of the same session. */
 export function startsAlike(a: Buffer, b: Buffer): boolean {
   const length = Math.min(a.length, b.length)

@@ -6,13 +6,14 @@ import type { SharedCache } from '../cache/shared-cache.ts'
 import { isOwnDelay } from '../store/redis/faults.ts'
 import type { Runtime } from '../runtime.ts'
 import { withTimeout } from '../store/with-timeout.ts'
+import { createLogQuota } from '../telemetry/log-quota.ts'
 import { identityReadBytes } from './codec.ts'
 import { createFallback, type FallbackDeps } from './fallback.ts'
 import type { LookupResult } from './lookup-result.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { Revalidation } from './revalidation.ts'
 import type { Session } from './session.ts'
-import type { SessionReader } from './session-reader.ts'
+import type { SessionReader, Unusable } from './session-reader.ts'
 import { parseTicket, ticketValue, type Ticket } from './ticket.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 
@@ -74,6 +75,8 @@ export function createLookup(deps: LookupDeps): Lookup {
   const sharedHits = count(sharedTier, 'hit')
   const sharedMisses = count(sharedTier, 'miss')
   const sharedErrors = count(sharedTier, 'error')
+  // Anybody can have one written, with the id of a session of theirs.
+  const mayWarn = createLogQuota(1, clock)
 
   function nearSession(text: string): Session | undefined {
     if (stopwatch() >= trust.until) return undefined
@@ -134,20 +137,19 @@ export function createLookup(deps: LookupDeps): Lookup {
       }
       entry = await reader.confirm(ticket, value, head === undefined || value.length < head)
     } catch (error) {
+      if (error instanceof StoreValueRejected) return unusable(ticket, 'wrong_type')
       sharedErrors.value++
-      if (error instanceof StoreValueRejected) return unusable(ticket, error)
       // We had no time to look, twice: that says nothing of Redis, so that nothing may stand in for it.
       if (!(error instanceof StoreUnavailable) || isOwnDelay(error)) throw error
       const known = fallback.answer(ticket, pass, 'failed')
       if (known.kind === 'none') throw error
       return known
     }
-    if (entry === undefined) {
-      const copy = near.get(ticket.id)
-      // A known session, presented with another secret: somebody's guess, which is no reason to drop the copy or to complain.
-      if (copy !== undefined && !presentsSecret(copy, ticket.secret)) return { kind: 'absent', reason: 'unknown' }
-      return unusable(ticket, undefined)
+    if (entry === 'gone') {
+      sharedMisses.value++
+      return missing(ticket, pass)
     }
+    if (typeof entry === 'string') return unusable(ticket, entry)
     // It may have been ended while the answer was on its way.
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     const { session } = entry
@@ -242,15 +244,25 @@ export function createLookup(deps: LookupDeps): Lookup {
     throw new StoreUnavailable('the store is away, and nothing stands in for it')
   }
 
-  function unusable(ticket: Ticket, error: Error | undefined): LookupResult {
-    // Damaged, swapped, of a newer version, or presented with another secret: a miss, whatever the cause.
+  /** A miss, whatever the cause. */
+  function unusable(ticket: Ticket, reason: Exclude<Unusable, 'gone'> | 'wrong_type'): LookupResult {
+    const absent = { kind: 'absent', reason: 'unknown' } as const
+    const copy = near.get(ticket.id)
+    // A known session, presented with another secret: somebody's guess, which is no reason to drop the copy or to complain.
+    if (reason === 'does_not_open' && copy !== undefined && !presentsSecret(copy, ticket.secret)) {
+      sharedMisses.value++
+      return absent
+    }
     sharedErrors.value++
     near.delete(ticket.id)
+    if (!mayWarn(reason)) return absent
     logger.warn(
-      { event: 'stored_value_unusable', reason: error === undefined ? 'does_not_open' : 'wrong_type', kind: 'session' },
-      'a stored session is damaged, moved or of another version: treated as absent',
+      { event: 'stored_value_unusable', reason, kind: 'session' },
+      reason === 'does_not_open'
+        ? 'a stored session does not open with the ticket presented, which is a guess, or it is damaged, moved or sealed with another key'
+        : 'a stored session is damaged or of another version: treated as absent',
     )
-    return { kind: 'absent', reason: 'unknown' }
+    return absent
   }
 
   return {

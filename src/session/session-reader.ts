@@ -3,7 +3,7 @@ import { StoreValueRejected } from '../errors.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
 import { sessionKey } from '../store/keys.ts'
 import { createCoalescedReads } from './coalesced-reads.ts'
-import { generationOf, headBytes, startsAlike, type SessionCodec } from './codec.ts'
+import { generationOf, headBytes, isWellFormed, startsAlike, type SessionCodec } from './codec.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { SessionWithTokens } from './session.ts'
@@ -30,11 +30,17 @@ export interface SessionReader {
   /** A whole stored value, opened; undefined for anything that is not this ticket's. */
   open(value: Buffer, ticket: Ticket): SessionWithTokens | undefined
   /**
-   * The near copy that agrees with what the store holds; undefined when the stored value is not usable. `whole`: `value` is
-   * not just its beginning. Throws StoreUnavailable when more had to be read.
+   * The near copy that agrees with what the store holds, or why there is none. `whole`: `value` is not just its beginning. Throws
+   * StoreUnavailable when more had to be read.
    */
-  confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined>
+  confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | Unusable>
 }
+
+/**
+ * `gone`: meanwhile. `unreadable`: damaged or of another version, which needs no secret to be seen. `does_not_open`: with the secret
+ * that was presented, which may be anybody's guess.
+ */
+export type Unusable = 'gone' | 'unreadable' | 'does_not_open'
 
 export function createSessionReader(deps: {
   cache: Pick<SharedCache, 'store' | 'floors' | 'outage' | 'changed'>
@@ -107,7 +113,7 @@ export function createSessionReader(deps: {
     return session === undefined || session === 'short' || tokens === undefined ? undefined : { session, tokens }
   }
 
-  async function confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | undefined> {
+  async function confirm(ticket: Ticket, value: Buffer, whole: boolean): Promise<NearSession | Unusable> {
     const entry = near.get(ticket.id)
     if (entry !== undefined && presentsSecret(entry, ticket.secret)) {
       if (startsAlike(entry.value, value)) {
@@ -131,9 +137,9 @@ export function createSessionReader(deps: {
     }
     // It changed: a copy without its tokens could not be written again after a restart of the store.
     const all = whole ? value : await read(ticket.id)
-    if (all === undefined) return undefined
+    if (all === undefined) return 'gone'
     const decoded = codec.decode(all, ticket)
-    if (decoded === undefined || decoded === 'short') return undefined
+    if (decoded === undefined || decoded === 'short') return isWellFormed(all) ? 'does_not_open' : 'unreadable'
     // Read, not written: how much of its idle time is left only the store knows, so the next request touches it.
     return near.adopt(ticket, decoded, all, { touchedAt: 0 })
   }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreValueRejected } from '../../src/errors.ts'
 import { newTicket, ticketValue } from '../../src/session/ticket.ts'
 import { unavailable } from '../fixtures/fake-store.ts'
-import { aWorld, gate, hour, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
+import { aWorld, gate, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
 
 const away = () => Promise.reject(new ProviderUnavailable('away'))
 const notRefreshable = { tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined } }
@@ -71,13 +71,13 @@ test('redis mode asks the store for every request', async () => {
   assert.deepEqual(world.cache.store.calls, ['get session', 'get session', 'get session'])
 })
 
-const damages: [name: string, value: (real: Buffer) => Buffer][] = [
-  ['corrupt', (real) => Buffer.concat([real.subarray(0, 40), Buffer.from('x'), real.subarray(41)])],
-  ['cut short', (real) => real.subarray(0, 20)],
-  ['of a newer version', (real) => Buffer.concat([Buffer.from([2]), real.subarray(1)])],
-  ['not ours at all', () => Buffer.from('hello')],
+const damages: [name: string, reason: string, value: (real: Buffer) => Buffer][] = [
+  ['corrupt', 'does_not_open', (real) => Buffer.concat([real.subarray(0, 40), Buffer.from('x'), real.subarray(41)])],
+  ['cut short', 'unreadable', (real) => real.subarray(0, 20)],
+  ['of a newer version', 'unreadable', (real) => Buffer.concat([Buffer.from([2]), real.subarray(1)])],
+  ['not ours at all', 'unreadable', () => Buffer.from('hello')],
 ]
-for (const [name, damage] of damages) {
+for (const [name, reason, damage] of damages) {
   test(`a stored value that is ${name} is an absence with a warning and a count, never an error`, async () => {
     const world = aWorld()
     const ticket = await world.login()
@@ -85,10 +85,7 @@ for (const [name, damage] of damages) {
     await world.cache.store.memory.set(keyOf(ticket), damage(real ?? Buffer.alloc(0)), hour)
     const other = world.replica()
     assert.equal(await look(other.sessions, ticket), 'unknown')
-    assert.deepEqual(
-      world.log.lines.map(({ event }) => event),
-      ['stored_value_unusable'],
-    )
+    assert.deepEqual(world.log.events(), [`stored_value_unusable ${reason}`])
     assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
   })
 }
@@ -99,6 +96,41 @@ test('a stored value moved to another id is nobody else’s session', async () =
   const stolen = await world.cache.store.memory.get(keyOf(alice))
   await world.cache.store.memory.set(keyOf(bob), stolen ?? Buffer.alloc(0), hour)
   assert.equal(await look(world.replica().sessions, bob), 'unknown')
+})
+
+test('guesses at the secret of one’s own session fill no log, and hide no damage (B12)', async () => {
+  const world = aWorld()
+  const [mine, damaged] = [await world.login(), await world.login()]
+  await world.cache.store.memory.set(keyOf(damaged), Buffer.from('hello'), hour)
+  // It has no copy, so that only the store can answer.
+  const other = world.replica()
+  for (let guess = 0; guess < 20; guess++) {
+    assert.equal(await look(other.sessions, idOf(mine) + newTicket(randomBytes).secret), 'unknown')
+  }
+  assert.deepEqual(world.log.events(), ['stored_value_unusable does_not_open'])
+  assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 20)
+  for (let request = 0; request < 20; request++) await look(other.sessions, damaged)
+  assert.deepEqual(world.log.events().slice(1), ['stored_value_unusable unreadable'])
+  world.time.advance(minute)
+  await look(other.sessions, damaged)
+  assert.equal(world.log.lines.length, 3, 'told again while it lasts')
+  assert.equal(await look(other.sessions, mine), 'shared')
+})
+
+test('a session that goes between two reads of it is an absence like any other', async () => {
+  const world = aWorld({ mode: 'redis' })
+  const claims = { ...world.grant().claims, about: 'x'.repeat(1_000) }
+  const { ticket, session } = await world.sessions.begin(world.grant({ claims }))
+  const { memory } = world.cache.store
+  // Another replica has refreshed it: the head is a new one, so that all of it is read, and by then it has gone.
+  const head = (await memory.get(keyOf(ticket), 896)) ?? Buffer.alloc(0)
+  head.writeUInt32BE(session.generation + 1, 1)
+  world.cache.store.once('get', async () => {
+    await memory.delete(keyOf(ticket))
+    return head
+  })
+  assert.equal(await look(world.sessions, ticket), 'unknown')
+  assert.deepEqual(world.log.events(), [])
 })
 
 test('a value of a wrong type is an absence', async () => {
