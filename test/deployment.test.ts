@@ -66,8 +66,8 @@ test('what one deployment sealed opens in no other with the same key', () => {
     generation: 1,
   }
   const pass = passesOf(scopeOf()).issue(session, ticket) ?? ''
-  assert.deepEqual(passesOf(scopeOf()).open(pass, ticket), session)
+  assert.deepEqual(passesOf(scopeOf()).open([pass], ticket), session)
   for (const [name, changes] of others) {
-    assert.equal(passesOf(scopeOf(changes)).open(pass, ticket), undefined, name)
+    assert.equal(passesOf(scopeOf(changes)).open([pass], ticket), undefined, name)
   }
 })

@@ -120,14 +120,14 @@ export function createAuth(deps: AuthDeps): Auth {
 
   async function search(about: Case, tickets: readonly string[]): Promise<Outcome> {
     try {
-      const pass = cookies.pass(about.request.headers.cookie)
+      const passes = cookies.passes(about.request.headers.cookie)
       let reason = 'no_session'
       let unanswered: unknown
       let unprovenBy: string | undefined
       for (const ticket of tickets) {
         let found: LookupResult
         try {
-          found = await sessions.find(ticket, pass)
+          found = await sessions.find(ticket, passes)
         } catch (error) {
           // Another cookie of the same name may still be the good one.
           unanswered ??= error

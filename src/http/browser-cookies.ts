@@ -7,7 +7,8 @@ import { cookieValues, expireCookie, setCookie, type CookieAttributes } from './
 export interface BrowserCookies {
   /** Every ticket that was sent: a sibling host can plant a second one, the valid one wins. */
   tickets(header: string | undefined): string[]
-  pass(header: string | undefined): string | undefined
+  /** Every pass, for the same reason. */
+  passes(header: string | undefined): string[]
   flows(header: string | undefined): FlowCookies
   setTicket(ticket: string): string
   setPass(pass: string): string
@@ -28,7 +29,7 @@ export function createBrowserCookies(
   const flow = (slot: number) => cookieAttributes(config, config.flowPrefix + slot)
   return {
     tickets: (header) => cookieValues(header, config.sessionName),
-    pass: (header) => cookieValues(header, config.passName)[0],
+    passes: (header) => cookieValues(header, config.passName),
     flows: (header) =>
       Array.from({ length: flowSlots }, (_, slot) =>
         cookieValues(header, config.flowPrefix + slot).map((value) => [slot, value] as const),

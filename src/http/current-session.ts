@@ -24,12 +24,12 @@ export function createCurrentSession({
   cookies: BrowserCookies
 }): CurrentSession {
   return async ({ headers }) => {
-    const pass = cookies.pass(headers.cookie)
+    const passes = cookies.passes(headers.cookie)
     let unanswered: unknown
     let unproven: Current | undefined
     for (const ticket of cookies.tickets(headers.cookie)) {
       try {
-        const found: LookupResult = await sessions.find(ticket, pass)
+        const found: LookupResult = await sessions.find(ticket, passes)
         if (found.kind === 'found') return { session: found.session, ticket, from: found.from }
         if (found.kind !== 'unproven') continue
         if (found.session === undefined)

@@ -88,13 +88,13 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
   }
 
   async function endAll(visit: Visit, current: Current | undefined) {
-    const pass = cookies.pass(visit.headers.cookie)
+    const passes = cookies.passes(visit.headers.cookie)
     let hint: Hint | undefined
     let isKept = true
     let isSomebodys = false
     for (const ticket of cookies.tickets(visit.headers.cookie)) {
       const ended = await sessions
-        .end(ticket, ticket === current?.ticket ? current.session : undefined, pass)
+        .end(ticket, ticket === current?.ticket ? current.session : undefined, passes)
         .catch((error: unknown) => {
           // Somebody's planted cookie must not keep the person's own session alive. But where none of them can be told from
           // a made-up one, "logged out" would be a lie: the answer is "later", and the cookie stays.

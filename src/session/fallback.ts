@@ -17,13 +17,13 @@ export type FallbackAnswer =
 
 export interface Fallback {
   /**
-   * `ground`: the store is away, did not answer this once, or does not have what may be on its way into it. Counts only what is
+   * `carried`: what the browser sent as passes. `ground`: the store is away, did not answer this once, or does not have what may be on its way into it. Counts only what is
    * not below its floor, whose rights have not ended (token's end + `outage.maxStale`), and of whose withdrawal this process
    * would know: its horizon is no older than `outage.passMaxAge` (`maxStale` without passes).
    */
-  answer(ticket: Ticket, pass: string | undefined, ground: 'away' | 'failed' | 'missing'): FallbackAnswer
+  answer(ticket: Ticket, carried: readonly string[], ground: 'away' | 'failed' | 'missing'): FallbackAnswer
   /** The pass says that its session was not written when it was issued, and that was not long ago. */
-  isUnwritten(pass: string | undefined, ticket: Ticket): boolean
+  isUnwritten(carried: readonly string[], ticket: Ticket): boolean
 }
 
 export interface FallbackDeps {
@@ -62,12 +62,12 @@ export function createFallback(deps: FallbackDeps): Fallback {
     return session
   }
 
-  function decide(ticket: Ticket, pass: string | undefined): FallbackAnswer {
+  function decide(ticket: Ticket, carried: readonly string[]): FallbackAnswer {
     const horizonAgeMs = outage.horizonAgeMs()
     const isKnowing = horizonAgeMs !== undefined && horizonAgeMs <= exposureMs
     const copy = fromNear(ticket, isKnowing)
     if (copy !== undefined) return { kind: 'found', session: copy, from: 'near_stale' }
-    const session = pass === undefined ? undefined : passes?.open(pass, ticket)
+    const session = passes?.open(carried, ticket)
     if (session === undefined || clock() >= lifetimes.endOf(session)) return { kind: 'none' }
     if (floors.isEnded(session.id)) return { kind: 'none' }
     // They are still logged in, with other rights: which, only the newer state says.
@@ -81,13 +81,13 @@ export function createFallback(deps: FallbackDeps): Fallback {
   }
 
   return {
-    answer(ticket, pass, ground) {
-      const answer = decide(ticket, pass)
+    answer(ticket, carried, ground) {
+      const answer = decide(ticket, carried)
       const result = answer.kind === 'found' ? answer.from : answer.kind === 'none' ? 'none' : answer.reason
       metrics.standIns.with({ ground, result }).value++
       if (answer.kind === 'found' && answer.from === 'pass') passHonoured.value++
       return answer
     },
-    isUnwritten: (pass, ticket) => pass !== undefined && passes?.isUnwritten(pass, ticket, maxStaleMs) === true,
+    isUnwritten: (carried, ticket) => passes?.isUnwritten(carried, ticket, maxStaleMs) === true,
   }
 }

@@ -20,8 +20,11 @@ import type { SessionLifetimes } from './lifetimes.ts'
 export interface Lookup {
   /** The session, if this process may answer for it without asking anybody. Synchronous: the hot path. */
   near(ticket: string): Session | undefined
-  /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said: never a reason to log anybody out. */
-  find(ticket: string, pass: string | undefined): Promise<LookupResult>
+  /**
+   * `passes`: all that the browser carries beside it. Throws StoreUnavailable or ProviderUnavailable when it cannot be said: never a
+   * reason to log anybody out.
+   */
+  find(ticket: string, passes?: readonly string[]): Promise<LookupResult>
 }
 
 export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'> {
@@ -88,44 +91,44 @@ export function createLookup(deps: LookupDeps): Lookup {
     return entry.session
   }
 
-  async function find(text: string, pass: string | undefined): Promise<LookupResult> {
+  async function find(text: string, passes: readonly string[]): Promise<LookupResult> {
     const ticket = parseTicket(text)
     if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     if (shared) nearMisses.value++
     if (outage.isAway()) {
       // A Redis that just came back has enough to do: not one read per request until it knows again what it lost.
-      const known = fallback.answer(ticket, pass, 'away')
+      const known = fallback.answer(ticket, passes, 'away')
       if (known.kind === 'found' || outage.isUnreachable()) return known.kind === 'none' ? unavailable() : known
     }
-    return fallback.isUnwritten(pass, ticket) ? askBriefly(ticket, pass) : askTwice(ticket, pass)
+    return fallback.isUnwritten(passes, ticket) ? askBriefly(ticket, passes) : askTwice(ticket, passes)
   }
 
   /** Redis had trouble when this login was to be written: nobody waits for it a whole deadline once more. */
-  function askBriefly(ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
-    const answer = askTwice(ticket, pass)
+  function askBriefly(ticket: Ticket, passes: readonly string[]): Promise<LookupResult> {
+    const answer = askTwice(ticket, passes)
     return withTimeout(answer, brieflyMs, runtime, (byOurselves) => new Late(byOurselves)).catch((error: unknown) => {
       if (!(error instanceof Late)) throw error
-      const known = error.byOurselves ? undefined : fallback.answer(ticket, pass, 'missing')
+      const known = error.byOurselves ? undefined : fallback.answer(ticket, passes, 'missing')
       return known?.kind === 'found' ? known : answer
     })
   }
 
-  async function askTwice(ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
+  async function askTwice(ticket: Ticket, passes: readonly string[]): Promise<LookupResult> {
     let below: Session | undefined
     // Word of a change may have overtaken the answer that was on its way, or the write that it is about.
     for (let look = 0; look < 3; look++) {
-      const answer = await ask(ticket, pass)
+      const answer = await ask(ticket, passes)
       if (answer.kind !== 'below-floor') return answer
       below = answer.session
       const entry = near.get(ticket.id)
       if (entry !== undefined && entry.session.generation >= floors.of(ticket.id)) break
       if (look === 1 && floors.knownForMs(ticket.id) < justNowMs) await deps.changed(ticket.id, newerStateSoonMs)
     }
-    return belowFloor(ticket, pass, below)
+    return belowFloor(ticket, passes, below)
   }
 
-  async function ask(ticket: Ticket, pass: string | undefined): Promise<LookupResult | BelowFloor> {
+  async function ask(ticket: Ticket, passes: readonly string[]): Promise<LookupResult | BelowFloor> {
     // With a copy at hand the first kilobyte tells whether it still holds; without one, all of it is fetched once.
     const head = cache.mode === 'redis' && near.get(ticket.id)?.isConfirmed === true ? identityReadBytes : undefined
     let entry
@@ -133,7 +136,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       const value = await reader.read(ticket.id, head)
       if (value === undefined) {
         sharedMisses.value++
-        return missing(ticket, pass)
+        return missing(ticket, passes)
       }
       entry = await reader.confirm(ticket, value, head === undefined || value.length < head)
     } catch (error) {
@@ -141,13 +144,13 @@ export function createLookup(deps: LookupDeps): Lookup {
       sharedErrors.value++
       // We had no time to look, twice: that says nothing of Redis, so that nothing may stand in for it.
       if (!(error instanceof StoreUnavailable) || isOwnDelay(error)) throw error
-      const known = fallback.answer(ticket, pass, 'failed')
+      const known = fallback.answer(ticket, passes, 'failed')
       if (known.kind === 'none') throw error
       return known
     }
     if (entry === 'gone') {
       sharedMisses.value++
-      return missing(ticket, pass)
+      return missing(ticket, passes)
     }
     if (typeof entry === 'string') return unusable(ticket, entry)
     // It may have been ended while the answer was on its way.
@@ -155,13 +158,13 @@ export function createLookup(deps: LookupDeps): Lookup {
     const { session } = entry
     if (session.generation < floors.of(ticket.id)) return { kind: 'below-floor', session }
     sharedHits.value++
-    return answerFrom(entry, ticket, pass)
+    return answerFrom(entry, ticket, passes)
   }
 
   /** The state that counts is on its way into the store, or was lost: not at once a reason to send anybody away. */
   function belowFloor(
     ticket: Ticket,
-    pass: string | undefined,
+    passes: readonly string[],
     below: Session | undefined,
   ): LookupResult | Promise<LookupResult> {
     const entry = near.get(ticket.id)
@@ -170,10 +173,10 @@ export function createLookup(deps: LookupDeps): Lookup {
       presentsSecret(entry, ticket.secret) &&
       entry.session.generation >= floors.of(ticket.id)
     ) {
-      return answerFrom(entry, ticket, pass)
+      return answerFrom(entry, ticket, passes)
     }
     if (outage.missProvesNothing()) {
-      const known = fallback.answer(ticket, pass, 'missing')
+      const known = fallback.answer(ticket, passes, 'missing')
       if (known.kind !== 'none') return known
       // The ticket has opened what is stored: theirs, with rights that only the newer state says.
       return { kind: 'unproven', reason: 'superseded', session: below }
@@ -182,7 +185,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     throw new StoreUnavailable('a newer state of the session is on its way into the store')
   }
 
-  async function answerFrom(entry: NearSession, ticket: Ticket, pass: string | undefined): Promise<LookupResult> {
+  async function answerFrom(entry: NearSession, ticket: Ticket, passes: readonly string[]): Promise<LookupResult> {
     const now = clock()
     const { session } = entry
     if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
@@ -204,7 +207,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     switch (outcome.kind) {
       case 'refreshed': {
         const next = outcome.full.session
-        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket, pass, next)
+        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket, passes, next)
         if (clock() < next.tokenExpiresAt) return { kind: 'found', session: next, from: 'shared' }
         if (clock() < lifetimes.rightsEnd(next)) return stale(next)
         throw new ProviderUnavailable('the provider gives tokens that have ended')
@@ -224,14 +227,14 @@ export function createLookup(deps: LookupDeps): Lookup {
     return { kind: 'found', session, from: 'stale' }
   }
 
-  function missing(ticket: Ticket, pass: string | undefined): LookupResult {
+  function missing(ticket: Ticket, passes: readonly string[]): LookupResult {
     // While others may still write what only they know, a miss proves nothing; nor does it for a login that is in a journal.
     if (
       near.get(ticket.id)?.pending !== undefined ||
       outage.missProvesNothing() ||
-      fallback.isUnwritten(pass, ticket)
+      fallback.isUnwritten(passes, ticket)
     ) {
-      const known = fallback.answer(ticket, pass, 'missing')
+      const known = fallback.answer(ticket, passes, 'missing')
       if (known.kind !== 'none') return known
       if (outage.missProvesNothing()) return { kind: 'unproven', reason: 'unsettled', session: undefined }
       return { kind: 'absent', reason: 'unknown' }
@@ -267,9 +270,9 @@ export function createLookup(deps: LookupDeps): Lookup {
 
   return {
     near: nearSession,
-    async find(text, pass) {
+    async find(text, passes = []) {
       const session = nearSession(text)
-      return session === undefined ? find(text, pass) : { kind: 'found', session, from: 'near' }
+      return session === undefined ? find(text, passes) : { kind: 'found', session, from: 'near' }
     },
   }
 }

@@ -15,10 +15,14 @@ export interface Passes {
    * the session, so that other replicas will not find it there.
    */
   issue(session: Session, ticket: Ticket, unwritten?: boolean): string | undefined
-  /** The session it was issued for, while the pass is younger than `maxAgeMs`; undefined for anything else. */
-  open(value: string, ticket: Ticket): Session | undefined
-  /** Issued as `unwritten`, less than `withinMs` ago. */
-  isUnwritten(value: string, ticket: Ticket, withinMs: number): boolean
+  /**
+   * The session for which they were issued; undefined where none is a pass of this ticket that is younger than `maxAgeMs`. A
+   * sibling host can plant others beside it, so that which of them is ours shows only here. Of several the newest state counts, of
+   * that the youngest pass.
+   */
+  open(values: readonly string[], ticket: Ticket): Session | undefined
+  /** The newest of them was issued as `unwritten`, less than `withinMs` ago. */
+  isUnwritten(values: readonly string[], ticket: Ticket, withinMs: number): boolean
 }
 
 interface Stored {
@@ -46,22 +50,42 @@ export function createPasses(deps: {
     return plain === undefined ? undefined : (JSON.parse(plain.toString()) as Stored)
   }
 
+  const endOf = ({ expiresAt, createdAt }: Session) => Math.min(expiresAt, createdAt + sessionMaxAgeMs)
+
+  function newest(
+    values: readonly string[],
+    ticket: Ticket,
+    counts: (found: Stored) => boolean = () => true,
+  ): Stored | undefined {
+    let best: Stored | undefined
+    for (const value of values) {
+      const found = stored(value, ticket)
+      if (found === undefined || !counts(found)) continue
+      if (best === undefined || isNewer(found, best)) best = found
+    }
+    return best
+  }
+
   return {
     issue(session, ticket, unwritten = false) {
       const pass: Stored = { at: clock(), session, ...(unwritten && { unwritten }) }
       const value = sealer.seal(Buffer.from(JSON.stringify(pass)), context(ticket), ticket.secret).toString('base64url')
       return value.length <= maxLength ? value : undefined
     },
-    open(value, ticket) {
-      const found = stored(value, ticket)
-      if (found === undefined || clock() - found.at >= maxAgeMs) return undefined
-      const expiresAt = Math.min(found.session.expiresAt, found.session.createdAt + sessionMaxAgeMs)
-      return clock() < expiresAt ? { ...found.session, expiresAt } : undefined
+    open(values, ticket) {
+      const now = clock()
+      const found = newest(values, ticket, ({ at, session }) => now - at < maxAgeMs && now < endOf(session))
+      return found && { ...found.session, expiresAt: endOf(found.session) }
     },
 
-    isUnwritten(value, ticket, withinMs) {
-      const found = stored(value, ticket)
+    isUnwritten(values, ticket, withinMs) {
+      const found = newest(values, ticket)
       return found?.unwritten === true && clock() - found.at < withinMs
     },
   }
+}
+
+function isNewer(one: Stored, other: Stored): boolean {
+  const generations = one.session.generation - other.session.generation
+  return generations === 0 ? one.at > other.at : generations > 0
 }

@@ -39,12 +39,12 @@ export interface Ended {
 export interface Sessions extends Lookup {
   begin(grant: Grant): Promise<NewSession>
   /**
-   * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `pass`: what
+   * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `passes`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
    * session that was ended here, it says whether that is kept by now. Throws StoreUnavailable for a ticket that nothing but the
    * store could prove.
    */
-  end(ticket: string, known?: Session, pass?: string): Promise<Ended | undefined>
+  end(ticket: string, known?: Session, passes?: readonly string[]): Promise<Ended | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
   /**
@@ -52,6 +52,8 @@ export interface Sessions extends Lookup {
    * speaks for it, which must not live on by renewing itself.
    */
   passFor(session: Session, ticket: string): string | undefined
+  /** The generation of the state that a genuine pass of this ticket tells; undefined for anything else. */
+  generationOfPass(pass: string, ticket: string): number | undefined
   /** Resolves once no refresh is under way, its writing included. */
   settled(): Promise<void>
   readonly nearSize: number
@@ -188,10 +190,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
 
-    async end(text, found, pass) {
+    async end(text, found, carried = []) {
       const ticket = parseTicket(text)
       if (ticket === undefined) return undefined
-      const known = found ?? (pass === undefined ? undefined : passes?.open(pass, ticket))
+      const known = found ?? passes?.open(carried, ticket)
       if (floors.isEnded(ticket.id)) {
         return { full: undefined, isKept: await writer.end(ticket.id) }
       }
@@ -236,6 +238,11 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const entry = ticket && near.get(ticket.id)
       if (ticket === undefined || entry?.session !== session || !presentsSecret(entry, ticket.secret)) return undefined
       return passes?.issue(session, ticket, entry.pending !== undefined)
+    },
+
+    generationOfPass(pass, text) {
+      const ticket = parseTicket(text)
+      return ticket && passes?.open([pass], ticket)?.generation
     },
 
     settled: refresher.settled,

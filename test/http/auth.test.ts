@@ -57,6 +57,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
     end: notHere,
     tokens: notHere,
     passFor: notHere,
+    generationOfPass: () => undefined,
     settled: notHere,
     nearSize: 0,
     nearBytes: 0,
@@ -361,29 +362,51 @@ for (const [name, answers, headers, status] of several) {
   })
 }
 
-test('renewPass: a 200 brings a new pass to a browser that has none, and only then', async () => {
-  const deps = { renewPass: true } as const
-  const sessions = { near: () => session, passFor: () => 'pass-value' }
-  const fresh = await anAuth(sessions, deps).auth.forward('traefik', request())
-  assert.ok(fresh.allow !== undefined && fresh.cookies?.[0]?.startsWith(`${config.cookies.passName}=pass-value;`))
-  const asked = request()
-  const headers = { ...asked.headers, cookie: `${asked.headers.cookie}; ${config.cookies.passName}=old` }
-  const again = await anAuth(sessions, deps).auth.forward('traefik', { ...asked, headers })
-  assert.ok(again.allow !== undefined && again.cookies?.length === 0)
+/** Passes look like `of-<generation>`; any other is none of this session's. `opened`: which were looked into. */
+function aPassBed(generation: number) {
+  const opened: string[] = []
+  const current = { ...session, generation }
+  const { auth } = anAuth(
+    {
+      near: () => current,
+      passFor: () => `of-${generation}`,
+      generationOfPass(pass) {
+        opened.push(pass)
+        return pass.startsWith('of-') ? Number(pass.slice(3)) : undefined
+      },
+    },
+    { renewPass: true },
+  )
+  /** What a request that carries these brings back. */
+  return {
+    opened,
+    carrying(...passes: string[]) {
+      const asked = request()
+      const cookie = [asked.headers.cookie, ...passes.map((pass) => `${config.cookies.passName}=${pass}`)].join('; ')
+      const outcome = auth.forward('traefik', { ...asked, headers: { ...asked.headers, cookie } })
+      assert.ok(!(outcome instanceof Promise) && outcome.allow !== undefined)
+      return (outcome.cookies ?? []).map((line) => line.slice(config.cookies.passName.length + 1, line.indexOf(';')))
+    },
+  }
+}
+
+test('renewPass: a 200 brings a new pass to a browser that has no good one, and only then', () => {
+  assert.deepEqual(aPassBed(1).carrying(), ['of-1'])
+  assert.deepEqual(aPassBed(1).carrying('of-1'), [])
+  assert.deepEqual(aPassBed(1).carrying('planted'), ['of-1'])
+  assert.deepEqual(aPassBed(1).carrying('planted', 'planted-too', 'of-1'), [])
 })
 
-test('renewPass: a newer state of the session brings a new pass, once', async () => {
-  const newer = { ...session, generation: 2 }
-  const { auth } = anAuth({ near: () => newer, passFor: () => 'pass-value' }, { renewPass: true })
-  const asked = request()
-  const headers = { ...asked.headers, cookie: `${asked.headers.cookie}; ${config.cookies.passName}=old` }
-  const given: (number | undefined)[] = []
-  for (let time = 0; time < 3; time++) {
-    const outcome = await auth.forward('traefik', { ...asked, headers })
-    assert.ok(outcome.allow !== undefined)
-    given.push(outcome.cookies?.length)
-  }
-  assert.deepEqual(given, [1, 0, 0])
+test('renewPass: a newer state of the session brings a new pass, once', () => {
+  const bed = aPassBed(2)
+  const given = Array.from({ length: 3 }, () => bed.carrying('planted', 'of-1'))
+  assert.deepEqual(given, [['of-2'], [], []])
+})
+
+test('renewPass: a good pass is opened once, and not at each request', () => {
+  const bed = aPassBed(1)
+  for (let time = 0; time < 3; time++) assert.deepEqual(bed.carrying('planted', 'of-1'), [])
+  assert.deepEqual(bed.opened, ['planted', 'of-1'])
 })
 
 test('a bad request is 400 where the proxy relays it and 403 where it would break the proxy', async () => {

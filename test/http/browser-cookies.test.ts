@@ -50,12 +50,12 @@ test('SameSite strict would lose the flow on the way back from the provider: it 
 test('they are read by their exact names', () => {
   const header = '__Host-fg_session=a; __Host-fg_session2=b; __Host-fg_pass=p; __Host-fg_flow_0=x; __Host-fg_flow_4=y'
   assert.deepEqual(cookies.tickets(header), ['a'])
-  assert.equal(cookies.pass(header), 'p')
+  assert.deepEqual(cookies.passes(header), ['p'])
   assert.deepEqual(cookies.flows(header), [
     [0, 'x'],
     [4, 'y'],
   ])
-  assert.deepEqual([cookies.tickets(undefined), cookies.pass(undefined), cookies.flows(undefined)], [[], undefined, []])
+  assert.deepEqual([cookies.tickets(undefined), cookies.passes(undefined), cookies.flows(undefined)], [[], [], []])
 })
 
 test('a flow cookie of a name that this version does not give is not there', () => {

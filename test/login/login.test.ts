@@ -5,7 +5,7 @@ import { flowLifetimeMs } from '../../src/login/flow.ts'
 import type { HeldSession, LoginEnd, StartRequest } from '../../src/login/login.ts'
 import type { FlowCookies } from '../../src/login/slots.ts'
 import { outcomeOf } from '../oidc/setup.ts'
-import { hour, look, minute, sessionIn, type World } from '../session/world.ts'
+import { carried, hour, look, minute, sessionIn, type World } from '../session/world.ts'
 import { aLoginWorld, type LoginWorld } from './world.ts'
 
 /** A browser that keeps its flow cookies. */
@@ -276,7 +276,7 @@ test('the login of somebody whose session cannot be believed now ends that sessi
   world.cache.goAway()
   world.time.advance(hour + 10 * minute)
   const pass = world.sessions.passFor(current.session, current.ticket)
-  const unproven = await world.sessions.find(current.ticket, pass)
+  const unproven = await world.sessions.find(current.ticket, carried(pass))
   assert.ok(unproven.kind === 'unproven' && unproven.session !== undefined)
   const previous = { ticket: current.ticket, session: unproven.session }
   const end = await browser.callback(await browser.start(), undefined, world.logins, previous)

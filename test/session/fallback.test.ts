@@ -12,7 +12,7 @@ import { createFakeCache } from '../fixtures/fake-cache.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aSession } from '../fixtures/session.ts'
-import { encryptionKey, hour, lifetimesOf, minute, runtimeOf } from './world.ts'
+import { carried, encryptionKey, hour, lifetimesOf, minute, runtimeOf } from './world.ts'
 
 const seconds = 1_000
 
@@ -111,7 +111,7 @@ function inSituation(situation: Situation) {
       : typeof pass === 'number' && situation.passIsNew === true
         ? passOf(pass)
         : early
-  const answer = fallback.answer(ticket, presented, 'away')
+  const answer = fallback.answer(ticket, carried(presented), 'away')
   const result = answer.kind === 'found' ? answer.from : answer.kind === 'none' ? 'none' : answer.reason
   return { answer, result, session, metrics, passHonoured, near, ticket, clock, fallback, time, passes }
 }
@@ -250,10 +250,10 @@ test('who is let in by a copy is not idle', () => {
 test('a pass says for maxStale that its session was not written when it was issued', () => {
   const { fallback, passes, session, ticket, time } = inSituation({})
   const unwritten = passes.issue(session, ticket, true)
-  assert.equal(fallback.isUnwritten(unwritten, ticket), true)
-  assert.equal(fallback.isUnwritten(passes.issue(session, ticket), ticket), false)
-  assert.equal(fallback.isUnwritten(unwritten, newTicket(randomBytes)), false)
-  assert.equal(fallback.isUnwritten(undefined, ticket), false)
+  assert.equal(fallback.isUnwritten(carried(unwritten), ticket), true)
+  assert.equal(fallback.isUnwritten(carried(passes.issue(session, ticket)), ticket), false)
+  assert.equal(fallback.isUnwritten(carried(unwritten), newTicket(randomBytes)), false)
+  assert.equal(fallback.isUnwritten([], ticket), false)
   time.advance(10 * minute)
-  assert.equal(fallback.isUnwritten(unwritten, ticket), false)
+  assert.equal(fallback.isUnwritten(carried(unwritten), ticket), false)
 })

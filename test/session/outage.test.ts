@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { newTicket, ticketValue } from '../../src/session/ticket.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'
-import { aWorld, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
+import { aWorld, carried, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
 
 /** What the next refresh says of Alice. */
 const inGroups = (expiresAt: number, groups: readonly string[], number = 1) => ({
@@ -32,7 +32,7 @@ test('where its rights are too old a pass says whose it is, and lets nobody in',
   const begun = await sessions.begin(grant())
   cache.goAway()
   time.advance(15 * minute)
-  const found = await sessions.find(begun.ticket, begun.pass)
+  const found = await sessions.find(begun.ticket, carried(begun.pass))
   assert.deepEqual(found, { kind: 'unproven', reason: 'rights_too_old', session: begun.session })
   assert.equal(sessions.near(begun.ticket), undefined)
   const another = await login()
@@ -109,7 +109,7 @@ test('a group that a refresh elsewhere took away is gone in an outage, too: neit
   // Still logged in: the provider can say with which rights.
   assert.equal(await look(withCopy.sessions, begun.ticket, begun.pass), 'superseded')
   assert.equal(await look(withoutCopy.sessions, begun.ticket, begun.pass), 'superseded')
-  const found = await world.sessions.find(begun.ticket, begun.pass)
+  const found = await world.sessions.find(begun.ticket, carried(begun.pass))
   assert.ok(found.kind === 'found' && found.from === 'near_stale')
   assert.deepEqual(found.session.claims['groups'], ['staff'])
   const renewed = world.sessions.passFor(found.session, begun.ticket)
@@ -243,6 +243,32 @@ test('a pass is renewed for its ticket only, and by a copy only: never by itself
   assert.notEqual(world.sessions.passFor(found, begun.ticket), undefined)
   const other = world.replica()
   other.cache.goAway()
-  const byPass = sessionIn(await other.sessions.find(begun.ticket, begun.pass))
+  const byPass = sessionIn(await other.sessions.find(begun.ticket, carried(begun.pass)))
   assert.equal(other.sessions.passFor(byPass, begun.ticket), undefined)
+})
+
+test('in an outage a planted pass does not hide the good one, wherever it stands (B5)', async () => {
+  const world = aWorld()
+  const begun = await world.sessions.begin(world.grant())
+  const pass = begun.pass ?? ''
+  const planted = (await world.sessions.begin(world.grant())).pass ?? ''
+  for (const passes of [
+    ['x', pass],
+    [pass, 'x'],
+    ['x', planted, pass],
+  ]) {
+    const other = world.replica()
+    other.cache.goAway()
+    const found = await other.sessions.find(begun.ticket, passes)
+    assert.ok(found.kind === 'found' && found.from === 'pass')
+  }
+})
+
+test('a pass is known as good, with its state, by its own ticket only', async () => {
+  const { sessions, grant, login } = aWorld()
+  const begun = await sessions.begin(grant())
+  assert.equal(sessions.generationOfPass(begun.pass ?? '', begun.ticket), 1)
+  assert.equal(sessions.generationOfPass(begun.pass ?? '', await login()), undefined)
+  assert.equal(sessions.generationOfPass('x', begun.ticket), undefined)
+  assert.equal(sessions.generationOfPass(begun.pass ?? '', 'x'), undefined)
 })

@@ -5,7 +5,19 @@ import { test } from 'node:test'
 import { RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
 import { newTicket, parseTicket, ticketValue } from '../../src/session/ticket.ts'
 import { failingWith, unavailable } from '../fixtures/fake-store.ts'
-import { aWorld, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn, type World } from './world.ts'
+import {
+  aWorld,
+  carried,
+  hour,
+  idOf,
+  keyOf,
+  look,
+  minute,
+  quiet,
+  refreshGrant,
+  sessionIn,
+  type World,
+} from './world.ts'
 
 const markOf = (ticket: string) => ({ kind: 'revoked' as const, id: idOf(ticket) })
 
@@ -246,7 +258,7 @@ test('a logout of a login that lies in another replica’s journal is recorded, 
   const other = world.replica()
   world.time.advance(10 * minute)
   assert.equal(await other.sessions.end(begun.ticket), undefined, 'a ticket alone proves nothing')
-  const ended = await other.sessions.end(begun.ticket, undefined, begun.pass)
+  const ended = await other.sessions.end(begun.ticket, undefined, carried(begun.pass))
   assert.equal(ended?.isKept, true)
   await world.cache.journal.replay()
   assert.equal(await world.cache.store.memory.get(keyOf(begun.ticket)), undefined)
@@ -433,7 +445,7 @@ test('a failover lost a refresh: who heard of it does not use the token before, 
     await quiet()
     await cache.comeBack({ settleMs })
     assert.equal(other.cache.floors.isEnded(idOf(begun.ticket)), false)
-    assert.equal(sessionIn(await sessions.find(begun.ticket, begun.pass)).generation, 2)
+    assert.equal(sessionIn(await sessions.find(begun.ticket, carried(begun.pass))).generation, 2)
   }
 })
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreValueRejected } from '../../src/errors.ts'
 import { newTicket, ticketValue } from '../../src/session/ticket.ts'
 import { unavailable } from '../fixtures/fake-store.ts'
-import { aWorld, gate, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
+import { aWorld, carried, gate, hour, idOf, keyOf, look, minute, quiet, refreshGrant, sessionIn } from './world.ts'
 
 const away = () => Promise.reject(new ProviderUnavailable('away'))
 const notRefreshable = { tokens: { accessToken: 'at', idToken: undefined, refreshToken: undefined } }
@@ -701,7 +701,7 @@ test('a logout on a replica that knows the session by its pass alone holds', asy
   const begun = await world.sessions.begin(world.grant())
   const other = world.replica()
   other.cache.goAway()
-  const found = await other.sessions.find(begun.ticket, begun.pass)
+  const found = await other.sessions.find(begun.ticket, carried(begun.pass))
   assert.ok(found.kind === 'found' && found.from === 'pass')
   await other.sessions.end(begun.ticket, found.session)
   assert.equal(await look(other.sessions, begun.ticket, begun.pass), 'revoked')
@@ -714,7 +714,7 @@ test('a logout elsewhere of a login that the store has not seen yet: it is not w
   world.cache.store.once('set', unavailable)
   const begun = await world.sessions.begin(world.grant())
   const other = world.replica()
-  const found = await other.sessions.find(begun.ticket, begun.pass)
+  const found = await other.sessions.find(begun.ticket, carried(begun.pass))
   assert.ok(found.kind === 'found' && found.from === 'pass')
   world.cache.hears = false
   await other.sessions.end(begun.ticket, found.session)

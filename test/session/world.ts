@@ -165,10 +165,12 @@ export async function quiet(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
+export const carried = (pass: string | undefined): string[] => (pass === undefined ? [] : [pass])
+
 /** Where it was found (`near`, `shared`, ...), the reason why it was not, or the code of an error. */
 export async function look(sessions: Sessions, ticket: string, pass?: string): Promise<string> {
   try {
-    const found = await sessions.find(ticket, pass)
+    const found = await sessions.find(ticket, carried(pass))
     return found.kind === 'found' ? found.from : found.reason
   } catch (error) {
     return error instanceof Error && 'code' in error ? String(error.code) : String(error)

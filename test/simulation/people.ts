@@ -22,6 +22,8 @@ export interface People {
   mustEnter(replica: Replica, visitor: Visitor, orElse: string): void
 }
 
+const carried = (pass: string | undefined): string[] => (pass === undefined ? [] : [pass])
+
 export function createPeople(world: World, judge: Judge): People {
   const { events, story, plan, visitors, accounts, provider, servers } = world
 
@@ -55,7 +57,7 @@ export function createPeople(world: World, judge: Judge): People {
     const { sessions } = replica
     if (sessions === undefined) return new Error('it has ended')
     try {
-      return await sessions.find(visitor.ticket, pass)
+      return await sessions.find(visitor.ticket, carried(pass))
     } catch (error) {
       if (error instanceof StoreUnavailable || error instanceof ProviderUnavailable) return error
       throw error
@@ -151,7 +153,7 @@ export function createPeople(world: World, judge: Judge): People {
         if (sessions === undefined) return
         const known = answer instanceof Error || answer.kind === 'absent' ? undefined : answer.session
         try {
-          const ended = await sessions.end(visitor.ticket, known, pass)
+          const ended = await sessions.end(visitor.ticket, known, carried(pass))
           if (ended === undefined) {
             judge.notEnded(replica, visitor, pass !== undefined)
             story.say(`s${visitor.number} has no session at r${replica.index} that could end`)

@@ -36,8 +36,7 @@ export const cookies: readonly Reader[] = [
       const found = browserCookies.flows(text)
       for (const [, value] of found) flows.isHeldBy(started.flow, value)
       for (const ticket of browserCookies.tickets(text)) parseTicket(ticket)
-      const pass = browserCookies.pass(text)
-      return pass === undefined ? undefined : passes.open(pass, someTicket)
+      return passes.open(browserCookies.passes(text), someTicket)
     },
   },
   {
