@@ -107,6 +107,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     requestIdOf: requestId,
     metrics,
     logger,
+    clock,
   })
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),

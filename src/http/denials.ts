@@ -6,8 +6,10 @@ import { contracts, type Contract, type ContractFacts } from '../config/contract
 import { BadRequest, StoreUnavailable } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Session } from '../session/session.ts'
+import { createLogQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { TrustedPeers } from './client.ts'
@@ -32,6 +34,7 @@ export interface DenialsDeps {
   readonly requestIdOf: (headers: IncomingHttpHeaders) => string
   readonly metrics: Pick<Metrics, 'decisions'>
   readonly logger: Logger
+  readonly clock: Clock
 }
 
 export interface Denials {
@@ -45,6 +48,8 @@ export interface Denials {
 
 export function createDenials(deps: DenialsDeps): Denials {
   const { peers, addresses, endpoints, refusals, metrics, logger } = deps
+  // A page of theirs may ask every second; the metric counts them all.
+  const mayTell = createLogQuota(1, deps.clock)
 
   function count(label: Label, decision: 'login' | 'deny' | 'error', reason: string): void {
     metrics.decisions.with({ contract: label, decision, reason }).value++
@@ -140,7 +145,10 @@ export function createDenials(deps: DenialsDeps): Denials {
       logger.debug(fields, 'access denied to all')
       return refusedWith(refusals.refuse(who, 403, reason))
     }
-    logger.info(fields, 'access denied to a person who is logged in')
+    logger[mayTell(`${session.subject} ${reason}`) ? 'info' : 'debug'](
+      fields,
+      'access denied to a person who is logged in',
+    )
     if (!isNavigation(original.method, request.headers)) {
       return refusedWith(refusals.toProgram(who, 403, { error: 'forbidden', reason, request_id: who.requestId }))
     }

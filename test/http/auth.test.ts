@@ -2,6 +2,7 @@
 // test/integration/memory/.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DenialReason } from '../../src/access/access.ts'
 import { compileIdentityHeaders } from '../../src/access/identity-headers.ts'
 import { compileRules } from '../../src/access/rules.ts'
 import { contractNames, type Contract } from '../../src/config/contracts.ts'
@@ -26,6 +27,7 @@ import type { Sessions } from '../../src/session/sessions.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { aRule } from '../access/fixtures.ts'
 import { load } from '../config/load-fixture.ts'
+import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aSession } from '../fixtures/session.ts'
 
@@ -49,6 +51,7 @@ type Overrides = Partial<AuthDeps & Pick<AdmissionsDeps, 'identityHeaders'>> & {
 
 function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...overrides }: Overrides = {}) {
   const logger = recordedLog()
+  const time = fakeTime()
   const metrics = createMetrics({ processMetrics: false })
   const allSessions: Sessions = {
     near: () => undefined,
@@ -76,10 +79,11 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
   }
   const denials = createDenials({
     ...shared,
-    untrusted: createUntrustedPeerNotices(logger, () => 0),
+    untrusted: createUntrustedPeerNotices(logger, time.clock),
     pages,
     describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
     logger,
+    clock: time.clock,
   })
   const auth = createAuth({
     ...shared,
@@ -101,7 +105,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
     stopwatch: () => 0,
     ...overrides,
   })
-  return { auth, log: logger, metrics }
+  return { auth, log: logger, metrics, time }
 }
 
 const request = (uri = '/', tickets = [ticket]): AuthRequest => ({
@@ -407,6 +411,35 @@ test('renewPass: a good pass is opened once, and not at each request', () => {
   const bed = aPassBed(1)
   for (let time = 0; time < 3; time++) assert.deepEqual(bed.carrying('planted', 'of-1'), [])
   assert.deepEqual(bed.opened, ['planted', 'of-1'])
+})
+
+test('a person who is refused is one line a minute and reason, each request is counted', async () => {
+  let reason: DenialReason = 'group_not_allowed'
+  const meets = () => ({ ok: false, reason }) as const
+  let current = session
+  const { auth, log, metrics, time } = anAuth(
+    { near: () => current },
+    { rules: { usesNetworks: false, policyFor: () => ({ kind: 'login', requirements: [0] }), meets } },
+  )
+  const poll = async (times: number) => {
+    // What a session is refused for is remembered with it: each poll is of another state of it.
+    current = { ...current }
+    for (let time = 0; time < times; time++) assert.equal(await statusOf(auth.forward('traefik', request())), 403)
+  }
+  const told = () => log.lines.filter(({ level }) => level === 'info').map(({ reason }) => reason)
+  await poll(20)
+  assert.deepEqual(told(), ['group_not_allowed'])
+  reason = 'role_not_allowed'
+  await poll(20)
+  assert.deepEqual(told(), ['group_not_allowed', 'role_not_allowed'])
+  current = { ...session, subject: 'bob' }
+  await poll(1)
+  time.advance(60_000)
+  await poll(2)
+  assert.deepEqual(told().slice(2), ['role_not_allowed', 'role_not_allowed'])
+  const denied = (of: DenialReason) =>
+    metrics.decisions.with({ contract: 'traefik', decision: 'deny', reason: of }).value
+  assert.deepEqual([denied('group_not_allowed'), denied('role_not_allowed')], [20, 23])
 })
 
 test('a bad request is 400 where the proxy relays it and 403 where it would break the proxy', async () => {
