@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net'
 import { provenNames } from './access/identity-headers.ts'
 import type { Config } from './config/config.ts'
+import { surviveAcceptFaults } from './http/accept-faults.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAdmissions } from './http/admissions.ts'
 import { createAuth } from './http/auth.ts'
@@ -151,6 +152,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const connections = createConnections(server.server, timer)
   if (config.upstreams.length > 0) limitBodies(server.server, timer)
   const operatorServer = metricsListen === undefined ? undefined : createOperatorServer(health, metrics)
+  for (const app of [server, operatorServer]) if (app !== undefined) surviveAcceptFaults(app.server, logger, clock)
 
   // Reverse-proxy mode
   const gateway = createGateway({

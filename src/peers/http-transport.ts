@@ -77,7 +77,7 @@ export function createHttpTransport(parts: HttpTransportParts): HttpTransport {
     return undefined
   }
 
-  const listener = createListener({ listen, limits, exchange, logger })
+  const listener = createListener({ listen, limits, exchange, logger, notice })
 
   async function ask(address: string, message: PeerMessage, signal: AbortSignal): Promise<PeerReply> {
     const question = messages.ask({ message, seq: ++seq, sentAt: clock() })

@@ -7,6 +7,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { announcedLength, readBody } from './body.ts'
 import { createCrowd } from './crowd.ts'
 import { macShape, maxMessageBytes, type Signed } from './message.ts'
+import type { Notice } from './notices.ts'
 
 export const path = '/exchange'
 export const macHeader = 'foregate-mac'
@@ -34,8 +35,9 @@ export function createListener(parts: {
   /** Undefined: it is not a peer's, or does not count. */
   exchange: (question: Signed, from: string) => Signed | undefined
   logger: Logger
+  notice: Notice
 }): Listener {
-  const { listen, limits, exchange, logger } = parts
+  const { listen, limits, exchange, logger, notice } = parts
   const crowd = createCrowd(limits.connections)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -88,7 +90,7 @@ export function createListener(parts: {
           server.off('error', reject)
           // Without a handler, a fault of one accept would end the process.
           server.on('error', (error) =>
-            logger.warn({ event: 'peers_failed', reason: 'listener', err: error }, 'the listener for peers failed'),
+            notice({ event: 'peers_failed', reason: 'listener', err: error }, 'the listener for peers failed'),
           )
           // Listening on TCP: the address is never a pipe's name.
           resolve((server.address() as AddressInfo).port)

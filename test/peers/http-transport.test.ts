@@ -1,5 +1,6 @@
 // What a transport refuses, by attacks: everything here speaks to a real port on loopback.
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -36,6 +37,19 @@ test('connections are kept', async (t) => {
   const sender = aTransport(t)
   for (let round = 0; round < 5; round++) await sender.transport.send(address, aMessage(), 1_000)
   assert.equal(receiver.transport.connections, 1)
+})
+
+test('connections that cannot be taken are told once a minute, and the listener goes on', async (t) => {
+  const receiver = aTransport(t)
+  const servers: Server[] = []
+  const remember = (message: unknown) => servers.push((message as { readonly server: Server }).server)
+  subscribe('tracing:net.server.listen:asyncStart', remember)
+  t.after(() => unsubscribe('tracing:net.server.listen:asyncStart', remember))
+  const address = await receiver.start()
+  assert.equal(servers.length, 1)
+  for (let count = 0; count < 20; count++) servers[0]?.emit('error', new Error('accept ENOMEM'))
+  assert.deepEqual(receiver.log.events().slice(1), ['peers_failed listener'])
+  await aTransport(t).transport.send(address, aMessage(), 1_000)
 })
 
 test('addresses are where peers may be', (t) => {
