@@ -23,8 +23,6 @@ export function storeContract(
   open: () => Promise<StoreUnderTest>,
   { skip = false, realTime = false }: { skip?: string | false; realTime?: boolean } = {},
 ): void {
-  // On a real clock lives are long enough for a busy machine, and the tests wait side by side.
-  const brief = realTime ? 1_000 : 40
   describe(`the store in ${name}`, { skip, concurrency: realTime ? 50 : 1 }, () => {
     let it: StoreUnderTest
     let store: Store
@@ -36,6 +34,25 @@ export function storeContract(
     after(() => it?.close())
 
     const fresh = (kind: Kind = 'session'): Key => ({ kind, id: `contract-${++number}` })
+    /**
+     * A key of which the brief life that `act` gave to what it did there is over. A real clock runs on while a busy machine runs
+     * other things: where it came too late, all is done again with a longer life. There the tests wait side by side.
+     */
+    async function afterBrief(act: (key: Key, brief: number) => Promise<void>, kind?: Kind): Promise<Key> {
+      for (let brief = realTime ? 1_000 : 40; ; brief *= 2) {
+        const key = fresh(kind)
+        const startedAt = performance.now()
+        const mayStillLive = () => !realTime || brief > 10_000 || performance.now() - startedAt < brief
+        try {
+          await act(key, brief)
+        } catch (error) {
+          if (mayStillLive()) throw error
+        }
+        if (!mayStillLive()) continue
+        await it.pass(brief * 1.2)
+        return key
+      }
+    }
     const textAt = async (key: Key) => (await store.get(key))?.toString()
     const heard = (note: string) => eventually(() => it.notes.includes(note))
     /** As a session's room does: the state's generation decides, not the mark alone. */
@@ -72,19 +89,19 @@ export function storeContract(
 
     for (const kind of ['session', 'revoked', 'used'] as const) {
       test(`forgets a value of kind ${kind} when its time is over`, async () => {
-        const key = fresh(kind)
-        await store.set(key, bytes('short'), brief)
-        assert.equal(await textAt(key), 'short')
-        await it.pass(brief * 1.2)
+        const key = await afterBrief(async (key, brief) => {
+          await store.set(key, bytes('short'), brief)
+          assert.equal(await textAt(key), 'short')
+        }, kind)
         assert.equal(await store.get(key), undefined)
       })
     }
 
     test('overwrites, and the new life is the one that counts', async () => {
-      const key = fresh()
-      await store.set(key, bytes('first'), brief)
-      await store.set(key, bytes('second'), long)
-      await it.pass(brief * 1.2)
+      const key = await afterBrief(async (key, brief) => {
+        await store.set(key, bytes('first'), brief)
+        await store.set(key, bytes('second'), long)
+      })
       assert.equal(await textAt(key), 'second')
     })
 
@@ -111,11 +128,11 @@ export function storeContract(
     })
 
     test('add: the key is free again when its time is over', async () => {
-      const key = fresh('used')
-      assert.equal(await store.add(key, bytes('1'), brief), true)
-      assert.equal(await store.add(key, bytes('2'), brief), false)
-      await it.pass(brief * 1.2)
-      assert.equal(await store.add(key, bytes('3'), brief), true)
+      const key = await afterBrief(async (key, brief) => {
+        assert.equal(await store.add(key, bytes('1'), brief), true)
+        assert.equal(await store.add(key, bytes('2'), brief), false)
+      }, 'used')
+      assert.equal(await store.add(key, bytes('3'), long), true)
     })
 
     test('compareAndSet: writes while the head is the expected one, and says so', async () => {
@@ -249,26 +266,26 @@ export function storeContract(
     })
 
     test('withdraw: a mark that lives longer keeps its end', async () => {
-      const key = fresh()
-      await store.withdraw(key, markOf(key), 5, long)
-      await store.withdraw(key, markOf(key), everyGeneration, brief)
-      await it.pass(brief * 1.2)
+      const key = await afterBrief(async (key, brief) => {
+        await store.withdraw(key, markOf(key), 5, long)
+        await store.withdraw(key, markOf(key), everyGeneration, brief)
+      })
       assert.equal(await textAt(markOf(key)), '1')
     })
 
     test('withdraw: a mark that is withdrawn again lives as long as the later one asks', async () => {
-      const key = fresh()
-      await store.withdraw(key, markOf(key), 5, brief)
-      await store.withdraw(key, markOf(key), 5, long)
-      await it.pass(brief * 1.2)
+      const key = await afterBrief(async (key, brief) => {
+        await store.withdraw(key, markOf(key), 5, brief)
+        await store.withdraw(key, markOf(key), 5, long)
+      })
       assert.equal(await textAt(markOf(key)), 'f5')
     })
 
     test('touch: prolongs what is there, and says when it has gone', async () => {
-      const key = fresh()
-      await store.set(key, bytes('value'), brief)
-      assert.equal(await store.touch(key, long), true)
-      await it.pass(brief * 1.2)
+      const key = await afterBrief(async (key, brief) => {
+        await store.set(key, bytes('value'), brief)
+        assert.equal(await store.touch(key, long), true)
+      })
       assert.equal(await textAt(key), 'value')
       assert.equal(await store.touch(fresh(), long), false)
     })
@@ -282,12 +299,12 @@ export function storeContract(
     })
 
     test('a lease is released and renewed by its holder only', async () => {
-      const key = fresh('lease')
-      await store.add(key, bytes('holder'), brief)
-      assert.equal(await store.compareAndDelete(key, bytes('other')), false)
-      assert.equal(await store.compareAndTouch(key, bytes('other'), long), false)
-      assert.equal(await store.compareAndTouch(key, bytes('holder'), long), true)
-      await it.pass(brief * 1.2)
+      const key = await afterBrief(async (key, brief) => {
+        await store.add(key, bytes('holder'), brief)
+        assert.equal(await store.compareAndDelete(key, bytes('other')), false)
+        assert.equal(await store.compareAndTouch(key, bytes('other'), long), false)
+        assert.equal(await store.compareAndTouch(key, bytes('holder'), long), true)
+      }, 'lease')
       assert.equal(await textAt(key), 'holder')
       assert.equal(await store.compareAndDelete(key, bytes('holder')), true)
       assert.equal(await store.compareAndDelete(key, bytes('holder')), false)
