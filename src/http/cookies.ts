@@ -19,16 +19,20 @@ export interface Cookie extends CookieAttributes {
 }
 
 /**
- * Every value of the cookie with exactly this name, in the order sent, at most 4: a sibling host can plant a second one
- * (`Domain=`), and which of them is ours shows only when it is opened. Quotes around a value are removed.
+ * The values of the cookie with exactly this name, in the order sent, of more than 4 the last: a sibling host can plant others
+ * (`Domain=`), and which of them is ours shows only when it is opened. Browsers send those of longer paths first (RFC 6265 section
+ * 5.4), as many as somebody plants; behind ours stand at most those of a shorter path or a wider domain. Quotes around a value are
+ * removed.
  */
 export function cookieValues(header: string | undefined, name: string): string[] {
   const values: string[] = []
   if (header === undefined || name === '') return values
-  for (let at = header.indexOf(name); at >= 0 && values.length < maxValues; at = header.indexOf(name, at + 1)) {
+  for (let at = header.indexOf(name); at >= 0; at = header.indexOf(name, at + 1)) {
     const equals = at + name.length
     // `=`; and the name begins here, rather than being the end of another one or part of a value.
-    if (header.charCodeAt(equals) === 61 && startsPair(header, at)) values.push(valueAt(header, equals + 1))
+    if (header.charCodeAt(equals) !== 61 || !startsPair(header, at)) continue
+    values.push(valueAt(header, equals + 1))
+    if (values.length > maxValues) values.shift()
   }
   return values
 }

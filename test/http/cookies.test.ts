@@ -16,7 +16,7 @@ const found: [header: string | undefined, values: string[]][] = [
   ['__Host-fg="', ['"']],
   ['__Host-fg=a=b==', ['a=b==']],
   ['__Host-fg=1; x=y; __Host-fg=2', ['1', '2']],
-  ['__Host-fg=1; __Host-fg=2; __Host-fg=3; __Host-fg=4; __Host-fg=5', ['1', '2', '3', '4']],
+  ['__Host-fg=1; __Host-fg=2; __Host-fg=3; __Host-fg=4; __Host-fg=5', ['2', '3', '4', '5']],
   ['__Host-fg', []],
   ['__Host-fg; a=b', []],
   ['__Host-fg =v', []],
@@ -125,7 +125,7 @@ test('no header is too odd to be read', () => {
               .replace(/^[ \t]+|[ \t]+$/g, '')
               .replace(/^"(.*)"$/s, '$1'),
           )
-        assert.deepEqual(cookieValues(header, asked), expected.slice(0, 4))
+        assert.deepEqual(cookieValues(header, asked), expected.slice(-4))
       },
     ),
     { numRuns: 3_000 },

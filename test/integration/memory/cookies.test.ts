@@ -45,12 +45,20 @@ test('the good one does', async () => assert.equal(await statusOf(mine), 200))
 const headers: [name: string, header: () => string, status: number][] = [
   ['a planted one before the good one', () => `${sessionCookie}=planted; ${mine}`, 200],
   ['a planted one behind the good one', () => `${mine}; ${sessionCookie}=planted`, 200],
+  [
+    'ten that look real before the good one, as those of a deeper path are',
+    () =>
+      [...Array.from({ length: 10 }, (_, at) => `${sessionCookie}=${'A'.repeat(64)}${'AEIMQUYcgk'[at]}`), mine].join(
+        '; ',
+      ),
+    200,
+  ],
   ['a planted one that looks real before the good one', () => `${sessionCookie}=${'A'.repeat(65)}; ${mine}`, 200],
   ['the good value under another name', () => `x${mine}`, 401],
   ['the good value inside another cookie', () => `a=${mine}`, 401],
   ['the good value quoted', () => `${sessionCookie}="${ticket}"`, 200],
   ['the name in another case', () => mine.replace('foregate', 'Foregate'), 401],
-  ['five, the good one last', () => `${`${sessionCookie}=x; `.repeat(4)}${mine}`, 401],
+  ['five, the good one first', () => `${mine}${`; ${sessionCookie}=x`.repeat(4)}`, 401],
 ]
 for (const [name, header, status] of headers) {
   test(`two cookies: ${name} is ${status}`, async () => assert.equal(await statusOf(header()), status))
