@@ -34,9 +34,15 @@ const rows: [name: string, provider: FaultyProviderOptions, config: string, ok: 
     { discovery: (d) => ({ ...d, issuer: 'https://x.example' }) },
     '',
     false,
-    /calls itself https:\/\/x\.example/,
+    /calls itself https:\/\/x\.example, .*as the provider writes it/,
   ],
-  ['whose document lies elsewhere (C14)', {}, 'discoveryURL: ISSUER/nowhere', false, /discovery: status 404/],
+  [
+    'whose document lies elsewhere (C14)',
+    {},
+    'discoveryURL: ISSUER/nowhere',
+    false,
+    /discovery: http:\S+\/nowhere: status 404: .*discoveryURL must be the address of the document/,
+  ],
   [
     'whose document is said to lie where it lies (C14)',
     {},

@@ -6,7 +6,8 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
-import { notAnObject, type JSONObject } from './json.ts'
+import { noDocument } from './faults.ts'
+import type { JSONObject } from './json.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -89,15 +90,17 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   }
 
   async function fetchDocument(): Promise<void> {
-    const answer = await transport.send({
+    const request = {
       operation: 'discovery',
       url: new URL(address),
+      namedBy: options.discoveryURL === undefined ? 'providerURL' : 'discoveryURL',
       headers: { accept: 'application/json' },
       maxBytes,
-    })
-    if (answer.status !== 200) throw new ProviderUnavailable(`discovery: status ${answer.status}`)
+    } as const
+    const answer = await transport.send(request)
+    if (answer.status !== 200) throw new ProviderUnavailable(noDocument(request, answer))
     const document = jsonObject(answer)
-    if (document === undefined) throw new UnusableDocument(`discovery: the answer is ${notAnObject}`)
+    if (document === undefined) throw new UnusableDocument(noDocument(request, answer))
     known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt: clock() }
     await save(cache, id, { fetchedAt: known.fetchedAt, document })
   }
@@ -223,7 +226,9 @@ function checkIssuer(found: unknown, issuer: string): void {
   const written = typeof found === 'string' ? oneLine(found, []) : 'nothing'
   const [before, after, ...rest] = written.split('{tenantid}')
   if (before === undefined || after === undefined || rest.length > 0) {
-    throw new UnusableDocument(`discovery: the provider calls itself ${written}, providerURL says ${issuer}`)
+    throw new UnusableDocument(
+      `discovery: the provider calls itself ${written}, providerURL says ${issuer}; it must be written as the provider writes it, to the last slash`,
+    )
   }
   const fits = issuer.startsWith(before) && issuer.endsWith(after)
   if (fits && tenant.test(issuer.slice(before.length, issuer.length - after.length))) return

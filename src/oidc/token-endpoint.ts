@@ -5,6 +5,7 @@
 import { ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { ClientAuth } from './client-auth.ts'
+import { asked } from './faults.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
 import { errorWord, inWords } from './provider-text.ts'
@@ -68,7 +69,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
       maxBytes,
     })
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      throw new ProviderUnavailable(`${operation}: status ${answer.status}${reasonIn(answer, parameters)}`)
+      throw unavailable(operation, url, answer, parameters)
     }
     return answer
   }
@@ -90,13 +91,23 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     async revoke(url, parameters) {
       const answer = await post('revocation', url, parameters)
       if (answer.status === 200 || answer.status === 204) return
-      throw new ProviderUnavailable(`revocation: status ${answer.status}${reasonIn(answer, parameters)}`)
+      throw unavailable('revocation', url, answer, parameters)
     },
   }
 }
 
 const secretsIn = (parameters: Record<string, string>): string[] =>
   ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
+
+function unavailable(
+  operation: Operation,
+  url: string,
+  answer: ProviderAnswer,
+  parameters: Record<string, string>,
+): ProviderUnavailable {
+  const begin = asked({ operation, url: new URL(url) })
+  return new ProviderUnavailable(`${begin}: status ${answer.status}${reasonIn(answer, parameters)}`)
+}
 
 /** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
 function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {

@@ -1,5 +1,6 @@
 // The UserInfo endpoint (OpenID Connect Core 5.3): what the ID token did not say about the person.
 import { LoginRejected, ProviderUnavailable } from '../errors.ts'
+import { asked } from './faults.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
@@ -23,13 +24,14 @@ const maxBytes = 64 * 1024
  * that must not be used, ProviderUnavailable where there was none.
  */
 export async function fetchUserInfo(request: UserInfoRequest, transport: Transport, keys: Keys): Promise<JSONObject> {
-  const answer = await transport.send({
+  const toSend = {
     operation: 'userinfo',
     url: new URL(request.url),
     headers: { accept: 'application/json, application/jwt', authorization: `Bearer ${request.accessToken}` },
     maxBytes,
-  })
-  if (answer.status !== 200) throw new ProviderUnavailable(`userinfo: status ${answer.status}`)
+  } as const
+  const answer = await transport.send(toSend)
+  if (answer.status !== 200) throw new ProviderUnavailable(`${asked(toSend)}: status ${answer.status}`)
   if (answer.body === undefined) throw new LoginRejected('claims_too_large', 'userinfo is longer than 64 KB')
   const claims =
     answer.contentType === 'application/jwt' ? await signedClaims(answer.body, request, keys) : plainClaims(answer)

@@ -75,9 +75,9 @@ describe('the token endpoint', () => {
   test('that says why it is not there is heard in the log, too (C12)', async (t) => {
     const { op, login } = await aWorld(t)
     op.fault('token', { status: 503, body: { error: 'temporarily_unavailable', error_description: 'back at\nnoon' } })
-    await assert.rejects(login(), /token: status 503 \(temporarily_unavailable: back at noon\)/)
+    await assert.rejects(login(), /token: http:\S+\/token: status 503 \(temporarily_unavailable: back at noon\)/)
     op.fault('token', { status: 502, body: '<html>' })
-    await assert.rejects(login(), /token: status 502$/)
+    await assert.rejects(login(), /token: http:\S+\/token: status 502$/)
   })
 
   test('that refuses a code says why, and the code is in no message (C12)', async (t) => {
