@@ -37,6 +37,13 @@ const rows: [name: string, provider: FaultyProviderOptions, config: string, ok: 
     /calls itself https:\/\/x\.example, .*as the provider writes it/,
   ],
   [
+    'that offers another client authentication',
+    { discovery: (d) => ({ ...d, token_endpoint_auth_methods_supported: ['client_secret_post', 7] }) },
+    '',
+    true,
+    /warning: clientAuthMethod is client_secret_basic, the provider offers client_secret_post: /,
+  ],
+  [
     'whose document lies elsewhere (C14)',
     {},
     'discoveryURL: ISSUER/nowhere',

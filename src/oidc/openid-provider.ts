@@ -11,7 +11,7 @@ import { minutes } from '../time.ts'
 import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, completed, isSaid, withoutProtocol } from './claims.ts'
-import { createClientAuth } from './client-auth.ts'
+import { authMethodConcern, createClientAuth } from './client-auth.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
@@ -49,7 +49,12 @@ export interface ProviderOptions {
 // For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
 const unknownLifetimeMs = minutes(5)
 
-export function createProvider(options: ProviderOptions): Provider {
+export interface OpenIDProvider extends Provider {
+  /** What its metadata, as far as it is known, says against our configuration: one line. */
+  concern(): string | undefined
+}
+
+export function createProvider(options: ProviderOptions): OpenIDProvider {
   const { config, requireVerifiedEmail, admits, clock, timer, random, logger, metrics, cache } = options
   const { providerURL: issuer, clientID } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
@@ -62,6 +67,8 @@ export function createProvider(options: ProviderOptions): Provider {
     timer,
     durations: metrics.providerRequests,
   })
+  const concernAbout = (metadata: Metadata) => authMethodConcern(metadata, config.clientAuthMethod)
+  let toldConcern: string | undefined
   const metadataSource = createMetadata({
     issuer,
     discoveryURL: config.discoveryURL,
@@ -72,6 +79,13 @@ export function createProvider(options: ProviderOptions): Provider {
     timer,
     random,
     logger,
+    onKnown(metadata) {
+      const concern = concernAbout(metadata)
+      // Once, not with the document of every hour.
+      if (concern !== undefined && concern !== toldConcern)
+        logger.warn({ event: 'provider_auth_method', reason: 'not_offered' }, concern)
+      toldConcern = concern
+    },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const tokenEndpoint = createTokenEndpoint({
@@ -297,6 +311,10 @@ export function createProvider(options: ProviderOptions): Provider {
 
   return {
     status: () => metadataSource.status(),
+    concern() {
+      const metadata = metadataSource.current()
+      return metadata === undefined ? undefined : concernAbout(metadata)
+    },
     start() {
       if (config.insecureSkipVerify) {
         logger.warn(
