@@ -3,7 +3,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { clientNetwork } from '../login/rate-limit.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
-import { createLogQuota } from './log-quota.ts'
+import { createLogQuota } from '../telemetry/log-quota.ts'
 import { originOf, percentEncodedBytes } from './return-url.ts'
 import type { Visit } from './visit.ts'
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../telemetry/logger.ts'
 import type { Clock } from '../time.ts'
-import { createLogQuota } from './log-quota.ts'
+import { createLogQuota } from '../telemetry/log-quota.ts'
 
 /** One log line per address and minute: a proxy that is missing from `trustedProxies` would otherwise fill the log. */
 export interface UntrustedPeerNotices {

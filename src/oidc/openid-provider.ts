@@ -3,7 +3,8 @@
 // a login is refused, a session ends, or a failure of the provider's is passed over.
 import type { ClaimsSource, ProviderConfig } from '../config/config.ts'
 import type { RefreshReason } from '../errors.ts'
-import { LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
+import { ClientRejected, LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
+import { withWarningQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
@@ -20,6 +21,7 @@ import { createKeys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
 import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
+import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
 import type { Unverified } from './signature.ts'
 import { takeApart, verifySignature } from './signature.ts'
@@ -48,6 +50,7 @@ export interface ProviderOptions {
 
 // For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
 const unknownLifetimeMs = minutes(5)
+const warningsPerMinute = 5
 
 export interface OpenIDProvider extends Provider {
   /** What its metadata, as far as it is known, says against our configuration: one line. */
@@ -55,7 +58,9 @@ export interface OpenIDProvider extends Provider {
 }
 
 export function createProvider(options: ProviderOptions): OpenIDProvider {
-  const { config, requireVerifiedEmail, admits, clock, timer, random, logger, metrics, cache } = options
+  const { config, requireVerifiedEmail, admits, clock, timer, random, metrics, cache } = options
+  // Of a provider in trouble each login and each refresh would have something to say.
+  const logger = withWarningQuota(options.logger, warningsPerMinute, clock)
   const { providerURL: issuer, clientID } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
   const transport = createTransport({
@@ -88,13 +93,8 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
-  const tokenEndpoint = createTokenEndpoint({
-    issuer,
-    authenticate: createClientAuth(config),
-    authMethod: config.clientAuthMethod,
-    transport,
-    logger,
-  })
+  const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
+  const tokenEndpoint = createTokenEndpoint({ issuer, authenticate: createClientAuth(config), transport, health })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
     checkIDToken(token, {
@@ -118,7 +118,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
       const mayAsk = scope === undefined || scope.split(' ').includes('openid')
       if (url === undefined || !mayAsk) return undefined
-      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, transport, keys)
+      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, { transport, keys, health })
     },
     async accessToken(subject, { accessToken }, metadata) {
       const read = await readAccessToken(accessToken, {
@@ -227,7 +227,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
     if (result.kind === 'refused') {
       // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
-      if (result.isClients) throw new ProviderUnavailable(`refresh: ${result.words}`)
+      if (result.isClients) throw new ClientRejected(`refresh: ${result.words}`)
       const reason = result.error === 'invalid_grant' ? 'invalid_grant' : 'refresh_refused'
       throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.words}`)
     }
@@ -310,7 +310,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   }
 
   return {
-    status: () => metadataSource.status(),
+    status() {
+      const found = metadataSource.status()
+      return found === 'ready' && health.isFailing() ? 'failing' : found
+    },
     concern() {
       const metadata = metadataSource.current()
       return metadata === undefined ? undefined : concernAbout(metadata)

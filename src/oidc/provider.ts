@@ -61,7 +61,7 @@ export interface RefreshGrant {
 }
 
 export interface Provider {
-  /** `starting` until the first discovery has succeeded; `failing`: known, but the last attempts to reach it failed. */
+  /** `starting` until the first discovery has succeeded; `failing`: known, but what was asked of it last did not succeed. */
   status(): 'starting' | 'ready' | 'failing'
   /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
   start(): void

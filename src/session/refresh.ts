@@ -1,6 +1,13 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
-import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
+import {
+  AnswerLost,
+  ClientRejected,
+  ProviderUnavailable,
+  RefreshRejected,
+  StoreUnavailable,
+  type RefreshReason,
+} from '../errors.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -115,8 +122,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       if (!(error instanceof ProviderUnavailable)) throw error
       count('failed')
       const isLost = error instanceof AnswerLost
-      logger.warn(
-        { event: 'refresh_failed', reason: isLost ? 'answer_lost' : 'provider_unavailable', err: error },
+      const reason = isLost
+        ? 'answer_lost'
+        : error instanceof ClientRejected
+          ? 'client_rejected'
+          : 'provider_unavailable'
+      // Once for the provider and not for each session: it tells of itself, with how many there were.
+      logger.debug(
+        { event: 'refresh_failed', reason, err: error },
         isLost
           ? 'the answer to a refresh was lost: not repeated before the token ends'
           : 'refresh failed, session kept',
