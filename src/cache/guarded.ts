@@ -21,7 +21,7 @@ export type CircuitState = Circuit['at']
 
 export interface GuardedStore extends Store {
   circuit(): CircuitState
-  /** Consecutive infrastructure failures; while open, those since it was last well. */
+  /** Consecutive infrastructure failures; while open, those that opened it. */
   failures(): number
   /** Why the circuit is not closed, or why writes are refused while it is; undefined while all is well. */
   fault(): RedisFault | undefined
