@@ -48,6 +48,19 @@ test('the first line of the log says which version starts, with which configurat
   assert.deepEqual(await exited, [0, null])
 })
 
+test('/metrics says which version runs, on which node', async (t) => {
+  const env = await environment()
+  const child = spawn(process.execPath, [main], { env })
+  const exited = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGTERM')
+    await exited
+  })
+  for await (const line of createInterface(child.stdout)) if (line.includes('"listening"')) break
+  const text = await (await fetch(`http://${env.LISTEN}/metrics`)).text()
+  assert.match(text, /^foregate_build_info\{version="\d+\.\d+\.\d+",node="v\d+\.[\d.]+"\} 1$/m)
+})
+
 for (const [option, variable] of [
   ['listen', 'LISTEN'],
   ['metrics.listen', 'METRICS_LISTEN'],

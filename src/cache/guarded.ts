@@ -3,7 +3,7 @@
 import { StoreUnavailable } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Count, Counts } from '../telemetry/metrics.ts'
+import { fromZero, type Count, type Counts } from '../telemetry/metrics.ts'
 import { intercept, type StoreMethod } from '../store/intercept.ts'
 import { admit, afterCall, afterFailure, closedCircuit, provedAlive, provedSilent } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
@@ -52,6 +52,10 @@ export interface GuardedParts {
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   const { limits, deadlineMs, runtime, refusals, ownDelays, transitions, budget, onChange } = parts
   const { clock, logger } = runtime
+  fromZero(
+    transitions,
+    (['closed', 'open', 'half-open'] as const).map((to) => ({ to })),
+  )
   let circuit = closedCircuit
   let lastFault: RedisFault | undefined
 

@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto'
 import { StoreUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { SharedCache } from './shared-cache.ts'
 import type { Key, Store } from '../store/store.ts'
 
-export type UsedKind = 'flow' | 'id_token'
+const usedKinds = ['flow', 'id_token'] as const
+export type UsedKind = (typeof usedKinds)[number]
 
 export interface ReplayDetection {
   /**
@@ -29,6 +30,10 @@ export function createReplayDetection(deps: {
 }): ReplayDetection {
   const { cache, local, metrics, logger, clock } = deps
   const value = Buffer.from('1')
+  fromZero(
+    metrics.replaysRejected,
+    usedKinds.map((kind) => ({ kind })),
+  )
 
   async function mark(key: Key, ttlMs: number): Promise<boolean> {
     try {

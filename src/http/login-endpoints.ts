@@ -6,14 +6,14 @@ import type { Provider } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
-import type { Refusals } from './refusals.ts'
+import { loginReasons, type Refusals } from './refusals.ts'
 import type { Visit } from './visit.ts'
 
 type Prompt = 'select_account' | 'login'
@@ -50,6 +50,11 @@ export interface LoginDeps {
 
 export function createLoginEndpoints(deps: LoginDeps) {
   const { addresses, destinations, cookies, logins, provider, pages, refusals, currentSession, metrics, logger } = deps
+
+  fromZero(metrics.logins, [
+    { outcome: 'succeeded', reason: '' },
+    ...['rate_limited', 'failed', ...loginReasons].map((reason) => ({ outcome: 'refused', reason })),
+  ])
 
   /** Ours, and where a third party sends a person to log in (OpenID Connect Core 1.0 section 4). */
   async function start(visit: Visit): Promise<Answer> {

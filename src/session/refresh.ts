@@ -10,7 +10,7 @@ import {
 } from '../errors.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Leases } from './lease.ts'
 import type { SessionReader } from './session-reader.ts'
@@ -56,10 +56,16 @@ const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
 const firstPollMs = 100
 const longestPollMs = 1_000
 
+const outcomes = ['refreshed', 'taken_over', 'overtaken', 'rejected', 'failed'] as const
+
 export function createRefresher(deps: RefresherDeps): Refresher {
   const { provider, reader, writer, leases, metrics, logger } = deps
   const underWay = new Map<string, Promise<RefreshOutcome>>()
-  const count = (outcome: string) => void metrics.tokenRefreshes.with({ outcome }).value++
+  fromZero(
+    metrics.tokenRefreshes,
+    outcomes.map((outcome) => ({ outcome })),
+  )
+  const count = (outcome: (typeof outcomes)[number]) => void metrics.tokenRefreshes.with({ outcome }).value++
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)

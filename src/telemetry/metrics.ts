@@ -10,6 +10,14 @@ export interface Counts<Label extends string> {
   with(labels: Readonly<Record<Label, string>>): Count
 }
 
+/** Exposes these series from 0 on: `increase()` never sees the first value of one that begins at 1. Bounded, and at composition. */
+export function fromZero<Label extends string>(
+  counts: Counts<Label>,
+  series: readonly Readonly<Record<Label, string>>[],
+): void {
+  for (const labels of series) counts.with(labels)
+}
+
 export interface Durations<Label extends string> {
   with(labels: Readonly<Record<Label, string>>): Duration
 }
