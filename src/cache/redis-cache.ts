@@ -229,6 +229,8 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
 
     async start() {
       for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
+      // Told, and not waited for: in an outage nothing of ours may keep a replica from starting.
+      void spool?.probe()
       heartbeat.start()
       if (mode === 'hybrid') comparison.start()
       // Without the second road the first one still goes on.

@@ -173,6 +173,8 @@ describe('a start', () => {
     const left: Spooled = { id: 'left', floor: everyGeneration, expiresAt: startOfTest + 1_000_000 }
     const released: string[] = []
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.resolve([left]),
       keep: () => Promise.resolve(),
       release: (id) => void released.push(id),
@@ -193,6 +195,8 @@ describe('a start', () => {
 
   test('goes on without a spool that cannot be read', async () => {
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.reject(new Error('EACCES')),
       keep: () => Promise.resolve(),
       release: () => {},
@@ -736,6 +740,8 @@ describe('an orderly end (A7)', () => {
     const kept = new Map<string, Spooled>()
     let isClosed = false
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.resolve([]),
       keep: async (withdrawal) => void kept.set(withdrawal.id, withdrawal),
       release: (id) => void kept.delete(id),
@@ -803,11 +809,22 @@ describe('an orderly end (A7)', () => {
 describe('a disk that hangs', () => {
   const never = () => new Promise<never>(() => {})
   const spool = (parts: Partial<Spool>): Spool => ({
+    place: '/spool',
+    probe: () => Promise.resolve(),
     load: () => Promise.resolve([]),
     keep: () => Promise.resolve(),
     release: () => undefined,
     close: () => Promise.resolve(),
     ...parts,
+  })
+
+  test('at which nothing can be kept is told at the start, which does not wait for it', async () => {
+    const { cache, link, time, said } = aCache('cacheMode: hybrid', { spool: spool({ probe: never }) })
+    link.up()
+    await cache.start()
+    await time.pass(5_000)
+    assert.ok(said().includes('spool_failed not_usable'))
+    assert.equal(cache.outage.isAway(), false)
   })
 
   test('keeps the start waiting for 5 s, and is told', async () => {
