@@ -20,6 +20,7 @@ import { createPeers, type PeerTransport } from './peers.ts'
 import { createRecovery } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
+import { createRoomProbe } from './room-probe.ts'
 import { createServerNotices } from './server-notices.ts'
 import { noNearCopies, type NearTrust } from './shared-cache.ts'
 import type { Spool } from './spool.ts'
@@ -160,6 +161,13 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     timer,
   })
 
+  const roomProbe = createRoomProbe({
+    isInUse: () => recovery.isWell(),
+    write: () => rawStore.set({ kind: 'lease', id: 'room' }, Buffer.from('1'), 1_000),
+    refusals,
+    timer,
+  })
+
   function isReachable(): boolean {
     return link.status() === 'up' && guard.circuit() === 'closed'
   }
@@ -233,6 +241,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       void spool?.probe()
       heartbeat.start()
       if (mode === 'hybrid') comparison.start()
+      roomProbe.start()
       // Without the second road the first one still goes on.
       await peers?.start().catch((error: unknown) => {
         logger.error({ event: 'peers_failed', reason: 'cannot_listen', err: error }, 'peers cannot be heard')
@@ -265,6 +274,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       }
       recovery.stop()
       comparison.stop()
+      roomProbe.stop()
       heartbeat.stop()
       await peers?.stop()
       await spool?.close()
