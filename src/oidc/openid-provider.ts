@@ -11,7 +11,7 @@ import type { Clock, Timer } from '../time.ts'
 import { minutes } from '../time.ts'
 import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
-import { claimAt, completed, isSaid, withoutProtocol } from './claims.ts'
+import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
 import { authMethodConcern, createClientAuth } from './client-auth.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
@@ -24,9 +24,9 @@ import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider
 import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
 import type { Unverified } from './signature.ts'
-import { takeApart, verifySignature } from './signature.ts'
-import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-answer.ts'
-import type { TokenAnswer } from './token-endpoint.ts'
+import { decodeUnverified, verifySignature } from './signature.ts'
+import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-response.ts'
+import type { TokenResponse } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createTransport } from './transport.ts'
 import { fetchUserInfo } from './user-info.ts'
@@ -110,7 +110,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const lacks = (claims: JSONObject): boolean => wanted.some((path) => !isSaid(claimAt(claims, path)))
 
   /** What a source says of `subject`, or undefined. Throws LoginRejected or ProviderUnavailable. */
-  type Source = (subject: string, answer: TokenAnswer, metadata: Metadata) => Promise<JSONObject | undefined>
+  type Source = (subject: string, answer: TokenResponse, metadata: Metadata) => Promise<JSONObject | undefined>
   const sources: Record<ClaimsSource, Source> = {
     idToken: async () => undefined,
     async userinfo(subject, { accessToken, scope }, metadata) {
@@ -147,7 +147,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   async function completedClaims(
     idToken: JSONObject,
     subject: string,
-    answer: TokenAnswer,
+    answer: TokenResponse,
     metadata: Metadata,
   ): Promise<Completed> {
     let claims = idToken
@@ -156,7 +156,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       if (!lacks(claims)) return { claims, missed: undefined }
       try {
         const more = await sources[source](subject, answer, metadata)
-        if (more !== undefined) claims = completed(claims, more)
+        if (more !== undefined) claims = mergeUserInfo(claims, more)
       } catch (error) {
         if (!(error instanceof ProviderUnavailable)) throw error
         missed ??= error
@@ -182,7 +182,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     return cautious
   }
 
-  async function redeem(callback: Callback): Promise<Grant> {
+  async function exchangeCode(callback: Callback): Promise<Grant> {
     const parameters = readCallback(callback)
     const metadata = await metadataSource.require()
     const code = codeOf(parameters, metadata)
@@ -255,7 +255,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
 
   /** Throws RefreshRejected only: the refresh token may have been rotated by now, and losing the new one ends the session. */
   async function refreshedIdentity(
-    answer: TokenAnswer,
+    answer: TokenResponse,
     expected: { issuer: string; subject: string },
     metadata: Metadata,
   ): Promise<Identity> {
@@ -265,7 +265,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const idToken = answer.idToken === '' ? undefined : idTokenOf(answer)
       if (idToken === undefined) return asBefore
       // Core 12.2. First, and without its signature if need be: a token about somebody else must never be passed over.
-      const { claims } = takeApart(idToken, metadata.algorithms)
+      const { claims } = decodeUnverified(idToken, metadata.algorithms)
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
       if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
@@ -340,7 +340,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
     authorizationURL: async (request) => authorizationURL(await metadataSource.require(), config, request),
     offersPrompt: (prompt) => metadataSource.current()?.prompts?.includes(prompt) ?? true,
-    redeem,
+    exchangeCode,
     refresh,
     revoke,
     endSessionURL(request) {

@@ -71,7 +71,7 @@ export interface Provider {
   /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
   offersPrompt(prompt: string): boolean
   /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
-  redeem(callback: Callback): Promise<Grant>
+  exchangeCode(callback: Callback): Promise<Grant>
   /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
   refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */

@@ -12,7 +12,7 @@ import { errorWord, inWords } from './provider-text.ts'
 import type { ProviderAnswer, Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
-export interface TokenAnswer {
+export interface TokenResponse {
   readonly accessToken: string
   /** As it came: `undefined` when absent, and not yet known to be a token. */
   readonly idToken: unknown
@@ -23,7 +23,7 @@ export interface TokenAnswer {
 }
 
 export type TokenResult =
-  | { readonly kind: 'tokens'; readonly answer: TokenAnswer }
+  | { readonly kind: 'tokens'; readonly answer: TokenResponse }
   /** The provider says no, in RFC 6749's words. `words`: the error and what else it says, for the log. */
   | { readonly kind: 'refused'; readonly error: string; readonly words: string; readonly isClients: boolean }
   /** An answer that no provider should give. */

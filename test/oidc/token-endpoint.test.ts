@@ -103,7 +103,7 @@ describe('the token endpoint', () => {
   test('refuses a code whose verifier is another', async (t) => {
     const { provider, query } = await aWorld(t)
     const callback = { ...flow, query: query(), codeVerifier: 'another-verifier-that-also-has-43-characters' }
-    assert.equal(await outcomeOf(provider.redeem(callback)), 'code_rejected')
+    assert.equal(await outcomeOf(provider.exchangeCode(callback)), 'code_rejected')
   })
 
   test('that refuses the client is named in the log with the options to look at, without the secret', async (t) => {
