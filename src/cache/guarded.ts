@@ -63,7 +63,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     const before = circuit
     circuit = next
     if (before.at === next.at) return
-    transitions.with({ to: next.at }).value++
+    transitions.labels({ to: next.at }).value++
     announceChange(logger, next, lastFault)
     onChange?.(next.at, before.at)
   }

@@ -51,9 +51,9 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   const notes = createInvalidations(session.encryptionKeys, parts.scope)
   const budget = createRequestBudget()
   const refusals = createRefusals(logger, metrics.storeRefusals)
-  const ownDelays = metrics.ownDelays.with({})
-  const historyChanges = metrics.historyChanges.with({})
-  const lag = metrics.invalidationLag.with({})
+  const ownDelays = metrics.ownDelays.labels({})
+  const historyChanges = metrics.historyChanges.labels({})
+  const lag = metrics.invalidationLag.labels({})
   const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
   const floors = createFloors({ clock, stopwatch, lifeMs: withdrawalLifeMs })
   const spool = parts.spool && guardedSpool(parts.spool, runtime)
@@ -73,7 +73,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   })
   const journal = createJournal({
     maxEntries: outage.journalSize,
-    dropped: metrics.journalDropped.with({}),
+    dropped: metrics.journalDropped.labels({}),
     clock,
     onAdd: () => budget.outside(recovery.replaySoon),
   })

@@ -31,7 +31,7 @@ export function createRefusals(logger: Logger, counts: Counts<'reason'>): Refusa
     failed(method, error) {
       if (method === 'get' || !isRefusal(error)) return
       const found = redisFault(error)
-      counts.with({ reason: found.kind }).value++
+      counts.labels({ reason: found.kind }).value++
       if (refusal?.kind === found.kind) return
       refusal = found
       logger.warn(

@@ -59,7 +59,7 @@ export function createReplayDetection(deps: {
       const hash = createHash('sha256').update(`${kind} ${id}`).digest('base64url')
       const isFirst = await mark({ kind: 'used', id: `${kind}:${hash}` }, Math.max(1, Math.ceil(ttlMs)))
       if (!isFirst) {
-        metrics.replaysRejected.with({ kind }).value++
+        metrics.replaysRejected.labels({ kind }).value++
         // Whoever has begun a login can present it as often as they like; an ID token comes from the provider.
         const level = kind === 'flow' ? 'debug' : 'warn'
         logger[level]({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')

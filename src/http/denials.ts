@@ -55,7 +55,7 @@ export function createDenials(deps: DenialsDeps): Denials {
   )
 
   function count(label: Label, decision: 'login' | 'deny' | 'error', reason: string): void {
-    metrics.decisions.with({ contract: label, decision, reason }).value++
+    metrics.decisions.labels({ contract: label, decision, reason }).value++
   }
 
   const asked = (about: Pick<Case, 'request'>, method: string) => ({

@@ -150,7 +150,7 @@ export function createTransport(options: TransportOptions): Transport {
         outcome = answer.status < 300 ? 'ok' : answer.status < 500 ? 'rejected' : 'error'
         return answer
       } finally {
-        durations.with({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
+        durations.labels({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
       }
     },
     close() {

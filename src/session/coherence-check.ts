@@ -32,7 +32,7 @@ export function createCoherenceCheck(deps: {
     const stored = await store.get(sessionKey(id), identityReadBytes)
     // Something was heard of it while the answer was on its way: nothing can be said.
     if (near.get(id) !== entry || !entry.isConfirmed) return
-    checked.with({ result: resultOf(entry, stored) }).value++
+    checked.labels({ result: resultOf(entry, stored) }).value++
   }
 
   return async (count) => {

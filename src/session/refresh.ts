@@ -65,7 +65,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     metrics.tokenRefreshes,
     outcomes.map((outcome) => ({ outcome })),
   )
-  const count = (outcome: (typeof outcomes)[number]) => void metrics.tokenRefreshes.with({ outcome }).value++
+  const count = (outcome: (typeof outcomes)[number]) => void metrics.tokenRefreshes.labels({ outcome }).value++
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)

@@ -486,7 +486,7 @@ describe('recovery', () => {
     await time.pass(0)
     assert.equal(cache.outage.isAway(), false)
     assert.equal(cache.journal.size, 0)
-    assert.equal(metrics.journalDropped.with({}).value, 1)
+    assert.equal(metrics.journalDropped.labels({}).value, 1)
     assert.deepEqual(await link.store.memory.get({ kind: 'session', id: 'b' }), value)
   })
 
@@ -531,7 +531,7 @@ describe('recovery', () => {
     await time.pass(200)
     assert.ok(calls.includes('reseed'))
     assert.ok(!calls.some((call) => call.startsWith('offer')), calls.join())
-    assert.equal(metrics.historyChanges.with({}).value, 1)
+    assert.equal(metrics.historyChanges.labels({}).value, 1)
     assert.equal(cache.outage.isAway(), false)
   })
 
@@ -621,7 +621,7 @@ describe('a Redis that is full', () => {
     assert.deepEqual([redis.connected, redis.reason, redis.error], [true, 'oom', fault('oom').words])
     assert.equal(breaker.state, 'closed')
     assert.deepEqual(said(), ['redis_writes_refused oom'])
-    assert.equal(metrics.storeRefusals.with({ reason: 'oom' }).value, 3)
+    assert.equal(metrics.storeRefusals.labels({ reason: 'oom' }).value, 3)
     await cache.store.set(session, value, 1_000)
     assert.equal(cache.health().redis.reason, undefined)
   })

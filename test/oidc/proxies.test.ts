@@ -47,7 +47,7 @@ function aTransport(t: TestContext, proxies: Partial<ProxiesConfig>, caPEM?: str
     proxies: { http: undefined, https: undefined, except: [], ...proxies },
     timeoutMs: 5_000,
     ...createPlatform(),
-    durations: { with: () => ({ observe: () => undefined }) },
+    durations: { labels: () => ({ observe: () => undefined }) },
   })
   t.after(() => transport.close())
   const get = (url: string) => transport.send({ operation: 'jwks', url: new URL(url), headers: {}, maxBytes: 100_000 })

@@ -97,7 +97,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
       logger: log,
       metrics: {
         providerRequests: {
-          with: ({ operation, outcome }) => ({ observe: () => void requests.push(`${operation} ${outcome}`) }),
+          labels: ({ operation, outcome }) => ({ observe: () => void requests.push(`${operation} ${outcome}`) }),
         },
       },
       cache,

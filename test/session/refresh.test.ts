@@ -72,7 +72,7 @@ function aRefresher(leases?: Leases) {
       clock: () => now,
       maxWaitMs: 1_000,
     })
-  const outcomes = (outcome: string) => metrics.tokenRefreshes.with({ outcome }).value
+  const outcomes = (outcome: string) => metrics.tokenRefreshes.labels({ outcome }).value
   const at = (ms: number) => void (now = ms)
   return { store, provider, log, make, outcomes, waits: () => waits, at }
 }

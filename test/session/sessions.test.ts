@@ -89,7 +89,7 @@ for (const [name, damage] of damages) {
       world.log.lines.map(({ event }) => event),
       ['stored_value_unusable'],
     )
-    assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
+    assert.equal(other.metrics.cacheRequests.labels({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
   })
 }
 
