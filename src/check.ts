@@ -48,7 +48,8 @@ async function reachProvider(config: Config, runtime: Runtime): Promise<string[]
       nonce: 'check',
       codeVerifier: 'check'.repeat(10),
     })
-    return [`reached ${config.provider.providerURL}`]
+    const concern = provider.concern()
+    return [`reached ${config.provider.providerURL}`, ...(concern === undefined ? [] : [`warning: ${concern}`])]
   } finally {
     provider.stop()
   }

@@ -27,6 +27,7 @@ import { createOperatorServer, createServer } from './http/server.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createVisitReader } from './http/visit.ts'
+import { cannotListen } from './listen-fault.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
@@ -178,9 +179,15 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   return {
     connections,
     async listen() {
-      if (operatorServer !== undefined && metricsListen !== undefined) await operatorServer.listen({ ...metricsListen })
+      if (operatorServer !== undefined && metricsListen !== undefined) {
+        await operatorServer.listen({ ...metricsListen }).catch((error: unknown) => {
+          throw cannotListen('metrics.listen', metricsListen, error)
+        })
+      }
       if (config.upstreams.length > 0) await proxy()
-      await server.listen({ ...listen })
+      await server.listen({ ...listen }).catch((error: unknown) => {
+        throw cannotListen('listen', listen, error)
+      })
       // Listening on TCP: the address is never a pipe's name.
       return (server.server.address() as AddressInfo).port
     },

@@ -91,6 +91,9 @@ export class ProviderUnavailable extends AppError {
  */
 export class AnswerLost extends ProviderUnavailable {}
 
+/** The provider answered that it does not accept this client: no reason to hold anything against a session. */
+export class ClientRejected extends ProviderUnavailable {}
+
 /** A login that must not succeed. `reason` is public; the message is for the log and holds no token, code or secret. */
 export class LoginRejected extends AppError {
   readonly code = 'LOGIN_REJECTED'

@@ -8,6 +8,7 @@ import { ConfigInvalid } from './errors.ts'
 import { loadConfig } from './load-config.ts'
 import { createPlatform } from './runtime.ts'
 import { createLogger } from './telemetry/pino.ts'
+import type { Metrics } from './telemetry/metrics.ts'
 import { createMetrics } from './telemetry/prometheus.ts'
 import { seconds } from './time.ts'
 
@@ -78,7 +79,7 @@ export async function run(): Promise<number | undefined> {
   for (const warning of warnings) logger.warn({ event: 'config_warning' }, warning)
   let app: App | undefined
   const holds = configHolds(command.file, () => {
-    app = createApp(config, { ...runtime, metrics: createMetrics({ processMetrics: true }) })
+    app = createApp(config, { ...runtime, metrics: serviceMetrics(version) })
   })
   if (!holds || app === undefined) return exitCode.badConfig
   const running = app
@@ -120,6 +121,13 @@ export async function run(): Promise<number | undefined> {
   }
   logger.flush()
   return undefined
+}
+
+function serviceMetrics(version: string): Metrics {
+  const metrics = createMetrics({ processMetrics: true })
+  const labels = { version, node: process.version }
+  metrics.gauge('build_info', '1; what runs is in its labels.', Object.keys(labels), () => [{ labels, value: 1 }])
+  return metrics
 }
 
 /** False when it does not: then every problem stands on a line of its own. `file`: put in front where the problem has none. */

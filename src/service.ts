@@ -140,6 +140,12 @@ export function createService(config: Config, runtime: Runtime): Service {
 
   // Numbers
   registerCacheGauges(metrics, cache)
+  metrics.gauge('provider_state', '1 for the state that the provider is in.', ['state'], () =>
+    (['starting', 'ready', 'failing'] as const).map((state) => ({
+      labels: { state },
+      value: provider.status() === state ? 1 : 0,
+    })),
+  )
   metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
     { labels: { tier: 'l1' }, value: sessions.nearSize },
   ])

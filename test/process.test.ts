@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -46,3 +47,39 @@ test('the first line of the log says which version starts, with which configurat
   assert.deepEqual([event, config, msg], ['starting', 'environment', `foregate ${version} starts`])
   assert.deepEqual(await exited, [0, null])
 })
+
+test('/metrics says which version runs, on which node', async (t) => {
+  const env = await environment()
+  const child = spawn(process.execPath, [main], { env })
+  const exited = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGTERM')
+    await exited
+  })
+  for await (const line of createInterface(child.stdout)) if (line.includes('"listening"')) break
+  const text = await (await fetch(`http://${env.LISTEN}/metrics`)).text()
+  assert.match(text, /^foregate_build_info\{version="\d+\.\d+\.\d+",node="v\d+\.[\d.]+"\} 1$/m)
+})
+
+for (const [option, variable] of [
+  ['listen', 'LISTEN'],
+  ['metrics.listen', 'METRICS_LISTEN'],
+] as const) {
+  test(`a port that is in use is told with its option (${option}), its address and what would be right`, async (t) => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    t.after(() => taken.close())
+    const { port } = taken.address() as AddressInfo
+    const env = { ...(await environment()), [variable]: `127.0.0.1:${port}` }
+    await assert.rejects(promisify(execFile)(process.execPath, [main], { env }), ({ code, stdout, stderr }) => {
+      assert.equal(code, 1)
+      const words = `${option}: cannot listen on 127.0.0.1:${port} (EADDRINUSE): the port is in use`
+      assert.ok(String(stderr).includes(words), String(stderr))
+      const line = String(stdout)
+        .split('\n')
+        .find((text) => text.includes('start_failed'))
+      assert.ok(JSON.parse(line ?? '').err.message.startsWith(words))
+      return true
+    })
+  })
+}

@@ -45,8 +45,10 @@ export function afterCall(circuit: Circuit, call: Call, limits: CircuitLimits): 
 
 /** A failure that no call reported: a failed health check, a lost connection, an attempt to connect that failed. */
 export function afterFailure(circuit: Circuit, now: number, limits: CircuitLimits): Circuit {
+  // Those that opened it are what the log has told: the number stays that of /healthz for as long as it is open.
+  if (circuit.at === 'open') return circuit
   const failures = circuit.failures + 1
-  if (circuit.at === 'open' || (circuit.at === 'closed' && failures < limits.threshold)) return { ...circuit, failures }
+  if (circuit.at === 'closed' && failures < limits.threshold) return { ...circuit, failures }
   return { at: 'open', epoch: circuit.epoch + 1, failures, until: now + limits.openMs }
 }
 

@@ -31,7 +31,7 @@ export function createDocuments(deps: {
     perf: { now: deps.clock },
     ttlResolution: 0,
   })
-  const count = (tier: 'l1' | 'l2', result: string) => void metrics.cacheRequests.with({ kind, tier, result }).value++
+  const count = (tier: 'l1' | 'l2', result: string) => void metrics.cacheRequests.labels({ kind, tier, result }).value++
   const context = (id: string) => `${kind}:${id} 1`
 
   return {

@@ -3,7 +3,7 @@
 import { StoreUnavailable } from '../errors.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Count, Counts } from '../telemetry/metrics.ts'
+import { fromZero, type Count, type Counts } from '../telemetry/metrics.ts'
 import { intercept, type StoreMethod } from '../store/intercept.ts'
 import { admit, afterCall, afterFailure, closedCircuit, provedAlive, provedSilent } from './circuit.ts'
 import type { Circuit, CircuitLimits } from './circuit.ts'
@@ -21,7 +21,7 @@ export type CircuitState = Circuit['at']
 
 export interface GuardedStore extends Store {
   circuit(): CircuitState
-  /** Consecutive infrastructure failures; while open, those since it was last well. */
+  /** Consecutive infrastructure failures; while open, those that opened it. */
   failures(): number
   /** Why the circuit is not closed, or why writes are refused while it is; undefined while all is well. */
   fault(): RedisFault | undefined
@@ -52,6 +52,10 @@ export interface GuardedParts {
 export function guarded(store: Store, parts: GuardedParts): GuardedStore {
   const { limits, deadlineMs, runtime, refusals, ownDelays, transitions, budget, onChange } = parts
   const { clock, logger } = runtime
+  fromZero(
+    transitions,
+    (['closed', 'open', 'half-open'] as const).map((to) => ({ to })),
+  )
   let circuit = closedCircuit
   let lastFault: RedisFault | undefined
 
@@ -59,7 +63,7 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
     const before = circuit
     circuit = next
     if (before.at === next.at) return
-    transitions.with({ to: next.at }).value++
+    transitions.labels({ to: next.at }).value++
     announceChange(logger, next, lastFault)
     onChange?.(next.at, before.at)
   }

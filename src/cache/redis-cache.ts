@@ -20,6 +20,7 @@ import { createPeers, type PeerTransport } from './peers.ts'
 import { createRecovery } from './recovery.ts'
 import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
+import { createRoomProbe } from './room-probe.ts'
 import { createServerNotices } from './server-notices.ts'
 import { noNearCopies, type NearTrust } from './shared-cache.ts'
 import type { Spool } from './spool.ts'
@@ -50,9 +51,9 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   const notes = createInvalidations(session.encryptionKeys, parts.scope)
   const budget = createRequestBudget()
   const refusals = createRefusals(logger, metrics.storeRefusals)
-  const ownDelays = metrics.ownDelays.with({})
-  const historyChanges = metrics.historyChanges.with({})
-  const lag = metrics.invalidationLag.with({})
+  const ownDelays = metrics.ownDelays.labels({})
+  const historyChanges = metrics.historyChanges.labels({})
+  const lag = metrics.invalidationLag.labels({})
   const withdrawalLifeMs = session.maxAgeMs + clockMarginMs
   const floors = createFloors({ clock, stopwatch, lifeMs: withdrawalLifeMs })
   const spool = parts.spool && guardedSpool(parts.spool, runtime)
@@ -72,7 +73,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
   })
   const journal = createJournal({
     maxEntries: outage.journalSize,
-    dropped: metrics.journalDropped.with({}),
+    dropped: metrics.journalDropped.labels({}),
     clock,
     onAdd: () => budget.outside(recovery.replaySoon),
   })
@@ -160,6 +161,13 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     timer,
   })
 
+  const roomProbe = createRoomProbe({
+    isInUse: () => recovery.isWell(),
+    write: () => rawStore.set({ kind: 'lease', id: 'room' }, Buffer.from('1'), 1_000),
+    refusals,
+    timer,
+  })
+
   function isReachable(): boolean {
     return link.status() === 'up' && guard.circuit() === 'closed'
   }
@@ -229,8 +237,11 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
 
     async start() {
       for (const left of (await spool?.load()) ?? []) floors.raise(left, false, left.expiresAt)
+      // Told, and not waited for: in an outage nothing of ours may keep a replica from starting.
+      void spool?.probe()
       heartbeat.start()
       if (mode === 'hybrid') comparison.start()
+      roomProbe.start()
       // Without the second road the first one still goes on.
       await peers?.start().catch((error: unknown) => {
         logger.error({ event: 'peers_failed', reason: 'cannot_listen', err: error }, 'peers cannot be heard')
@@ -263,6 +274,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       }
       recovery.stop()
       comparison.stop()
+      roomProbe.stop()
       heartbeat.stop()
       await peers?.stop()
       await spool?.close()

@@ -1,9 +1,9 @@
 // A Redis that answers but takes no writes (full, read-only, or an ACL in the way). It is no outage: reads are right, and keep
 // the circuit closed. But logins live on the replica that made them until it ends, so the operator has to hear of it.
-import { redisFault, isRefusal, type RedisFault } from '../store/redis/faults.ts'
+import { redisFault, isRefusal, refusalKinds, type RedisFault } from '../store/redis/faults.ts'
 import type { StoreMethod } from '../store/intercept.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Counts } from '../telemetry/metrics.ts'
+import { fromZero, type Counts } from '../telemetry/metrics.ts'
 
 export interface Refusals {
   succeeded(method: StoreMethod | 'beat'): void
@@ -16,6 +16,10 @@ export interface Refusals {
 const needRoom: ReadonlySet<StoreMethod | 'beat'> = new Set(['set', 'setUnlessMarked'])
 
 export function createRefusals(logger: Logger, counts: Counts<'reason'>): Refusals {
+  fromZero(
+    counts,
+    refusalKinds.map((reason) => ({ reason })),
+  )
   let refusal: RedisFault | undefined
   return {
     succeeded(method) {
@@ -27,7 +31,7 @@ export function createRefusals(logger: Logger, counts: Counts<'reason'>): Refusa
     failed(method, error) {
       if (method === 'get' || !isRefusal(error)) return
       const found = redisFault(error)
-      counts.with({ reason: found.kind }).value++
+      counts.labels({ reason: found.kind }).value++
       if (refusal?.kind === found.kind) return
       refusal = found
       logger.warn(

@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto'
 import { StoreUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { SharedCache } from './shared-cache.ts'
 import type { Key, Store } from '../store/store.ts'
 
-export type UsedKind = 'flow' | 'id_token'
+const usedKinds = ['flow', 'id_token'] as const
+export type UsedKind = (typeof usedKinds)[number]
 
 export interface ReplayDetection {
   /**
@@ -29,6 +30,10 @@ export function createReplayDetection(deps: {
 }): ReplayDetection {
   const { cache, local, metrics, logger, clock } = deps
   const value = Buffer.from('1')
+  fromZero(
+    metrics.replaysRejected,
+    usedKinds.map((kind) => ({ kind })),
+  )
 
   async function mark(key: Key, ttlMs: number): Promise<boolean> {
     try {
@@ -54,7 +59,7 @@ export function createReplayDetection(deps: {
       const hash = createHash('sha256').update(`${kind} ${id}`).digest('base64url')
       const isFirst = await mark({ kind: 'used', id: `${kind}:${hash}` }, Math.max(1, Math.ceil(ttlMs)))
       if (!isFirst) {
-        metrics.replaysRejected.with({ kind }).value++
+        metrics.replaysRejected.labels({ kind }).value++
         // Whoever has begun a login can present it as often as they like; an ID token comes from the provider.
         const level = kind === 'flow' ? 'debug' : 'warn'
         logger[level]({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')

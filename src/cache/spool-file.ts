@@ -6,6 +6,7 @@ import type { Runtime } from '../runtime.ts'
 import type { Spool } from './spool.ts'
 import { createLeftovers } from './spool-leftovers.ts'
 import { createSpoolLines } from './spool-line.ts'
+import { probeDirectory } from './spool-directory.ts'
 import { createOwnFile } from './spool-own-file.ts'
 
 export interface SpoolFileParts {
@@ -36,6 +37,8 @@ export function createSpoolFile(parts: SpoolFileParts): Spool {
   })
 
   return {
+    place: directory,
+    probe: () => probeDirectory(directory, `${prefix}probe`),
     load: leftovers.load,
     keep: own.keep,
     release(id) {

@@ -8,7 +8,7 @@ import type { Runtime } from '../runtime.ts'
 import type { Withdrawal } from '../store/withdrawal-log.ts'
 import type { Spooled } from './spool.ts'
 import { maxLineLength, type SpoolLines } from './spool-line.ts'
-import { isMissing } from './spool-own-file.ts'
+import { isMissing } from './spool-directory.ts'
 
 export interface Leftovers {
   /** Of each session the highest floor that has not expired. Never rejects: what cannot be read is told. */

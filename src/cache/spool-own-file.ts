@@ -1,10 +1,10 @@
 // This life's file in the spool's directory: appended to and flushed, so that what was kept survives the machine's end; gone when
 // the log has everything. One writer, one thing at a time: those who come while it writes share the next flush.
-import { constants } from 'node:fs'
-import { mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import { rename, stat, unlink, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Runtime } from '../runtime.ts'
 import type { Spooled } from './spool.ts'
+import { create, isMissing, makeDirectory, syncDirectory } from './spool-directory.ts'
 import type { SpoolLines } from './spool-line.ts'
 
 export interface OwnFile {
@@ -207,28 +207,3 @@ export function createOwnFile(parts: {
     },
   }
 }
-
-/** For the owner only, and never through a link that somebody has put there. */
-function create(path: string): Promise<FileHandle> {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
-  return open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  const firstMade = await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (firstMade === undefined) return
-  for (let made = directory; made.length >= firstMade.length; made = dirname(made)) await syncDirectory(dirname(made))
-}
-
-/** Makes names in it last: without that, a file that was flushed may still be lost with its name. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -8,6 +8,10 @@ export interface Spooled extends Withdrawal {
 
 /** Where withdrawals that nobody else has outlive this process (`outage.spoolDir`). */
 export interface Spool {
+  /** Its directory, for the log. */
+  readonly place: string
+  /** Resolves where something can be kept: it was tried. Rejects with the system's error. */
+  probe(): Promise<void>
   /** What earlier processes left. Damaged lines are skipped and told. */
   load(): Promise<readonly Spooled[]>
   /** Resolves once it would survive the end of this process and of the machine; rejects where it could not be written. */

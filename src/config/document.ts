@@ -31,7 +31,13 @@ export interface DocumentProblem extends YamlProblem {
   readonly meant?: Path
 }
 
-export function readDocument(text: string, env: Environment): Document {
+export interface DocumentContext {
+  readonly env: Environment
+  /** Of a secret: the variable that names its file, where the option is left out. */
+  readonly fileVariable: (path: Path) => string | undefined
+}
+
+export function readDocument(text: string, { env, fileVariable }: DocumentContext): Document {
   const assignments = assignmentsIn(text)
   const labelled = blocksFromLabels(assignments ?? [])
   if (assignments !== undefined && labelled.length === 0) return unreadable(assignmentProblems(assignments))
@@ -45,7 +51,7 @@ export function readDocument(text: string, env: Environment): Document {
     if (nothing !== undefined) return unreadable([...problems, ...nothing])
   }
   if (more.length > 0) return unreadable([...problems, tooMany(blocks)])
-  if (block !== undefined) return fromBlock(block, problems, env)
+  if (block !== undefined) return fromBlock(block, problems, { env, fileVariable })
   const [something] = parts
   if (something === undefined) return { ...empty, problems }
   const message = 'must be a YAML mapping of options, such as `clientID: …`'
@@ -82,7 +88,11 @@ function tooMany(blocks: readonly Block[]): YamlProblem {
   return { path: [], line: blocks[1]?.line ?? 1, message }
 }
 
-function fromBlock(block: Block, yamlProblems: readonly YamlProblem[], env: Environment): Document {
+function fromBlock(
+  block: Block,
+  yamlProblems: readonly YamlProblem[],
+  { env, fileVariable }: DocumentContext,
+): Document {
   // As in Compose, `x-…` at the top holds anchors for the rest.
   const options = Object.fromEntries(Object.entries(block.tree).filter(([name]) => !name.startsWith('x-')))
   const { tree, problems: spellingProblems, writtenPath } = spelled(options)
@@ -102,7 +112,12 @@ function fromBlock(block: Block, yamlProblems: readonly YamlProblem[], env: Envi
       return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
     }
     if (typeof node !== 'string') return node
-    const result = interpolate(node, env)
+    const variable = fileVariable(path)
+    const result =
+      variable === undefined
+        ? interpolate(node, env)
+        : // A default would be a secret in the file.
+          interpolate(node, env, () => `leave the option out and set ${variable} to the file that holds the secret`)
     if ('text' in result) return result.text
     problems.push({ path, line: lineOf(path), message: result.problem })
     return undefined

@@ -9,7 +9,12 @@ const INSIDE = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s
  * The text with every reference replaced, once: what a variable holds is not read again, so a password with `${` in it
  * stays a password. `default` counts when the variable is unset or empty, as in a shell.
  */
-export function interpolate(text: string, env: Environment): { text: string } | { problem: string } {
+export function interpolate(
+  text: string,
+  env: Environment,
+  /** What to advise where a variable is not set. */
+  instead = (name: string): string => `write \${${name}:-default}`,
+): { text: string } | { problem: string } {
   let problem: string | undefined
   const replaced = text.replaceAll(
     REFERENCE,
@@ -25,7 +30,7 @@ export function interpolate(text: string, env: Environment): { text: string } | 
       const fallback = match?.[2]
       if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
       if (value === undefined) {
-        problem ??= `refers to the environment variable ${name}, which is not set; set it, or write \${${name}:-default}`
+        problem ??= `refers to the environment variable ${name}, which is not set; set it, or ${instead(name)}`
         return ''
       }
       return value

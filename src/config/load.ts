@@ -57,11 +57,16 @@ type FindingsOf = (config: Config) => readonly Finding[]
 export function readConfig(source: ConfigSource, compilers: readonly FindingsOf[]): LoadedConfig {
   const hasFile = source.file !== undefined || source.text !== undefined
   const fileName = source.file ?? 'config'
-  const document = readDocument(fileContent(source), source.env)
+  const isSecret = (path: Path): boolean => secretPaths.has(JSON.stringify(optionAt(path)))
+  const document = readDocument(fileContent(source), {
+    env: source.env,
+    fileVariable: (path) =>
+      isSecret(path) ? `${environmentName(optionAt(path).filter((part) => typeof part === 'string'))}_FILE` : undefined,
+  })
   const file = openShorthands(document.tree, source.env)
   const { tree: found, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
   const { tree, problems: referenceProblems } = resolveReferences(found, {
-    isSecret: (path) => secretPaths.has(JSON.stringify(optionAt(path))),
+    isSecret,
     secretsDir: secretsDirOf(found),
     readFile: source.readFile,
   })

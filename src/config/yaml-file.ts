@@ -1,9 +1,10 @@
 // YAML as plain data with line numbers: broken syntax, duplicate keys, aliases that explode and tags of other programs end here.
 // Merge keys (`<<`) are followed, several documents come out one by one, and what another program's templates leave unquoted
 // (`{{ env "X" }}`, which YAML reads as a map in a map) stays the text that it is.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml'
-import type { Document as YamlDocument, YAMLError } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml'
+import type { Document as YamlDocument } from 'yaml'
 import type { Path } from './problems.ts'
+import { mistake } from './yaml-mistakes.ts'
 
 export interface YamlPart {
   /** Plain data; keys without a value are left out (they count as absent). */
@@ -48,16 +49,13 @@ export function readYaml(text: string): YamlFile {
     return unreadable(1, 'cannot be read as YAML; check brackets and nesting')
   }
   const lineAt = (offset: number | undefined): number => Math.max(1, counter.linePos(offset ?? 0).line)
-  for (const error of documents.flatMap(({ errors }) => errors)) {
-    const line = lineAt(error.pos[0])
-    // The library's own messages quote the source, which may hold a secret.
-    if (error.code !== 'DUPLICATE_KEY') return unreadable(line, words(error, text.split('\n')[line - 1] ?? ''))
-    const key = /^["']?([\w.-]{1,60})/.exec(text.slice(error.pos[0]))?.[1]
-    problems.push({
-      path: key === undefined ? [] : [key],
-      line,
-      message: 'is given twice on the same level; keep one of the two',
-    })
+  try {
+    const found = syntaxProblems(documents, { text, lineAt })
+    problems.push(...found.problems)
+    if (!found.isReadable) return { parts: [], problems, isReadable: false }
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return unreadable(1, tooNested)
   }
 
   const budget = { nodes: 0 }
@@ -66,9 +64,11 @@ export function readYaml(text: string): YamlFile {
     return { parts: parts.filter(({ tree }) => tree !== undefined && tree !== null), problems, isReadable: true }
   } catch (error) {
     if (!(error instanceof TooLarge) && !(error instanceof RangeError)) throw error
-    return unreadable(1, `is nested more than ${MAX_DEPTH} deep or too large; check its anchors and aliases`)
+    return unreadable(1, tooNested)
   }
 }
+
+const tooNested = `is nested more than ${MAX_DEPTH} deep or too large; check its anchors and aliases`
 
 class TooLarge extends Error {}
 
@@ -156,14 +156,44 @@ function isUnquotedTemplate(node: { items: readonly { key: unknown; value: unkno
   )
 }
 
-function words({ code }: YAMLError, line: string): string {
-  if (/^ *\t/.test(line)) return 'is indented with a tab, which YAML does not allow; use spaces'
-  if (line.includes('{{')) return 'is not valid YAML; put a template into quotes: "{{.Claims.email}}"'
-  if (code === 'BAD_SCALAR_START')
-    return 'begins with a character that YAML keeps for itself (@, ` or %); put the value into quotes'
-  if (code === 'BAD_ALIAS') return 'begins with * or &, which YAML keeps for itself; put the value into quotes'
-  if (code === 'BAD_DQ_ESCAPE') return 'has a \\ that YAML reads as an escape; use single quotes'
-  return `is not valid YAML (${code}); check indentation, quotes and brackets on this line`
+/** What the library found wrong: duplicate keys, of which the rest can be read all the same, or one mistake in the syntax. */
+function syntaxProblems(
+  documents: readonly YamlDocument.Parsed[],
+  { text, lineAt }: Pick<Reading, 'text' | 'lineAt'>,
+): Pick<YamlFile, 'problems' | 'isReadable'> {
+  const errors = documents.flatMap((document) => document.errors)
+  if (errors.some(({ code }) => code !== 'DUPLICATE_KEY')) {
+    const { offset, message } = mistake(errors, documents, text)
+    return { problems: [{ path: [], line: lineAt(offset), message }], isReadable: false }
+  }
+  const firsts = errors.length === 0 ? undefined : firstOfEach(documents)
+  const problems = errors.map(({ pos: [second] }): YamlProblem => {
+    const key = /^["']?([\w.-]{1,60})/.exec(text.slice(second, second + 64))?.[1]
+    const first = firsts?.get(second)
+    const where = first === undefined ? '' : `, first on line ${lineAt(first)}`
+    const message = `is given twice on the same level${where}; keep one of the two`
+    return { path: key === undefined ? [] : [key], line: lineAt(second), message }
+  })
+  return { problems, isReadable: true }
+}
+
+/** Offset of each key that comes again -> that of its first time in the same map. */
+function firstOfEach(documents: readonly YamlDocument.Parsed[]): ReadonlyMap<number, number> {
+  const firsts = new Map<number, number>()
+  for (const document of documents) {
+    visit(document, {
+      Map(_key, { items }) {
+        const seen = new Map<unknown, number>()
+        for (const { key } of items) {
+          if (!isScalar(key) || !key.range) continue
+          const first = seen.get(key.value)
+          if (first === undefined) seen.set(key.value, key.range[0])
+          else firsts.set(key.range[0], first)
+        }
+      },
+    })
+  }
+  return firsts
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -109,7 +109,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   function publicly(about: Case): Outcome {
     const reason = about.policy.kind === 'public' ? about.policy.reason : 'public_rule'
-    metrics.decisions.with({ contract: about.label, decision: 'allow', reason }).value++
+    metrics.decisions.labels({ contract: about.label, decision: 'allow', reason }).value++
     return nobody
   }
 

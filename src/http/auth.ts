@@ -47,8 +47,8 @@ export function createAuth(deps: AuthDeps): Auth {
     labels.map((contract) => [
       contract,
       {
-        allowed: metrics.decisions.with({ contract, decision: 'allow', reason: 'session' }),
-        duration: metrics.authDuration.with({ contract }),
+        allowed: metrics.decisions.labels({ contract, decision: 'allow', reason: 'session' }),
+        duration: metrics.authDuration.labels({ contract }),
       },
     ]),
   )
@@ -150,7 +150,7 @@ export function createAuth(deps: AuthDeps): Auth {
   }
 
   const countFor = (about: Case, from: string): Count =>
-    metrics.decisions.with({
+    metrics.decisions.labels({
       contract: about.label,
       decision: 'allow',
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',

@@ -8,7 +8,7 @@ import type { Pages } from '../pages/pages.ts'
 import type { Session } from '../session/session.ts'
 import { createLogQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
@@ -18,7 +18,7 @@ import { isNavigation } from './negotiation.ts'
 import type { PassRenewal } from './pass-renewal.ts'
 import type { Person } from './profile-endpoints.ts'
 import { percentEncodedBytes } from './return-url.ts'
-import { refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import { labels, refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
 import { statusAndReason, type Refusals } from './refusals.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
@@ -46,13 +46,21 @@ export interface Denials {
   failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome
 }
 
+/** Those that an alert is for; others are a mistake in our code. */
+const errorReasons = ['internal', 'store_unavailable', 'provider_unavailable']
+
 export function createDenials(deps: DenialsDeps): Denials {
   const { peers, addresses, endpoints, refusals, metrics, logger } = deps
   // A page of theirs may ask every second; the metric counts them all.
   const mayTell = createLogQuota(1, deps.clock)
 
+  fromZero(
+    metrics.decisions,
+    labels.flatMap((contract) => errorReasons.map((reason) => ({ contract, decision: 'error', reason }))),
+  )
+
   function count(label: Label, decision: 'login' | 'deny' | 'error', reason: string): void {
-    metrics.decisions.with({ contract: label, decision, reason }).value++
+    metrics.decisions.labels({ contract: label, decision, reason }).value++
   }
 
   const asked = (about: Pick<Case, 'request'>, method: string) => ({

@@ -6,14 +6,14 @@ import type { Provider } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
 import { page, redirect, type Answer } from './answer.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
-import type { Refusals } from './refusals.ts'
+import { loginReasons, type Refusals } from './refusals.ts'
 import type { Visit } from './visit.ts'
 
 type Prompt = 'select_account' | 'login'
@@ -51,13 +51,18 @@ export interface LoginDeps {
 export function createLoginEndpoints(deps: LoginDeps) {
   const { addresses, destinations, cookies, logins, provider, pages, refusals, currentSession, metrics, logger } = deps
 
+  fromZero(metrics.logins, [
+    { outcome: 'succeeded', reason: '' },
+    ...['rate_limited', 'failed', ...loginReasons].map((reason) => ({ outcome: 'refused', reason })),
+  ])
+
   /** Ours, and where a third party sends a person to log in (OpenID Connect Core 1.0 section 4). */
   async function start(visit: Visit): Promise<Answer> {
     const query = new URLSearchParams(visit.query)
     const returnTo = destinations.of(visit, query)
     const issuers = query.getAll('iss')
     if (issuers.some((issuer) => issuer !== deps.issuer)) {
-      metrics.logins.with({ outcome: 'refused', reason: 'iss_mismatch' }).value++
+      metrics.logins.labels({ outcome: 'refused', reason: 'iss_mismatch' }).value++
       return refusals.refuse(visit, 400, 'iss_mismatch', { retryURL: addresses.startURL(visit, returnTo) })
     }
     const asked = query.get('prompt')
@@ -94,7 +99,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
 
   async function sendToProvider(visit: Omit<Visit, 'path' | 'query'>, wish: LoginWish): Promise<Answer> {
     if (!deps.rateLimit.allows(visit.clientAddress)) {
-      metrics.logins.with({ outcome: 'refused', reason: 'rate_limited' }).value++
+      metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
       return refusals.refuse(visit, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
     }
     const { returnTo, prompt, loginHint, again = false } = wish
@@ -126,7 +131,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
         previous: current,
       })
       if (end.kind === 'already') return redirect(302, goalOf(visit, trace), forget)
-      metrics.logins.with({ outcome: 'succeeded', reason: '' }).value++
+      metrics.logins.labels({ outcome: 'succeeded', reason: '' }).value++
       logger.info({ event: 'login_succeeded', requestId: visit.requestId }, 'a person has logged in')
       const { ticket, pass } = end.newSession
       const set = [cookies.setTicket(ticket), ...(pass === undefined ? [] : [cookies.setPass(pass)]), ...forget]
@@ -147,7 +152,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       retriesByItself: isLost,
     })
     const reason = error instanceof LoginRejected ? error.reason : 'failed'
-    metrics.logins.with({ outcome: 'refused', reason }).value++
+    metrics.logins.labels({ outcome: 'refused', reason }).value++
     const fields = { event: 'login_refused', reason, requestId: visit.requestId, status: refusal.status }
     if (!(error instanceof LoginRejected)) logger.error({ ...fields, err: error }, 'a login could not be completed')
     // Anybody can come with the callback of no login, or of one that is over, as often as they like.

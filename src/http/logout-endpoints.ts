@@ -47,7 +47,7 @@ const maxHintLength = 2_800
 
 export function createLogoutEndpoints(deps: LogoutDeps) {
   const { addresses, cookies, sessions, provider, pages, refusals, hintSealer, currentSession, logger } = deps
-  const withoutSession = deps.metrics.sessions.with({ event: 'logout_without_session' })
+  const withoutSession = deps.metrics.sessions.labels({ event: 'logout_without_session' })
 
   async function logout(visit: Visit): Promise<Answer> {
     const current = await currentSession(visit).catch(() => undefined)

@@ -103,6 +103,9 @@ export function createRefusals(pages: Pages, allowedOrigins: readonly string[] =
   }
 }
 
+// Its keys: the type says that each reason is one.
+export const loginReasons = Object.keys(loginStatus) as readonly LoginReason[]
+
 export function statusAndReason(error: unknown): [status: number, reason: string] {
   if (error instanceof LoginRejected) return [loginStatus[error.reason], error.reason]
   if (error instanceof StoreUnavailable) return [503, 'store_unavailable']

@@ -26,7 +26,7 @@ export function createRelayedPaths(deps: {
     const asked = { method: original.method, headers, requestId: deps.requestIdOf(headers) }
     const { performsOwnPaths } = contracts[contract]
     const decision = performsOwnPaths ? 'login' : 'deny'
-    metrics.decisions.with({ contract, decision, reason: 'own_path' }).value++
+    metrics.decisions.labels({ contract, decision, reason: 'own_path' }).value++
     if (!performsOwnPaths) return refusedWith(refusals.refuse(asked, 403, 'not_routed'))
     return refusedWith(
       await endpoints.answer({

@@ -116,7 +116,7 @@ export function createLogins(deps: {
         if (current !== undefined) return { kind: 'already', returnTo: flow.returnTo }
         throw new LoginRejected('state_reused', 'this login was completed before')
       }
-      const grant = await provider.redeem({ query, state, ...flow })
+      const grant = await provider.exchangeCode({ query, state, ...flow })
       if (!deps.disableReplayDetection) {
         const ttlMs = Math.max(1, grant.idTokenExpiresAt - clock()) + deps.clockSkewMs
         if (!(await used.first('id_token', grant.idTokenKey, ttlMs))) {

@@ -17,7 +17,7 @@ export function withCallsAwaited(provider: Provider): AwaitedProvider {
   }
   return {
     ...provider,
-    redeem: (callback) => noted(provider.redeem(callback)),
+    exchangeCode: (callback) => noted(provider.exchangeCode(callback)),
     refresh: (tokens, expected) => noted(provider.refresh(tokens, expected)),
     revoke: (tokens) => noted(provider.revoke(tokens)),
     async settled() {

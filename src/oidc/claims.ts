@@ -28,7 +28,7 @@ export const withoutProtocol = (claims: JSONObject): JSONObject =>
 export const isSaid = (claim: unknown): boolean => claim !== undefined && claim !== null
 
 /** The ID token's claims, completed from UserInfo: what both have stays as the ID token says it. */
-export function completed(idToken: JSONObject, userInfo: JSONObject): JSONObject {
+export function mergeUserInfo(idToken: JSONObject, userInfo: JSONObject): JSONObject {
   const extra = Object.entries(userInfo).filter(([name, value]) => {
     // A verified mark is worth something only for the address it was made for. That there is none is believed of any: the two may
     // differ in a letter's case.

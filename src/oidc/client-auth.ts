@@ -4,6 +4,8 @@ import type { ServerMetadata } from 'openid-client'
 import { PrivateKeyJwt } from 'openid-client'
 import type { ProviderConfig } from '../config/config.ts'
 import { ProviderUnavailable } from '../errors.ts'
+import type { Metadata } from './metadata.ts'
+import { oneLine } from './provider-text.ts'
 
 export type ClientAuth = (server: ServerMetadata, form: URLSearchParams, headers: Headers) => Promise<void>
 
@@ -47,6 +49,19 @@ function privateKeyJWT({ clientID, clientAssertion }: ClientConfig): ClientAuth 
     const signed: unknown = sign(server, { client_id: clientID }, form, headers)
     await signed
   }
+}
+
+/**
+ * What to tell the operator where the provider offers other methods than the configured one. `none` proves nothing that could be
+ * offered: Keycloak and Entra ID take public clients and do not list it.
+ */
+export function authMethodConcern(
+  { authMethods }: Pick<Metadata, 'authMethods'>,
+  configured: ProviderConfig['clientAuthMethod'],
+): string | undefined {
+  if (authMethods === undefined || configured === 'none' || authMethods.includes(configured)) return undefined
+  const offered = oneLine(authMethods.join(', '), []) || 'nothing'
+  return `clientAuthMethod is ${configured}, the provider offers ${offered}: logins and refreshes may be refused; set clientAuthMethod to one that both know`
 }
 
 const formEncoded = (value: string): string => new URLSearchParams({ '': value }).toString().slice(1)

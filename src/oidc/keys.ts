@@ -9,6 +9,7 @@ import type { Clock } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
+import { asked } from './faults.ts'
 import { isObject, type JSONObject } from './json.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -50,16 +51,17 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
 
   async function download(uri: string): Promise<KeySet> {
     try {
-      const answer = await transport.send({
+      const request = {
         operation: 'jwks',
         url: new URL(uri),
         headers: { accept: 'application/jwk-set+json, application/json' },
         maxBytes,
-      })
+      } as const
+      const answer = await transport.send(request)
       const document = answer.status === 200 ? jsonObject(answer) : undefined
       const keys = document === undefined ? undefined : keySet(uri, document, clock())
       if (document === undefined || keys === undefined) {
-        throw new ProviderUnavailable(`jwks: status ${answer.status}, and no set of keys`)
+        throw new ProviderUnavailable(`${asked(request)}: status ${answer.status}, and no set of keys`)
       }
       if (lastFailure !== undefined) logger.info({ event: 'provider_keys_ready' }, 'the provider sends its keys again')
       lastFailure = undefined

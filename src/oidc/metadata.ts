@@ -6,7 +6,8 @@ import type { Logger } from '../telemetry/logger.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
-import { notAnObject, type JSONObject } from './json.ts'
+import { noDocument } from './faults.ts'
+import type { JSONObject } from './json.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -25,6 +26,8 @@ export interface Metadata {
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
   readonly prompts: readonly unknown[] | undefined
+  /** `token_endpoint_auth_methods_supported`; undefined where it does not say. */
+  readonly authMethods: readonly string[] | undefined
   /** RFC 9207: every answer of the authorization endpoint carries `iss`. */
   readonly sendsIss: boolean
 }
@@ -53,6 +56,8 @@ export interface MetadataOptions {
   /** 0 <= x < 1. */
   readonly random: () => number
   readonly logger: Logger
+  /** Called with each document that comes into use. */
+  readonly onKnown: (metadata: Metadata) => void
 }
 
 const maxBytes = 256 * 1024
@@ -80,6 +85,11 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   const current = (): Metadata | undefined =>
     known !== undefined && clock() - known.fetchedAt < usableMs ? known.metadata : undefined
 
+  function use(document: JSONObject, fetchedAt: number): void {
+    known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt }
+    options.onKnown(known.metadata)
+  }
+
   // One line per change of state: an outage of an hour is two lines, not a line per attempt.
   function changed(to: NonNullable<typeof problem>, message: string, reason?: string): void {
     if (problem === to) return
@@ -89,17 +99,20 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
   }
 
   async function fetchDocument(): Promise<void> {
-    const answer = await transport.send({
+    const request = {
       operation: 'discovery',
       url: new URL(address),
+      namedBy: options.discoveryURL === undefined ? 'providerURL' : 'discoveryURL',
       headers: { accept: 'application/json' },
       maxBytes,
-    })
-    if (answer.status !== 200) throw new ProviderUnavailable(`discovery: status ${answer.status}`)
+    } as const
+    const answer = await transport.send(request)
+    if (answer.status !== 200) throw new ProviderUnavailable(noDocument(request, answer))
     const document = jsonObject(answer)
-    if (document === undefined) throw new UnusableDocument(`discovery: the answer is ${notAnObject}`)
-    known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt: clock() }
-    await save(cache, id, { fetchedAt: known.fetchedAt, document })
+    if (document === undefined) throw new UnusableDocument(noDocument(request, answer))
+    const fetchedAt = clock()
+    use(document, fetchedAt)
+    await save(cache, id, { fetchedAt, document })
   }
 
   async function refresh(): Promise<void> {
@@ -122,7 +135,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     const kept = await load(cache, id, clock)
     if (kept !== undefined) {
       try {
-        known = { metadata: parseMetadata(kept.document, issuer, allowInsecure), fetchedAt: kept.fetchedAt }
+        use(kept.document, kept.fetchedAt)
       } catch {
         // Kept by a version with other rules: as if nothing had been kept.
       }
@@ -194,6 +207,7 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
   // RS256 is what every provider must support (Core 15.1).
   const offered: readonly unknown[] = Array.isArray(advertised) ? advertised : ['RS256']
   const prompts = document['prompt_values_supported']
+  const authMethods: unknown = document['token_endpoint_auth_methods_supported']
   const algorithms = asymmetric.filter((algorithm) => offered.includes(algorithm))
   if (algorithms.length === 0) {
     const named = oneLine(offered.join(', '), []) || 'nothing'
@@ -211,6 +225,9 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     revocation_endpoint: optional('revocation_endpoint'),
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
+    authMethods: Array.isArray(authMethods)
+      ? authMethods.filter((method: unknown): method is string => typeof method === 'string')
+      : undefined,
     sendsIss: document['authorization_response_iss_parameter_supported'] === true,
   }
 }
@@ -223,7 +240,9 @@ function checkIssuer(found: unknown, issuer: string): void {
   const written = typeof found === 'string' ? oneLine(found, []) : 'nothing'
   const [before, after, ...rest] = written.split('{tenantid}')
   if (before === undefined || after === undefined || rest.length > 0) {
-    throw new UnusableDocument(`discovery: the provider calls itself ${written}, providerURL says ${issuer}`)
+    throw new UnusableDocument(
+      `discovery: the provider calls itself ${written}, providerURL says ${issuer}; it must be written as the provider writes it, to the last slash`,
+    )
   }
   const fits = issuer.startsWith(before) && issuer.endsWith(after)
   if (fits && tenant.test(issuer.slice(before.length, issuer.length - after.length))) return

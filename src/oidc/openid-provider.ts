@@ -3,15 +3,16 @@
 // a login is refused, a session ends, or a failure of the provider's is passed over.
 import type { ClaimsSource, ProviderConfig } from '../config/config.ts'
 import type { RefreshReason } from '../errors.ts'
-import { LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
+import { ClientRejected, LoginRejected, ProviderUnavailable, RefreshRejected } from '../errors.ts'
+import { withWarningQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { minutes } from '../time.ts'
 import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
-import { claimAt, completed, isSaid, withoutProtocol } from './claims.ts'
-import { createClientAuth } from './client-auth.ts'
+import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
+import { authMethodConcern, createClientAuth } from './client-auth.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
@@ -20,11 +21,12 @@ import { createKeys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
 import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
+import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
 import type { Unverified } from './signature.ts'
-import { takeApart, verifySignature } from './signature.ts'
-import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-answer.ts'
-import type { TokenAnswer } from './token-endpoint.ts'
+import { decodeUnverified, verifySignature } from './signature.ts'
+import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-response.ts'
+import type { TokenResponse } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createTransport } from './transport.ts'
 import { fetchUserInfo } from './user-info.ts'
@@ -48,9 +50,17 @@ export interface ProviderOptions {
 
 // For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
 const unknownLifetimeMs = minutes(5)
+const warningsPerMinute = 5
 
-export function createProvider(options: ProviderOptions): Provider {
-  const { config, requireVerifiedEmail, admits, clock, timer, random, logger, metrics, cache } = options
+export interface OpenIDProvider extends Provider {
+  /** What its metadata, as far as it is known, says against our configuration: one line. */
+  concern(): string | undefined
+}
+
+export function createProvider(options: ProviderOptions): OpenIDProvider {
+  const { config, requireVerifiedEmail, admits, clock, timer, random, metrics, cache } = options
+  // Of a provider in trouble each login and each refresh would have something to say.
+  const logger = withWarningQuota(options.logger, warningsPerMinute, clock)
   const { providerURL: issuer, clientID } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
   const transport = createTransport({
@@ -62,6 +72,8 @@ export function createProvider(options: ProviderOptions): Provider {
     timer,
     durations: metrics.providerRequests,
   })
+  const concernAbout = (metadata: Metadata) => authMethodConcern(metadata, config.clientAuthMethod)
+  let toldConcern: string | undefined
   const metadataSource = createMetadata({
     issuer,
     discoveryURL: config.discoveryURL,
@@ -72,15 +84,17 @@ export function createProvider(options: ProviderOptions): Provider {
     timer,
     random,
     logger,
+    onKnown(metadata) {
+      const concern = concernAbout(metadata)
+      // Once, not with the document of every hour.
+      if (concern !== undefined && concern !== toldConcern)
+        logger.warn({ event: 'provider_auth_method', reason: 'not_offered' }, concern)
+      toldConcern = concern
+    },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
-  const tokenEndpoint = createTokenEndpoint({
-    issuer,
-    authenticate: createClientAuth(config),
-    authMethod: config.clientAuthMethod,
-    transport,
-    logger,
-  })
+  const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
+  const tokenEndpoint = createTokenEndpoint({ issuer, authenticate: createClientAuth(config), transport, health })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
     checkIDToken(token, {
@@ -96,7 +110,7 @@ export function createProvider(options: ProviderOptions): Provider {
   const lacks = (claims: JSONObject): boolean => wanted.some((path) => !isSaid(claimAt(claims, path)))
 
   /** What a source says of `subject`, or undefined. Throws LoginRejected or ProviderUnavailable. */
-  type Source = (subject: string, answer: TokenAnswer, metadata: Metadata) => Promise<JSONObject | undefined>
+  type Source = (subject: string, answer: TokenResponse, metadata: Metadata) => Promise<JSONObject | undefined>
   const sources: Record<ClaimsSource, Source> = {
     idToken: async () => undefined,
     async userinfo(subject, { accessToken, scope }, metadata) {
@@ -104,7 +118,7 @@ export function createProvider(options: ProviderOptions): Provider {
       // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
       const mayAsk = scope === undefined || scope.split(' ').includes('openid')
       if (url === undefined || !mayAsk) return undefined
-      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, transport, keys)
+      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, { transport, keys, health })
     },
     async accessToken(subject, { accessToken }, metadata) {
       const read = await readAccessToken(accessToken, {
@@ -133,7 +147,7 @@ export function createProvider(options: ProviderOptions): Provider {
   async function completedClaims(
     idToken: JSONObject,
     subject: string,
-    answer: TokenAnswer,
+    answer: TokenResponse,
     metadata: Metadata,
   ): Promise<Completed> {
     let claims = idToken
@@ -142,7 +156,7 @@ export function createProvider(options: ProviderOptions): Provider {
       if (!lacks(claims)) return { claims, missed: undefined }
       try {
         const more = await sources[source](subject, answer, metadata)
-        if (more !== undefined) claims = completed(claims, more)
+        if (more !== undefined) claims = mergeUserInfo(claims, more)
       } catch (error) {
         if (!(error instanceof ProviderUnavailable)) throw error
         missed ??= error
@@ -168,7 +182,7 @@ export function createProvider(options: ProviderOptions): Provider {
     return cautious
   }
 
-  async function redeem(callback: Callback): Promise<Grant> {
+  async function exchangeCode(callback: Callback): Promise<Grant> {
     const parameters = readCallback(callback)
     const metadata = await metadataSource.require()
     const code = codeOf(parameters, metadata)
@@ -213,7 +227,7 @@ export function createProvider(options: ProviderOptions): Provider {
     if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
     if (result.kind === 'refused') {
       // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
-      if (result.isClients) throw new ProviderUnavailable(`refresh: ${result.words}`)
+      if (result.isClients) throw new ClientRejected(`refresh: ${result.words}`)
       const reason = result.error === 'invalid_grant' ? 'invalid_grant' : 'refresh_refused'
       throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.words}`)
     }
@@ -241,7 +255,7 @@ export function createProvider(options: ProviderOptions): Provider {
 
   /** Throws RefreshRejected only: the refresh token may have been rotated by now, and losing the new one ends the session. */
   async function refreshedIdentity(
-    answer: TokenAnswer,
+    answer: TokenResponse,
     expected: { issuer: string; subject: string },
     metadata: Metadata,
   ): Promise<Identity> {
@@ -251,7 +265,7 @@ export function createProvider(options: ProviderOptions): Provider {
       const idToken = answer.idToken === '' ? undefined : idTokenOf(answer)
       if (idToken === undefined) return asBefore
       // Core 12.2. First, and without its signature if need be: a token about somebody else must never be passed over.
-      const { claims } = takeApart(idToken, metadata.algorithms)
+      const { claims } = decodeUnverified(idToken, metadata.algorithms)
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
       if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
@@ -296,7 +310,14 @@ export function createProvider(options: ProviderOptions): Provider {
   }
 
   return {
-    status: () => metadataSource.status(),
+    status() {
+      const found = metadataSource.status()
+      return found === 'ready' && health.isFailing() ? 'failing' : found
+    },
+    concern() {
+      const metadata = metadataSource.current()
+      return metadata === undefined ? undefined : concernAbout(metadata)
+    },
     start() {
       if (config.insecureSkipVerify) {
         logger.warn(
@@ -319,7 +340,7 @@ export function createProvider(options: ProviderOptions): Provider {
     },
     authorizationURL: async (request) => authorizationURL(await metadataSource.require(), config, request),
     offersPrompt: (prompt) => metadataSource.current()?.prompts?.includes(prompt) ?? true,
-    redeem,
+    exchangeCode,
     refresh,
     revoke,
     endSessionURL(request) {

@@ -61,7 +61,7 @@ export interface RefreshGrant {
 }
 
 export interface Provider {
-  /** `starting` until the first discovery has succeeded; `failing`: known, but the last attempts to reach it failed. */
+  /** `starting` until the first discovery has succeeded; `failing`: known, but what was asked of it last did not succeed. */
   status(): 'starting' | 'ready' | 'failing'
   /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
   start(): void
@@ -71,7 +71,7 @@ export interface Provider {
   /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
   offersPrompt(prompt: string): boolean
   /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
-  redeem(callback: Callback): Promise<Grant>
+  exchangeCode(callback: Callback): Promise<Grant>
   /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
   refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */

@@ -21,7 +21,7 @@ export const maxTokenLength = 64 * 1024
 const maxRounds = 3
 
 /** The shape and the algorithm. Throws LoginRejected. */
-export function takeApart(token: string, algorithms: readonly string[]): Unverified {
+export function decodeUnverified(token: string, algorithms: readonly string[]): Unverified {
   if (token.length > maxTokenLength) throw new LoginRejected('claims_too_large', 'the token is longer than 64 KB')
   const parts = token.split('.')
   const header = readHeader(token)
@@ -46,7 +46,7 @@ export function takeApart(token: string, algorithms: readonly string[]): Unverif
  * a token would name a key of their own. Throws LoginRejected, or ProviderUnavailable when no keys can be had.
  */
 export async function verifySignature(token: string, metadata: Metadata, keys: Keys): Promise<Unverified> {
-  const unverified = takeApart(token, metadata.algorithms)
+  const unverified = decodeUnverified(token, metadata.algorithms)
   let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
   for (let round = 0; seen !== undefined && round < maxRounds; round++) {
     if (await isSigned(token, unverified.algorithm, seen)) {

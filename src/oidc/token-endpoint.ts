@@ -2,16 +2,17 @@
 // repeated, and every answer sorted into what it means. Errors name the provider's error word and nothing it was sent.
 // openid-client's own grants are not used: they check ID tokens without their signature, know no injected clock, and put
 // whole answers, tokens included, into the `cause` of their errors.
-import { ProviderUnavailable } from '../errors.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { ClientAuth } from './client-auth.ts'
+import { asked } from './faults.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
+import type { Call, ProviderHealth } from './provider-health.ts'
 import { errorWord, inWords } from './provider-text.ts'
-import type { Operation, ProviderAnswer, Transport } from './transport.ts'
+import type { ProviderAnswer, Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
-export interface TokenAnswer {
+export interface TokenResponse {
   readonly accessToken: string
   /** As it came: `undefined` when absent, and not yet known to be a token. */
   readonly idToken: unknown
@@ -22,7 +23,7 @@ export interface TokenAnswer {
 }
 
 export type TokenResult =
-  | { readonly kind: 'tokens'; readonly answer: TokenAnswer }
+  | { readonly kind: 'tokens'; readonly answer: TokenResponse }
   /** The provider says no, in RFC 6749's words. `words`: the error and what else it says, for the log. */
   | { readonly kind: 'refused'; readonly error: string; readonly words: string; readonly isClients: boolean }
   /** An answer that no provider should give. */
@@ -38,9 +39,8 @@ export interface TokenEndpoint {
 export interface TokenEndpointOptions {
   readonly issuer: string
   readonly authenticate: ClientAuth
-  readonly authMethod: string
   readonly transport: Transport
-  readonly logger: Logger
+  readonly health: ProviderHealth
 }
 
 const maxBytes = 512 * 1024
@@ -54,49 +54,78 @@ const isRefusal = (status: number) => status === 200 || (status >= 400 && status
 const errorCode = /^[a-z][a-z0-9_.-]{0,63}$/
 
 export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { issuer, authenticate, authMethod, transport, logger } = options
+  const { issuer, authenticate, transport, health } = options
 
-  async function post(operation: Operation, url: string, parameters: Record<string, string>): Promise<ProviderAnswer> {
+  /** Throws ProviderUnavailable, which the provider's health has heard of then. */
+  async function post(call: Call, parameters: Record<string, string>): Promise<ProviderAnswer> {
+    const { operation, url } = call
     const form = new URLSearchParams(parameters)
     const headers = new Headers({ accept: 'application/json' })
     await authenticate({ issuer }, form, headers)
-    const answer = await transport.send({
-      operation,
-      url: new URL(url),
-      headers: Object.fromEntries(headers),
-      form,
-      maxBytes,
+    const request = { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
+    const answer = await transport.send(request).catch((error: unknown) => {
+      if (error instanceof ProviderUnavailable && !mayBeCodes(call, error)) health.unanswered(call, error.message)
+      throw error
     })
     if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      throw new ProviderUnavailable(`${operation}: status ${answer.status}${reasonIn(answer, parameters)}`)
+      const error = unavailable(call, answer, parameters)
+      if (operation !== 'token' || isAboutNobody(answer.status)) health.failed(call, error.message)
+      throw error
     }
     return answer
   }
 
   return {
     async grant(operation, metadata, parameters) {
-      const result = sorted(await post(operation, metadata.token_endpoint, parameters), secretsIn(parameters))
-      if (result.kind !== 'refused') return result
-      if (passingErrors.has(result.error)) throw new ProviderUnavailable(`${operation}: ${result.words}`)
-      if (result.isClients) {
-        logger.error(
-          { event: 'provider_client_rejected', reason: result.error, detail: result.words, authMethod },
-          'the provider does not accept this client: check clientID, clientSecret and clientAuthMethod',
-        )
+      const call = { operation, url: metadata.token_endpoint }
+      const result = sorted(await post(call, parameters), secretsIn(parameters))
+      const isRefresh = operation === 'refresh'
+      switch (result.kind) {
+        case 'tokens':
+          health.granted(call)
+          return result
+        case 'unusable':
+          if (isRefresh) health.failed(call, `refresh: ${result.why}`)
+          return result
+        case 'refused':
+          if (passingErrors.has(result.error)) {
+            const error = new ProviderUnavailable(`${operation}: ${result.words}`)
+            if (isRefresh || result.error === 'temporarily_unavailable') health.failed(call, error.message)
+            throw error
+          }
+          if (result.isClients) health.clientRejected(call, result.error, result.words)
+          else health.answered(call)
+          return result
       }
-      return result
     },
 
     async revoke(url, parameters) {
-      const answer = await post('revocation', url, parameters)
+      const call = { operation: 'revocation', url } as const
+      const answer = await post(call, parameters)
+      health.answered(call)
       if (answer.status === 200 || answer.status === 204) return
-      throw new ProviderUnavailable(`revocation: status ${answer.status}${reasonIn(answer, parameters)}`)
+      throw unavailable(call, answer, parameters)
     },
   }
 }
 
+// A code is whatever a browser brought: that some server chokes on it says nothing about the provider. What was never sent, what
+// got no answer in time, and the statuses of those who are not there do.
+const mayBeCodes = ({ operation }: Call, error: ProviderUnavailable): boolean =>
+  operation === 'token' && error instanceof AnswerLost && error.cause !== undefined
+const isAboutNobody = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
+
 const secretsIn = (parameters: Record<string, string>): string[] =>
   ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
+
+function unavailable(
+  { operation, url }: Call,
+  answer: ProviderAnswer,
+  parameters: Record<string, string>,
+): ProviderUnavailable {
+  const begin = asked({ operation, url: new URL(url) })
+  return new ProviderUnavailable(`${begin}: status ${answer.status}${reasonIn(answer, parameters)}`)
+}
 
 /** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
 function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {

@@ -8,6 +8,7 @@ import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { Durations } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
+import { asked, connectionFault, timeoutFault } from './faults.ts'
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
 export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' | 'revocation'
@@ -15,6 +16,8 @@ export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' 
 export interface ProviderRequest {
   readonly operation: Operation
   readonly url: URL
+  /** The option that the address is from. Absent: the provider's own document. */
+  readonly namedBy?: 'providerURL' | 'discoveryURL'
   readonly headers: Readonly<Record<string, string>>
   /** A form to POST. Absent: GET. */
   readonly form?: URLSearchParams
@@ -25,6 +28,8 @@ export interface ProviderAnswer {
   readonly status: number
   /** Lower case, without parameters. */
   readonly contentType: string
+  /** Where a redirect leads. It is not followed. */
+  readonly location?: string
   /** Undefined: longer than `maxBytes`. */
   readonly body: string | undefined
 }
@@ -61,6 +66,10 @@ export function createTransport(options: TransportOptions): Transport {
   // A code or a rotating refresh token must not be sent twice, so a POST takes no chance on a kept connection that the
   // provider may be closing at this moment.
   const fresh = connections(options, 0)
+  const wayTo = ({ protocol }: URL) => {
+    const proxy = protocol === 'https:' ? options.proxies.https : options.proxies.http
+    return { proxy: proxy === undefined ? undefined : new URL(proxy).host }
+  }
 
   function exchange(request: ProviderRequest, timedOut: () => void): Promise<ProviderAnswer> {
     const { url, headers, form, maxBytes, operation } = request
@@ -69,12 +78,12 @@ export function createTransport(options: TransportOptions): Transport {
     let bytes = 0
     let controller: Dispatcher.DispatchController | undefined
     let isOver = false
-    let head = { status: 0, contentType: '' }
+    let head: Omit<ProviderAnswer, 'body'> = { status: 0, contentType: '' }
 
     const fail = (why: string, options?: ErrorOptions): void => {
       // Before a connection stood nothing was sent. What only asks can be asked again.
       const Lost = controller !== undefined && form !== undefined ? AnswerLost : ProviderUnavailable
-      reject(new Lost(`${operation}: ${why}`, options))
+      reject(new Lost(why, options))
     }
     const end = (): void => {
       isOver = true
@@ -82,7 +91,7 @@ export function createTransport(options: TransportOptions): Transport {
     }
     const stop = timer(() => {
       timedOut()
-      fail(`no answer from the provider within ${limitFor(operation)} ms`)
+      fail(timeoutFault(request, limitFor(operation), wayTo(url)))
       end()
     }, limitFor(operation))
 
@@ -107,9 +116,13 @@ export function createTransport(options: TransportOptions): Transport {
           if (isOver) started.abort(new Error('no longer wanted'))
           else controller = started
         },
-        onResponseStart(_controller, status, { 'content-type': type = '' }) {
+        onResponseStart(_controller, status, { 'content-type': type = '', location }) {
           const [contentType = ''] = String(type).split(';', 1)
-          head = { status, contentType: contentType.trim().toLowerCase() }
+          head = {
+            status,
+            contentType: contentType.trim().toLowerCase(),
+            ...(typeof location === 'string' && { location }),
+          }
         },
         onResponseData(_controller, chunk) {
           bytes += chunk.length
@@ -120,8 +133,8 @@ export function createTransport(options: TransportOptions): Transport {
         onResponseEnd: () => resolve({ ...head, body: new TextDecoder().decode(Buffer.concat(chunks)) }),
         onResponseError(_controller, cause) {
           // What is refused before it is sent may be quoted in the reason.
-          if (codeOf(cause) === 'UND_ERR_INVALID_ARG') fail('the request cannot be sent')
-          else fail(describe(cause), { cause })
+          if ('code' in cause && cause.code === 'UND_ERR_INVALID_ARG') fail(`${asked(request)}: it cannot be sent`)
+          else fail(connectionFault(request, cause, wayTo(url)), { cause })
         },
       },
     )
@@ -137,7 +150,7 @@ export function createTransport(options: TransportOptions): Transport {
         outcome = answer.status < 300 ? 'ok' : answer.status < 500 ? 'rejected' : 'error'
         return answer
       } finally {
-        durations.with({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
+        durations.labels({ operation: request.operation, outcome }).observe((clock() - startedAt) / 1_000)
       }
     },
     close() {
@@ -179,15 +192,6 @@ function connections(
     // Nobody else reaches this machine's own loopback.
     noProxy: ['localhost', '127.0.0.1', '::1', ...except].join(),
   })
-}
-
-const codeOf = (cause: Error): string | undefined => ('code' in cause ? String(cause.code) : undefined)
-
-// The code (ECONNREFUSED, CERT_HAS_EXPIRED, ...) says more than the message, and holds nothing of the request; undici's own
-// codes say less than its messages.
-function describe(cause: Error): string {
-  const code = codeOf(cause)
-  return code === undefined || code.startsWith('UND_ERR_') ? cause.message : code
 }
 
 /** The body as a JSON object, or undefined: HTML, an array, a string, nothing, too long, too deep. */

@@ -1,9 +1,11 @@
 // The UserInfo endpoint (OpenID Connect Core 5.3): what the ID token did not say about the person.
 import { LoginRejected, ProviderUnavailable } from '../errors.ts'
+import { asked } from './faults.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { verifySignature } from './signature.ts'
+import type { ProviderHealth } from './provider-health.ts'
 import type { ProviderAnswer, Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
@@ -22,14 +24,25 @@ const maxBytes = 64 * 1024
  * Claims about `subject`. Throws LoginRejected (`userinfo_subject`, `userinfo_invalid`, `claims_too_large`) for an answer
  * that must not be used, ProviderUnavailable where there was none.
  */
-export async function fetchUserInfo(request: UserInfoRequest, transport: Transport, keys: Keys): Promise<JSONObject> {
-  const answer = await transport.send({
+export async function fetchUserInfo(
+  request: UserInfoRequest,
+  { transport, keys, health }: { transport: Transport; keys: Keys; health: ProviderHealth },
+): Promise<JSONObject> {
+  const toSend = {
     operation: 'userinfo',
     url: new URL(request.url),
     headers: { accept: 'application/json, application/jwt', authorization: `Bearer ${request.accessToken}` },
     maxBytes,
+  } as const
+  const call = { operation: 'userinfo', url: request.url } as const
+  const answer = await transport.send(toSend).catch((error: unknown) => {
+    if (error instanceof ProviderUnavailable) health.unanswered(call, error.message)
+    throw error
   })
-  if (answer.status !== 200) throw new ProviderUnavailable(`userinfo: status ${answer.status}`)
+  // Any other answer is about this token.
+  if (answer.status >= 500 || answer.status === 429) health.failed(call, `${asked(toSend)}: status ${answer.status}`)
+  else health.answered(call)
+  if (answer.status !== 200) throw new ProviderUnavailable(`${asked(toSend)}: status ${answer.status}`)
   if (answer.body === undefined) throw new LoginRejected('claims_too_large', 'userinfo is longer than 64 KB')
   const claims =
     answer.contentType === 'application/jwt' ? await signedClaims(answer.body, request, keys) : plainClaims(answer)

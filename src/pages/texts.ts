@@ -31,7 +31,8 @@ export const texts = {
   support: { code: 'Code', request: 'Request' },
   signIn: {
     title: 'Sign in',
-    body: 'You need to sign in before you can go on.',
+    // For those who have a session, too: they may come to change accounts.
+    body: 'Go on to sign in with the account that you want to use here.',
     button: 'Sign in',
   },
   signedOut: {

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/config.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { cannotListen } from '../listen-fault.ts'
 import { announcedLength, readBody } from './body.ts'
 import { createCrowd } from './crowd.ts'
 import { macShape, maxMessageBytes, type Signed } from './message.ts'
@@ -85,9 +86,10 @@ export function createListener(parts: {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', reject)
+        const refuse = (error: Error) => reject(cannotListen('peers.listen', listen, error))
+        server.once('error', refuse)
         server.listen({ host: listen.host, port: listen.port }, () => {
-          server.off('error', reject)
+          server.off('error', refuse)
           // Without a handler, a fault of one accept would end the process.
           server.on('error', (error) =>
             notice({ event: 'peers_failed', reason: 'listener', err: error }, 'the listener for peers failed'),

@@ -2,7 +2,7 @@
 // was proved by simulation is also watched in use.
 import { sessionKey } from '../store/keys.ts'
 import type { Store } from '../store/store.ts'
-import type { Counts } from '../telemetry/metrics.ts'
+import { fromZero, type Counts } from '../telemetry/metrics.ts'
 import { generationOf, identityReadBytes, startsAlike } from './codec.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
 
@@ -14,6 +14,10 @@ export function createCoherenceCheck(deps: {
   checked: Counts<'result'>
 }): (count: number) => Promise<void> {
   const { near, store, checked } = deps
+  fromZero(
+    checked,
+    results.map((result) => ({ result })),
+  )
   let round: IterableIterator<[string, NearSession]> | undefined
 
   function next(): [string, NearSession] | undefined {
@@ -28,7 +32,7 @@ export function createCoherenceCheck(deps: {
     const stored = await store.get(sessionKey(id), identityReadBytes)
     // Something was heard of it while the answer was on its way: nothing can be said.
     if (near.get(id) !== entry || !entry.isConfirmed) return
-    checked.with({ result: resultOf(entry, stored) }).value++
+    checked.labels({ result: resultOf(entry, stored) }).value++
   }
 
   return async (count) => {
@@ -43,7 +47,9 @@ export function createCoherenceCheck(deps: {
   }
 }
 
-function resultOf({ value, session }: NearSession, stored: Buffer | undefined): string {
+const results = ['same', 'newer', 'older', 'gone', 'changed'] as const
+
+function resultOf({ value, session }: NearSession, stored: Buffer | undefined): (typeof results)[number] {
   if (stored === undefined) return 'gone'
   if (startsAlike(value, stored)) return 'same'
   const generation = generationOf(stored)

@@ -84,7 +84,7 @@ export function createFallback(deps: FallbackDeps): Fallback {
     answer(ticket, carried, ground) {
       const answer = decide(ticket, carried)
       const result = answer.kind === 'found' ? answer.from : answer.kind === 'none' ? 'none' : answer.reason
-      metrics.standIns.with({ ground, result }).value++
+      metrics.standIns.labels({ ground, result }).value++
       if (answer.kind === 'found' && answer.from === 'pass') passHonoured.value++
       return answer
     },

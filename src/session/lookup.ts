@@ -69,7 +69,7 @@ export function createLookup(deps: LookupDeps): Lookup {
   const shared = cache.mode !== 'memory'
   const fallback = createFallback({ ...deps, clock, stopwatch, metrics })
   const count = (tier: 'l1' | 'l2', result: 'hit' | 'miss' | 'stale' | 'error') =>
-    metrics.cacheRequests.with({ kind: 'session', tier, result })
+    metrics.cacheRequests.labels({ kind: 'session', tier, result })
   const nearHits = count('l1', 'hit')
   const nearMisses = count('l1', 'miss')
   const staleHits = count('l1', 'stale')

@@ -1,9 +1,16 @@
 // One refresh per session, whoever asks: coalesced in this process, by a lease among replicas, written by compare-and-set.
 // Rotating refresh tokens forgive nothing, so no call is ever repeated with a token that may have been used.
-import { AnswerLost, ProviderUnavailable, RefreshRejected, StoreUnavailable, type RefreshReason } from '../errors.ts'
+import {
+  AnswerLost,
+  ClientRejected,
+  ProviderUnavailable,
+  RefreshRejected,
+  StoreUnavailable,
+  type RefreshReason,
+} from '../errors.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Leases } from './lease.ts'
 import type { SessionReader } from './session-reader.ts'
@@ -49,10 +56,16 @@ const storeFailed = (): RefreshOutcome => ({ kind: 'failed', fault: 'store' })
 const firstPollMs = 100
 const longestPollMs = 1_000
 
+const outcomes = ['refreshed', 'taken_over', 'overtaken', 'rejected', 'failed'] as const
+
 export function createRefresher(deps: RefresherDeps): Refresher {
   const { provider, reader, writer, leases, metrics, logger } = deps
   const underWay = new Map<string, Promise<RefreshOutcome>>()
-  const count = (outcome: string) => void metrics.tokenRefreshes.with({ outcome }).value++
+  fromZero(
+    metrics.tokenRefreshes,
+    outcomes.map((outcome) => ({ outcome })),
+  )
+  const count = (outcome: (typeof outcomes)[number]) => void metrics.tokenRefreshes.labels({ outcome }).value++
 
   async function takeTurn(ticket: Ticket, known: Session): Promise<RefreshOutcome> {
     if (leases === undefined) return callProvider(ticket, known)
@@ -115,8 +128,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       if (!(error instanceof ProviderUnavailable)) throw error
       count('failed')
       const isLost = error instanceof AnswerLost
-      logger.warn(
-        { event: 'refresh_failed', reason: isLost ? 'answer_lost' : 'provider_unavailable', err: error },
+      const reason = isLost
+        ? 'answer_lost'
+        : error instanceof ClientRejected
+          ? 'client_rejected'
+          : 'provider_unavailable'
+      // Once for the provider and not for each session: it tells of itself, with how many there were.
+      logger.debug(
+        { event: 'refresh_failed', reason, err: error },
         isLost
           ? 'the answer to a refresh was lost: not repeated before the token ends'
           : 'refresh failed, session kept',

@@ -79,7 +79,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const { clock, stopwatch, timer, randomBytes, metrics, logger } = runtime
   const { floors, store } = cache
   const shared = cache.mode !== 'memory'
-  const count = (event: string) => metrics.sessions.with({ event })
+  const count = (event: string) => metrics.sessions.labels({ event })
   const { maxAgeMs, maxStaleMs, passMaxAgeMs, providerTimeoutMs } = deps.lifetimes
   const codec = createSessionCodec(deps.sealer, maxAgeMs)
   const lifetimes = createSessionLifetimes(deps.lifetimes, clock)

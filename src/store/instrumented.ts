@@ -13,10 +13,10 @@ export interface InstrumentedParts {
 
 /** Failed commands are timed too: a timeout is the slowest answer of all. */
 export function instrumented(store: Store, { durations, stopwatch }: InstrumentedParts): Store {
-  const byMethod = new Map<StoreMethod, ReturnType<typeof durations.with>>()
+  const byMethod = new Map<StoreMethod, ReturnType<typeof durations.labels>>()
   function durationOf(method: StoreMethod) {
     let duration = byMethod.get(method)
-    if (duration === undefined) byMethod.set(method, (duration = durations.with({ command: commandNames[method] })))
+    if (duration === undefined) byMethod.set(method, (duration = durations.labels({ command: commandNames[method] })))
     return duration
   }
   return intercept(store, async (method, work) => {

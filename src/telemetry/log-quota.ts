@@ -1,4 +1,5 @@
 import { minutes, type Clock } from '../time.ts'
+import type { Logger } from './logger.ts'
 
 const maxKeys = 1_000
 
@@ -23,5 +24,17 @@ export function createLogQuota(perMinute: number, clock: Clock): (key: string) =
       windows.set(key, window)
     }
     return window.left-- > 0
+  }
+}
+
+/** The same log, in which warnings of one event and reason beyond `perMinute` are told at debug only. */
+export function withWarningQuota(logger: Logger, perMinute: number, clock: Clock): Logger {
+  const mayTell = createLogQuota(perMinute, clock)
+  return {
+    ...logger,
+    warn(fields, message) {
+      if (mayTell(`${fields.event} ${fields.reason ?? ''}`)) logger.warn(fields, message)
+      else logger.debug(fields, message)
+    },
   }
 }

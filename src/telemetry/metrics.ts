@@ -7,11 +7,19 @@ export interface Count {
 
 export interface Counts<Label extends string> {
   /** The one counter for these labels: the same object each time. */
-  with(labels: Readonly<Record<Label, string>>): Count
+  labels(labels: Readonly<Record<Label, string>>): Count
+}
+
+/** Exposes these series from 0 on: `increase()` never sees the first value of one that begins at 1. Bounded, and at composition. */
+export function fromZero<Label extends string>(
+  counts: Counts<Label>,
+  series: readonly Readonly<Record<Label, string>>[],
+): void {
+  for (const labels of series) counts.labels(labels)
 }
 
 export interface Durations<Label extends string> {
-  with(labels: Readonly<Record<Label, string>>): Duration
+  labels(labels: Readonly<Record<Label, string>>): Duration
 }
 
 export interface Duration {

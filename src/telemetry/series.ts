@@ -10,7 +10,7 @@ export interface Series<Cell> {
 
 export interface SeriesSet<Cell> {
   /** The one cell for these labels: the same object each time; past `maxSeries`, the shared cell whose labels are all `other`. */
-  with(labels: Readonly<Record<string, string>>): Cell
+  labels(labels: Readonly<Record<string, string>>): Cell
   readonly all: readonly Series<Cell>[]
 }
 
@@ -31,10 +31,10 @@ export function createSeries<Cell>(labelNames: readonly string[], newCell: () =>
   if (lastName === undefined) {
     // Without labels there is one cell, exposed as 0 from the start: an alert on a missing series never fires.
     const only = add({})
-    return { with: () => only, all }
+    return { labels: () => only, all }
   }
   return {
-    with(labels) {
+    labels(labels) {
       let node = tree
       for (let depth = 0; depth < labelNames.length - 1; depth++) {
         const value = labels[labelNames[depth] ?? ''] ?? ''

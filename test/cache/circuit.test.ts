@@ -49,7 +49,7 @@ describe('after a failure outside any call, the circuit', () => {
   const table: [name: string, before: Circuit, after: Circuit][] = [
     ['counts it', closed(0), closed(1)],
     ['opens at the threshold', closed(1), open(2, 8_000)],
-    ['does not wait longer for it while open', open(2, 6_000), open(3, 6_000)],
+    ['neither waits longer for it nor counts it while open', open(2, 6_000), open(2, 6_000)],
     ['opens again from half-open', halfOpen(false), open(3, 8_000, 7)],
   ]
   for (const [name, before, after] of table) {

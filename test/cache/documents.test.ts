@@ -21,7 +21,7 @@ test('what one replica fetched the other one finds', async () => {
   const there = aReplica('hybrid', here.time, here.cache)
   await here.documents.set('a', '{"keys":[]}', 1_000)
   assert.equal(await there.documents.get('a'), '{"keys":[]}')
-  assert.equal(there.metrics.cacheRequests.with({ kind: 'jwks', tier: 'l2', result: 'hit' }).value, 1)
+  assert.equal(there.metrics.cacheRequests.labels({ kind: 'jwks', tier: 'l2', result: 'hit' }).value, 1)
 })
 
 test('here it is found without asking, until its time is over', async () => {

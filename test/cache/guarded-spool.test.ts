@@ -12,6 +12,8 @@ function aSpool(parts: Partial<Spool>) {
   const logger = recordedLog()
   const spool = guardedSpool(
     {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.resolve([one]),
       keep: () => Promise.resolve(),
       release: () => undefined,
@@ -30,7 +32,7 @@ function aSpool(parts: Partial<Spool>) {
     return settled ?? assert.fail('it was settled')
   }
   const said = () => logger.lines.map(({ level, event, reason }) => `${level} ${event} ${reason}`)
-  return { spool, answer, said, time }
+  return { spool, answer, said, time, logger }
 }
 
 const never = () => new Promise<never>(() => {})
@@ -55,6 +57,29 @@ for (const [what, kind, method, tookMs] of table) {
     assert.deepEqual(said(), told[method])
   })
 }
+
+for (const [code, remedy] of [
+  ['EACCES', /make it writable for the user/],
+  ['EROFS', /mount a volume there/],
+  ['ENOENT', /it is missing and cannot be made/],
+  ['ENOSPC', /the disk is full/],
+  ['EIO', /a directory on a disk that answers/],
+] as const) {
+  test(`a directory that cannot be used (${code}) is told before anything is lost, with what would be right`, async () => {
+    const refuses = () => Promise.reject(Object.assign(new Error(code), { code }))
+    const { spool, answer, logger } = aSpool({ probe: refuses })
+    await answer(spool.probe())
+    const [line] = logger.lines
+    assert.deepEqual([line?.event, line?.reason, line?.['directory']], ['spool_failed', 'not_usable', '/spool'])
+    assert.match(line?.message ?? '', remedy)
+  })
+}
+
+test('a directory that does not answer is told after 5 s', async () => {
+  const { spool, answer, said } = aSpool({ probe: never })
+  assert.deepEqual(await answer(spool.probe()), [undefined, 5_000])
+  assert.deepEqual(said(), ['error spool_failed not_usable'])
+})
 
 test('a disk that is well is the disk, and nothing is told', async () => {
   const kept: Spooled[] = []

@@ -23,7 +23,7 @@ function guardedFake({ breaker = true } = {}) {
   const logger = recordedLog()
   const metrics = createMetrics({ processMetrics: false })
   const budget = createRequestBudget()
-  const ownDelays = metrics.ownDelays.with({})
+  const ownDelays = metrics.ownDelays.labels({})
   const changes: string[] = []
   const store = guarded(fake, {
     limits: breaker ? { threshold: 3, openMs: 60_000 } : undefined,
@@ -35,7 +35,7 @@ function guardedFake({ breaker = true } = {}) {
     budget,
     onChange: (state, before) => changes.push(`${before} -> ${state}`),
   })
-  const transitionsTo = (to: string) => metrics.circuitTransitions.with({ to }).value
+  const transitionsTo = (to: string) => metrics.circuitTransitions.labels({ to }).value
   return { time, fake, store, log: logger.lines, transitionsTo, ownDelays, budget, changes }
 }
 

@@ -173,6 +173,8 @@ describe('a start', () => {
     const left: Spooled = { id: 'left', floor: everyGeneration, expiresAt: startOfTest + 1_000_000 }
     const released: string[] = []
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.resolve([left]),
       keep: () => Promise.resolve(),
       release: (id) => void released.push(id),
@@ -193,6 +195,8 @@ describe('a start', () => {
 
   test('goes on without a spool that cannot be read', async () => {
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.reject(new Error('EACCES')),
       keep: () => Promise.resolve(),
       release: () => {},
@@ -482,7 +486,7 @@ describe('recovery', () => {
     await time.pass(0)
     assert.equal(cache.outage.isAway(), false)
     assert.equal(cache.journal.size, 0)
-    assert.equal(metrics.journalDropped.with({}).value, 1)
+    assert.equal(metrics.journalDropped.labels({}).value, 1)
     assert.deepEqual(await link.store.memory.get({ kind: 'session', id: 'b' }), value)
   })
 
@@ -527,7 +531,7 @@ describe('recovery', () => {
     await time.pass(200)
     assert.ok(calls.includes('reseed'))
     assert.ok(!calls.some((call) => call.startsWith('offer')), calls.join())
-    assert.equal(metrics.historyChanges.with({}).value, 1)
+    assert.equal(metrics.historyChanges.labels({}).value, 1)
     assert.equal(cache.outage.isAway(), false)
   })
 
@@ -617,7 +621,7 @@ describe('a Redis that is full', () => {
     assert.deepEqual([redis.connected, redis.reason, redis.error], [true, 'oom', fault('oom').words])
     assert.equal(breaker.state, 'closed')
     assert.deepEqual(said(), ['redis_writes_refused oom'])
-    assert.equal(metrics.storeRefusals.with({ reason: 'oom' }).value, 3)
+    assert.equal(metrics.storeRefusals.labels({ reason: 'oom' }).value, 3)
     await cache.store.set(session, value, 1_000)
     assert.equal(cache.health().redis.reason, undefined)
   })
@@ -736,6 +740,8 @@ describe('an orderly end (A7)', () => {
     const kept = new Map<string, Spooled>()
     let isClosed = false
     const spool: Spool = {
+      place: '/spool',
+      probe: () => Promise.resolve(),
       load: () => Promise.resolve([]),
       keep: async (withdrawal) => void kept.set(withdrawal.id, withdrawal),
       release: (id) => void kept.delete(id),
@@ -803,11 +809,22 @@ describe('an orderly end (A7)', () => {
 describe('a disk that hangs', () => {
   const never = () => new Promise<never>(() => {})
   const spool = (parts: Partial<Spool>): Spool => ({
+    place: '/spool',
+    probe: () => Promise.resolve(),
     load: () => Promise.resolve([]),
     keep: () => Promise.resolve(),
     release: () => undefined,
     close: () => Promise.resolve(),
     ...parts,
+  })
+
+  test('at which nothing can be kept is told at the start, which does not wait for it', async () => {
+    const { cache, link, time, said } = aCache('cacheMode: hybrid', { spool: spool({ probe: never }) })
+    link.up()
+    await cache.start()
+    await time.pass(5_000)
+    assert.ok(said().includes('spool_failed not_usable'))
+    assert.equal(cache.outage.isAway(), false)
   })
 
   test('keeps the start waiting for 5 s, and is told', async () => {

@@ -11,7 +11,7 @@ function someRefusals() {
   const { storeRefusals } = createMetrics({ processMetrics: false })
   const refusals = createRefusals(logger, storeRefusals)
   const said = () => logger.lines.map(({ event, reason }) => (reason === undefined ? event : `${event} ${reason}`))
-  return { refusals, said, count: (reason: string) => storeRefusals.with({ reason }).value }
+  return { refusals, said, count: (reason: string) => storeRefusals.labels({ reason }).value }
 }
 
 const [oom, readonly, noPermission, misconf] = [

@@ -31,7 +31,7 @@ test('a second use is counted and logged by its kind, without what was used', as
   const { used, metrics, logger } = aReplica()
   await used.first('id_token', 'very secret', 1_000)
   assert.equal(await used.first('id_token', 'very secret', 1_000), false)
-  assert.equal(metrics.replaysRejected.with({ kind: 'id_token' }).value, 1)
+  assert.equal(metrics.replaysRejected.labels({ kind: 'id_token' }).value, 1)
   assert.deepEqual(
     logger.lines.map(({ event, reason }) => [event, reason]),
     [['replay_rejected', 'id_token']],

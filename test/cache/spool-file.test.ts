@@ -447,3 +447,17 @@ test('lives that write and tidy at once lose nothing', async (t) => {
   )
   assert.ok(released.size > 0 && found.has(`${ids.at(-1)}-again`))
 })
+
+test('a probe makes the directory, leaves nothing in it, and says why it cannot', async (t) => {
+  const { life, directory, parent, names } = aDirectory(t)
+  await Promise.all([life('one').probe(), life('two').probe()])
+  assert.ok(existsSync(directory))
+  assert.deepEqual(names(), [])
+  const file = join(parent, 'file')
+  writeFileSync(file, '')
+  await assert.rejects(life('three', { directory: join(file, 'spool') }).probe(), { code: 'ENOTDIR' })
+})
+
+test('where no directory can be made, that is said at once', { skip: process.platform !== 'linux' }, async (t) => {
+  await assert.rejects(aDirectory(t).life('one', { directory: '/proc/nope/spool' }).probe(), { code: 'ENOENT' })
+})

@@ -60,6 +60,8 @@ function aWorld({ peering = 'none', spooling = 'none' }: { peering?: Peering; sp
         ? undefined
         : guardedSpool(
             {
+              place: '/spool',
+              probe: () => Promise.resolve(),
               load: () => Promise.resolve([]),
               async keep(withdrawal) {
                 if (world.spooling === 'fails') throw new Error('ENOSPC')

@@ -148,6 +148,22 @@ test('an unset variable is one problem, by name and line, and does not make its 
   assert.match(problems[0] ?? '', /^c\.yaml:2: clientID: refers to the environment variable NO_SUCH, which is not set/)
 })
 
+for (const [text, advice] of [
+  [
+    'clientSecret: ${NO_SUCH}',
+    /clientSecret: .*NO_SUCH, which is not set; set it, or .* set CLIENT_SECRET_FILE to the file/,
+  ],
+  ['redis: { password: "${NO_SUCH}" }', /set REDIS_PASSWORD_FILE to the file/],
+  ['sessionEncryptionKey: [ "${NO_SUCH}" ]', /set SESSION_ENCRYPTION_KEY_FILE to the file/],
+  ['clientID: ${NO_SUCH}', /write \$\{NO_SUCH:-default\}/],
+] as const) {
+  test(`an unset variable of ${text}: no default is advised for a secret`, () => {
+    const problems = problemsOf({ text }).filter((problem) => problem.includes('NO_SUCH'))
+    assert.match(problems.join(), advice)
+    assert.equal(problems.join().includes(':-default'), text.startsWith('clientID'))
+  })
+}
+
 test('proxies are read under the names that other programs have for them, in lower case, too (C14)', () => {
   const proxiesFrom = (env: Record<string, string>) => load({ env }).config.provider.proxies
   const none = { http: undefined, https: undefined, except: [] }

@@ -15,9 +15,24 @@ const refusals: [text: string, problem: RegExp][] = [
     'rules:\n  - path: /a\n    polcy: deny',
     /^c\.yaml:3: rules\[0\]\.polcy: is no known option; did you mean rules\[0\]\.policy\?/,
   ],
-  ['redis:\n  db: 1\n  db: 2', /^c\.yaml:3: db: is given twice on the same level/],
-  ['redis: [', /^c\.yaml:1: is not valid YAML/],
-  ['a: b: c', /^c\.yaml:1: is not valid YAML/],
+  ['redis:\n  db: 1\n  db: 2', /^c\.yaml:3: db: is given twice on the same level, first on line 2; keep one/],
+  [
+    'logLevel: info\nlisten: ":1"\n"logLevel": warn',
+    /^c\.yaml:3: logLevel: is given twice on the same level, first on line 1;/,
+  ],
+  // syntax: the line of the mistake, in our words
+  ['redis: [', /^c\.yaml:1: has a bracket, \[ or \{, that is not closed/],
+  ['scopes: [a,\n  b\nclientID: c', /^c\.yaml:1: has a bracket, \[ or \{, that is not closed/],
+  ['redis: { db: 1\nclientID: c', /^c\.yaml:1: has a bracket, \[ or \{, that is not closed/],
+  ['a: b: c', /^c\.yaml:1: has a second ": " on one line; put a value that holds it into quotes/],
+  ['clientID: a\n  clientSecret: b\nlisten: c', /^c\.yaml:2: is indented too far: the option above has a value/],
+  ['clientID: a\n  b\n  clientSecret: c', /^c\.yaml:3: is indented too far/],
+  ['redis:\n  db: 1\n keyPrefix: a', /^c\.yaml:3: is indented otherwise than the lines it belongs to/],
+  ['clientID: a\nclientSecret b\nlisten: c', /^c\.yaml:2: is not `option: value` \(colon and space\)/],
+  ['clientID: "a\nlisten: b\nlogLevel: c', /^c\.yaml:1: has a quotation mark that is not closed/],
+  ['clientID: "a" b', /^c\.yaml:1: goes on after the end of its value; put the whole value into quotes/],
+  ["clientSecret: 'it's'", /^c\.yaml:1: (goes on after the end|has a quotation mark)/],
+  ['clientID: a\n- b', /^c\.yaml:2: /],
   ['- a', /^c\.yaml:1: must be a YAML mapping of options/],
   ['just text', /^c\.yaml:1: must be a YAML mapping of options/],
   ['a: &a [*a]', /^c\.yaml:1: is nested more than/],
@@ -184,6 +199,22 @@ const refusals: [text: string, problem: RegExp][] = [
   ['pages: { accentColor: "red;}" }', /pages\.accentColor: must be a colour/],
   ['pages: { logo: "http://a/b.png" }', /pages\.logo: must be a data:image/],
 ]
+test('a mistake in the syntax is told without the text and without a code of the library', () => {
+  for (const text of [
+    'a: b: hunter2',
+    'a: "hunter2\nb: c',
+    'a: hunter2\n  b: c',
+    'hunter2 a\nb: c',
+    'a: [hunter2',
+    'a: "\\q hunter2"',
+    'a: "x" hunter2',
+  ]) {
+    const problems = problemsOf({ text }).join()
+    assert.match(problems, /^c\.yaml:\d: /)
+    assert.doesNotMatch(problems, /hunter2|[A-Z]+_[A-Z]+/)
+  }
+})
+
 for (const [text, problem] of refusals) {
   test(`refused, once and by line and path: ${JSON.stringify(text)}`, () => {
     const problems = problemsOf({ text })

@@ -7,7 +7,7 @@ import { cookieValues } from '../../src/http/cookies.ts'
 import { requestIdOf } from '../../src/http/request-id.ts'
 import { maxReturnURLLength, safeReturnURL } from '../../src/http/return-url.ts'
 import { readCallback } from '../../src/oidc/callback.ts'
-import { maxTokenLength, takeApart } from '../../src/oidc/signature.ts'
+import { maxTokenLength, decodeUnverified } from '../../src/oidc/signature.ts'
 import { announcedLength } from '../../src/peers/body.ts'
 import { maxMessageBytes } from '../../src/peers/message.ts'
 import { redactFields, redactText } from '../../src/telemetry/redact.ts'
@@ -25,7 +25,7 @@ const bounds: readonly (readonly [what: string, most: number, read: (length: num
   ['a host in capitals', 253, (length) => originalRequest({ ...plain, host: long(length).toUpperCase() })],
   ['a method', 32, (length) => originalRequest({ ...plain, method: long(length).toUpperCase() })],
   ["a callback's query", 8_192, (length) => readCallback({ ...callback, query: long(length, 'state=a&code=') })],
-  ['a token', maxTokenLength, (length) => takeApart(long(length, header), ['RS256'])],
+  ['a token', maxTokenLength, (length) => decodeUnverified(long(length, header), ['RS256'])],
   ['a return address', maxReturnURLLength, (length) => urlOf(safeReturnURL(long(length, '/'), context))],
   ['a request id', 64, (length) => taken(requestIdOf({ 'x-request-id': long(length) }, () => '') || undefined)],
   ["a peer's message", maxMessageBytes, (length) => taken(announced(length))],

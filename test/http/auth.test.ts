@@ -263,7 +263,7 @@ test('what answered is counted: the session, or whatever stood in for it', async
     const { auth, metrics } = anAuth({ find: async () => ({ ...found, from }) })
     assert.equal(await statusOf(auth.forward('traefik', request())), 200)
     const reason = from === 'near' || from === 'shared' ? 'session' : from
-    assert.equal(metrics.decisions.with({ contract: 'traefik', decision: 'allow', reason }).value, 1, from)
+    assert.equal(metrics.decisions.labels({ contract: 'traefik', decision: 'allow', reason }).value, 1, from)
   }
 })
 
@@ -308,7 +308,7 @@ for (const reason of reasons) {
     assert.ok(outcome.allow === undefined)
     assert.deepEqual([outcome.answer.status, outcome.answer.headers['location']], [302, provider])
     assert.deepEqual(outcome.answer.cookies, ['flow=1'])
-    assert.equal(metrics.decisions.with({ contract: 'traefik', decision: 'login', reason }).value, 1)
+    assert.equal(metrics.decisions.labels({ contract: 'traefik', decision: 'login', reason }).value, 1)
   })
 
   test(`${reason}: a program comes again later; no cookie is deleted`, async () => {
@@ -318,7 +318,7 @@ for (const reason of reasons) {
     assert.deepEqual([outcome.answer.status, outcome.answer.headers['retry-after']], [503, '5'])
     assert.deepEqual(outcome.answer.cookies, [])
     const labels = { contract: 'traefik', decision: 'error', reason: 'store_unavailable' }
-    assert.equal(metrics.decisions.with(labels).value, 1)
+    assert.equal(metrics.decisions.labels(labels).value, 1)
   })
 }
 
@@ -438,7 +438,7 @@ test('a person who is refused is one line a minute and reason, each request is c
   await poll(2)
   assert.deepEqual(told().slice(2), ['role_not_allowed', 'role_not_allowed'])
   const denied = (of: DenialReason) =>
-    metrics.decisions.with({ contract: 'traefik', decision: 'deny', reason: of }).value
+    metrics.decisions.labels({ contract: 'traefik', decision: 'deny', reason: of }).value
   assert.deepEqual([denied('group_not_allowed'), denied('role_not_allowed')], [20, 23])
 })
 

@@ -327,6 +327,15 @@ test('nor does who cannot be looked up while the store is away', async () => {
   assert.equal((await browser.visit(there, '/oauth2/signed_out')).status, 503)
 })
 
+test('nobody reads that they need to sign in who has a session', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const answer = await browser.visit(site, '/oauth2/sign_in')
+  assert.equal(answer.status, 200)
+  assert.doesNotMatch(answer.body, /need to/)
+})
+
 // --- who am I -------------------------------------------------------------------------------------------------------------
 
 test('userinfo says who it is in an outage, and renews a pass only where more than the pass speaks for it', async () => {

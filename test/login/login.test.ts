@@ -157,7 +157,7 @@ test('a callback is good once, on whichever replica', async () => {
   assert.equal(await outcomeOf(browser.callback(query)), 'state_reused')
   assert.equal(await outcomeOf(browser.callback(query, undefined, world.another())), 'state_reused')
   assert.equal(world.redeemed.length, 1)
-  assert.equal(world.metrics.replaysRejected.with({ kind: 'flow' }).value, 2)
+  assert.equal(world.metrics.replaysRejected.labels({ kind: 'flow' }).value, 2)
 })
 
 test('of a hundred simultaneous callbacks of one flow, one is redeemed', async () => {

@@ -39,7 +39,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
       asked.push(request)
       return new URL('https://id.example.com/authorize')
     },
-    async redeem(callback: Callback) {
+    async exchangeCode(callback: Callback) {
       redeemed.push(callback)
       return made.answer(callback)
     },

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { withCallsAwaited } from '../../src/oidc/calls-under-way.ts'
 import type { Provider } from '../../src/oidc/provider.ts'
 
-const calls = ['redeem', 'refresh', 'revoke'] as const
+const calls = ['exchangeCode', 'refresh', 'revoke'] as const
 
 /** Every call of it hangs until it is told how it ends. */
 function aProvider() {
@@ -18,7 +18,7 @@ function aProvider() {
     Object.fromEntries(calls.map((name) => [name, hanging(name)])) as unknown as Provider,
   )
   const call = (name: (typeof calls)[number]) => {
-    const under = { redeem: provider.redeem, refresh: provider.refresh, revoke: provider.revoke }[name]
+    const under = { exchangeCode: provider.exchangeCode, refresh: provider.refresh, revoke: provider.revoke }[name]
     // What they are given goes through as it is.
     return (under as (...given: unknown[]) => Promise<unknown>)()
   }
@@ -44,11 +44,11 @@ for (const name of calls) {
 
 test('what begins while one is awaited is awaited, too (C1)', async () => {
   const { provider, call, end } = aProvider()
-  void call('redeem')
+  void call('exchangeCode')
   let settled = false
   const all = provider.settled().then(() => (settled = true))
   void call('revoke')
-  end('redeem')
+  end('exchangeCode')
   assert.equal(await isSettled(provider), false)
   assert.equal(settled, false)
   end('revoke')

@@ -182,7 +182,7 @@ describe('the keys of the provider', () => {
     const replica = another()
     replica.start()
     await settled(replica)
-    assert.equal(await outcomeOf(replica.redeem({ ...flow, query: query() })), 'ok')
+    assert.equal(await outcomeOf(replica.exchangeCode({ ...flow, query: query() })), 'ok')
     assert.equal(op.calls.jwks, 1)
   })
 })

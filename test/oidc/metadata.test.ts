@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { ProviderConfig } from '../../src/config/config.ts'
 import { hours, minutes, seconds } from '../../src/time.ts'
 import { parseMetadata } from '../../src/oidc/metadata.ts'
 import type { Fault } from '../fixtures/provider.ts'
@@ -81,6 +82,33 @@ describe('a discovery document', () => {
     assert.match(String(log.lines[0]?.['detail']), /signs ID tokens with none, HS256, we accept RS256, /)
     await assert.rejects(provider.authorizationURL(flow), /not known yet: .*HS256/)
   })
+
+  const offers: [configured: ProviderConfig['clientAuthMethod'], offered: unknown, isTold: boolean][] = [
+    ['client_secret_basic', ['client_secret_post', 'private_key_jwt'], true],
+    ['client_secret_basic', [], true],
+    ['client_secret_post', ['client_secret_post'], false],
+    ['client_secret_basic', undefined, false],
+    ['client_secret_basic', 'client_secret_post', false],
+    ['none', ['client_secret_post'], false],
+  ]
+  for (const [configured, offered, isTold] of offers) {
+    test(`that offers ${JSON.stringify(offered)} to a client with ${configured} is ${isTold ? 'warned of, once' : 'fine'}`, async (t) => {
+      const { op, time, log, cache } = await aWorld(t, {
+        provider: { discovery: (document) => ({ ...document, token_endpoint_auth_methods_supported: offered }) },
+        config: { clientAuthMethod: configured },
+      })
+      const next = op.nextCall('discovery')
+      const kept = new Promise<void>((resolve) => {
+        cache.metadata.set = async () => resolve()
+      })
+      time.advance(hours(1))
+      await next
+      await kept
+      const lines = log.lines.filter(({ event }) => event === 'provider_auth_method')
+      assert.equal(lines.length, isTold ? 1 : 0)
+      for (const { message } of lines) assert.match(message, /clientAuthMethod is client_secret_basic, the provider/)
+    })
+  }
 
   const tenant = '9188040d-6c67-4c5b-b112-36a304b66dad'
   const issuers: [name: string, document: string, issuer: string, isFine: boolean][] = [

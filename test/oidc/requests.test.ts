@@ -26,7 +26,7 @@ describe('the authorization request', () => {
     const url = await provider.authorizationURL(flow)
     const answer = await fetch(url, { redirect: 'manual' })
     const { search } = new URL(answer.headers.get('location') ?? '')
-    const grant = await provider.redeem({ ...flow, query: search.slice(1) })
+    const grant = await provider.exchangeCode({ ...flow, query: search.slice(1) })
     assert.equal(grant.claims['sub'], 'alice')
   })
 

@@ -97,7 +97,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
       logger: log,
       metrics: {
         providerRequests: {
-          with: ({ operation, outcome }) => ({ observe: () => void requests.push(`${operation} ${outcome}`) }),
+          labels: ({ operation, outcome }) => ({ observe: () => void requests.push(`${operation} ${outcome}`) }),
         },
       },
       cache,
@@ -127,7 +127,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
     requests,
     query,
     another,
-    login: ({ claims, query: given } = {}) => provider.redeem({ ...flow, query: given ?? query(claims) }),
+    login: ({ claims, query: given } = {}) => provider.exchangeCode({ ...flow, query: given ?? query(claims) }),
   }
 }
 

@@ -18,7 +18,7 @@ async function aWatched(logins = 1) {
   const counted = () =>
     Object.fromEntries(
       results
-        .map((result) => [result, world.metrics.coherenceChecked.with({ result }).value] as const)
+        .map((result) => [result, world.metrics.coherenceChecked.labels({ result }).value] as const)
         .filter(([, count]) => count > 0),
     )
   world.cache.store.calls.length = 0
@@ -108,7 +108,7 @@ test('it goes round: a few at a time, each once before any of them again', async
         return undefined
       },
     },
-    checked: { with: () => ({ value: 0 }) },
+    checked: { labels: () => ({ value: 0 }) },
   })
   await compare(2)
   assert.deepEqual(asked, ['a', 'b'])

@@ -235,7 +235,7 @@ for (const [name, situation, expected] of situations) {
   test(`${name}: ${expected}`, () => {
     const { answer, result, session, metrics, passHonoured } = inSituation(situation)
     assert.equal(result, expected)
-    assert.equal(metrics.standIns.with({ ground: 'away', result: expected }).value, 1)
+    assert.equal(metrics.standIns.labels({ ground: 'away', result: expected }).value, 1)
     assert.equal(passHonoured.value, expected === 'pass' ? 1 : 0)
     // Whose it is, also where it does not count: for a logout.
     if (answer.kind !== 'none') assert.equal(answer.session?.id, session.id)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ProviderUnavailable, RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
+import { AnswerLost, ClientRejected, ProviderUnavailable, RefreshRejected, StoreUnavailable } from '../../src/errors.ts'
 import type { Claims, Tokens } from '../../src/oidc/provider.ts'
 import type { Leases } from '../../src/session/lease.ts'
 import { createNextStates } from '../../src/session/next-states.ts'
@@ -72,7 +72,7 @@ function aRefresher(leases?: Leases) {
       clock: () => now,
       maxWaitMs: 1_000,
     })
-  const outcomes = (outcome: string) => metrics.tokenRefreshes.with({ outcome }).value
+  const outcomes = (outcome: string) => metrics.tokenRefreshes.labels({ outcome }).value
   const at = (ms: number) => void (now = ms)
   return { store, provider, log, make, outcomes, waits: () => waits, at }
 }
@@ -193,6 +193,23 @@ for (const reason of ['invalid_grant', 'refresh_refused'] as const) {
     assert.deepEqual(
       log.lines.map((line) => [line.event, line.reason]),
       [['session_ended', reason]],
+    )
+  })
+}
+
+for (const [error, reason] of [
+  [new ProviderUnavailable('away'), 'provider_unavailable'],
+  [new ClientRejected('invalid_client'), 'client_rejected'],
+  [new AnswerLost('cut'), 'answer_lost'],
+] as const) {
+  test(`a refresh that fails (${reason}) is counted, and told at debug: the provider tells of itself, once`, async () => {
+    const { provider, make, outcomes, log } = aRefresher()
+    provider.onRefresh = () => Promise.reject(error)
+    assert.deepEqual(await make().refresh(ticket, known), { kind: 'failed', fault: 'provider' })
+    assert.equal(outcomes('failed'), 1)
+    assert.deepEqual(
+      log.lines.map((line) => [line.level, line.event, line.reason]),
+      [['debug', 'refresh_failed', reason]],
     )
   })
 }

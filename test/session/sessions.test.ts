@@ -86,7 +86,7 @@ for (const [name, reason, damage] of damages) {
     const other = world.replica()
     assert.equal(await look(other.sessions, ticket), 'unknown')
     assert.deepEqual(world.log.events(), [`stored_value_unusable ${reason}`])
-    assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
+    assert.equal(other.metrics.cacheRequests.labels({ kind: 'session', tier: 'l2', result: 'error' }).value, 1)
   })
 }
 
@@ -108,7 +108,7 @@ test('guesses at the secret of one’s own session fill no log, and hide no dama
     assert.equal(await look(other.sessions, idOf(mine) + newTicket(randomBytes).secret), 'unknown')
   }
   assert.deepEqual(world.log.events(), ['stored_value_unusable does_not_open'])
-  assert.equal(other.metrics.cacheRequests.with({ kind: 'session', tier: 'l2', result: 'error' }).value, 20)
+  assert.equal(other.metrics.cacheRequests.labels({ kind: 'session', tier: 'l2', result: 'error' }).value, 20)
   for (let request = 0; request < 20; request++) await look(other.sessions, damaged)
   assert.deepEqual(world.log.events().slice(1), ['stored_value_unusable unreadable'])
   world.time.advance(minute)

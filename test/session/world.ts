@@ -38,7 +38,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     start: notHere,
     stop: notHere,
     authorizationURL: notHere,
-    redeem: notHere,
+    exchangeCode: notHere,
     offersPrompt: notHere,
     endSessionURL: notHere,
     async refresh(tokens) {

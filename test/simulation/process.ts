@@ -168,8 +168,8 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
 
   function metricsOf(replica: Replica): Metrics {
     const none = { value: 0 }
-    const counts: Counts<string> = { with: () => none }
-    const durations = { with: () => ({ observe: () => undefined }) }
+    const counts: Counts<string> = { labels: () => none }
+    const durations = { labels: () => ({ observe: () => undefined }) }
     return {
       decisions: counts,
       authDuration: durations,
@@ -183,7 +183,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       ownDelays: counts,
       historyChanges: counts,
       standIns: {
-        with({ ground, result }) {
+        labels({ ground, result }) {
           judge.stoodIn(replica, ground, result)
           return none
         },

@@ -12,6 +12,8 @@ export function simulatedSpool(deps: {
 }): Spool {
   const { events, chance, loop, file } = deps
   return {
+    place: 'simulated',
+    probe: () => Promise.resolve(),
     load: () => Promise.resolve([...file.values()]),
     keep: (withdrawal) =>
       new Promise((resolve) => {

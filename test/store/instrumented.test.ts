@@ -9,7 +9,7 @@ test('every command is timed under its own name, in seconds, failed ones too', a
   const observed: [command: string, seconds: number][] = []
   const fake = createFakeStore({ clock: () => 1 })
   const store = instrumented(fake, {
-    durations: { with: ({ command }) => ({ observe: (seconds) => observed.push([command, seconds]) }) },
+    durations: { labels: ({ command }) => ({ observe: (seconds) => observed.push([command, seconds]) }) },
     // Each look at it is 2 ms later.
     stopwatch: () => (now += 2),
   })

@@ -33,7 +33,7 @@ test('every metric of the contract is exposed under its name, with its type', as
 
 test('a count shows up under its labels with the value of its field', async () => {
   const metrics = createMetrics({ processMetrics: false })
-  const allowed = metrics.decisions.with({ contract: 'traefik', decision: 'allow', reason: 'session' })
+  const allowed = metrics.decisions.labels({ contract: 'traefik', decision: 'allow', reason: 'session' })
   allowed.value++
   allowed.value++
   const { samples } = await scrape(metrics)
@@ -57,18 +57,18 @@ test('a metric without labels is exposed as 0 before anything was counted', asyn
 test('the same labels give the same cell, whatever the order they are named in', () => {
   const { cacheRequests } = createMetrics({ processMetrics: false })
   assert.equal(
-    cacheRequests.with({ kind: 'session', tier: 'l1', result: 'hit' }),
-    cacheRequests.with({ result: 'hit', tier: 'l1', kind: 'session' }),
+    cacheRequests.labels({ kind: 'session', tier: 'l1', result: 'hit' }),
+    cacheRequests.labels({ result: 'hit', tier: 'l1', kind: 'session' }),
   )
   assert.notEqual(
-    cacheRequests.with({ kind: 'session', tier: 'l1', result: 'hit' }),
-    cacheRequests.with({ kind: 'session', tier: 'l2', result: 'hit' }),
+    cacheRequests.labels({ kind: 'session', tier: 'l1', result: 'hit' }),
+    cacheRequests.labels({ kind: 'session', tier: 'l2', result: 'hit' }),
   )
 })
 
 test('the buckets of a duration are cumulative, end with +Inf and agree with its count and sum', async () => {
   const metrics = createMetrics({ processMetrics: false })
-  const duration = metrics.providerRequests.with({ operation: 'token', outcome: 'ok' })
+  const duration = metrics.providerRequests.labels({ operation: 'token', outcome: 'ok' })
   for (const seconds of [0.001, 0.005, 0.006, 3, 60]) duration.observe(seconds)
   const { samples } = await scrape(metrics)
   const own = samples.filter(({ labels }) => labels['operation'] === 'token')
@@ -118,7 +118,7 @@ test('a negative or absurd duration counts as none: the sum stays a number', () 
 test('label values are escaped: backslash, quote and newline', async () => {
   const metrics = createMetrics({ processMetrics: false })
   const hostile = 'a"b\\c\nd} 1\nforged_total 7'
-  metrics.sessions.with({ event: hostile }).value = 3
+  metrics.sessions.labels({ event: hostile }).value = 3
   const { samples } = await scrape(metrics)
   assert.deepEqual(
     samples.find(({ name }) => name === 'foregate_sessions_total'),
@@ -132,11 +132,11 @@ test('label values are escaped: backslash, quote and newline', async () => {
 
 test('past the cap every new combination is counted as "other", and known ones go on', () => {
   const series = createSeries(['a', 'b'], () => ({ value: 0 }))
-  const first = series.with({ a: '0', b: '0' })
-  for (let index = 1; index < maxSeries; index++) series.with({ a: String(index % 7), b: String(index) })
-  const other = series.with({ a: 'new', b: 'x' })
-  assert.equal(series.with({ a: '0', b: 'also new' }), other)
-  assert.equal(series.with({ a: '0', b: '0' }), first)
+  const first = series.labels({ a: '0', b: '0' })
+  for (let index = 1; index < maxSeries; index++) series.labels({ a: String(index % 7), b: String(index) })
+  const other = series.labels({ a: 'new', b: 'x' })
+  assert.equal(series.labels({ a: '0', b: 'also new' }), other)
+  assert.equal(series.labels({ a: '0', b: '0' }), first)
   assert.equal(series.all.length, maxSeries + 1)
   assert.deepEqual(series.all.at(-1)?.labels, { a: 'other', b: 'other' })
 })
@@ -180,7 +180,7 @@ test("the process's own metrics come with processMetrics, and the exposition sti
 
 test('two sets of metrics share nothing', async () => {
   const one = createMetrics({ processMetrics: false })
-  createMetrics({ processMetrics: false }).sessions.with({ event: 'created' }).value++
+  createMetrics({ processMetrics: false }).sessions.labels({ event: 'created' }).value++
   assert.equal(
     (await scrape(one)).samples.some(({ name }) => name === 'foregate_sessions_total'),
     false,

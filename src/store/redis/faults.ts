@@ -64,7 +64,8 @@ const meanings = {
   other: 'Redis answered with an error that has no name here',
 } as const
 
-const refusals: ReadonlySet<RedisFaultKind> = new Set(['oom', 'readonly', 'no_permission', 'write_refused'])
+export const refusalKinds = ['oom', 'readonly', 'no_permission', 'write_refused'] as const satisfies RedisFaultKind[]
+const refusals: ReadonlySet<RedisFaultKind> = new Set(refusalKinds)
 
 /** An answer, if an unwelcome one: the server is there, and takes no writes, or not from us. */
 export const isRefusal = (error: unknown): boolean => refusals.has(redisFault(error).kind)

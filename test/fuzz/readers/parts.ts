@@ -124,6 +124,7 @@ export const metadata = {
   revocation_endpoint: undefined,
   algorithms: ['RS256'],
   prompts: undefined,
+  authMethods: undefined,
   sendsIss: false,
 }
 

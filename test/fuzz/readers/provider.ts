@@ -3,10 +3,10 @@ import type { Identity } from '../../../src/access/access.ts'
 import { headerSafe } from '../../../src/access/header-value.ts'
 import { compileTemplate } from '../../../src/access/template.ts'
 import { oneLine } from '../../../src/oidc/provider-text.ts'
-import { completed } from '../../../src/oidc/claims.ts'
+import { mergeUserInfo } from '../../../src/oidc/claims.ts'
 import { checkIDToken } from '../../../src/oidc/id-token.ts'
-import { maxTokenLength, takeApart } from '../../../src/oidc/signature.ts'
-import { singleUseKey } from '../../../src/oidc/token-answer.ts'
+import { maxTokenLength, decodeUnverified } from '../../../src/oidc/signature.ts'
+import { singleUseKey } from '../../../src/oidc/token-response.ts'
 import { jsonObject } from '../../../src/oidc/transport.ts'
 import { type Reader, claimSize, rules, identityHeaders, identityOf } from './parts.ts'
 
@@ -23,21 +23,23 @@ export const provider: readonly Reader[] = [
     name: `a token that begins with "${start}"`,
     largest: maxTokenLength,
     start,
-    run: (token: string) => takeApart(token, ['RS256']),
+    run: (token: string) => decodeUnverified(token, ['RS256']),
   })),
   {
     name: 'the payload of a token',
     largest: claimSize,
     start: '{"a":',
-    run: (text) => takeApart(jwtOf(text), ['RS256']),
+    run: (text) => decodeUnverified(jwtOf(text), ['RS256']),
   },
   {
     name: 'a name inside a token',
     largest: claimSize,
     run: (text) => {
-      const { claims } = takeApart(jwtOf(JSON.stringify({ iss: text, jti: text, name: text, [text]: text })), ['RS256'])
+      const { claims } = decodeUnverified(jwtOf(JSON.stringify({ iss: text, jti: text, name: text, [text]: text })), [
+        'RS256',
+      ])
       singleUseKey('', claims)
-      return completed(claims, { ...claims, more: text })
+      return mergeUserInfo(claims, { ...claims, more: text })
     },
   },
   {

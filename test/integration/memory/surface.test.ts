@@ -71,6 +71,20 @@ test('/metrics has every name that the dashboards and alerts use', async () => {
   for (const name of names.split(/\s+/)) assert.ok(body.includes(`# TYPE foregate_${name} `), name)
 })
 
+test('what alerts are for is counted from 0, so that increase() sees the first event', async () => {
+  const { body } = await get('/metrics')
+  for (const series of [
+    'auth_decisions_total{contract="traefik",decision="error",reason="internal"}',
+    'auth_decisions_total{contract="proxy",decision="error",reason="store_unavailable"}',
+    'token_refreshes_total{outcome="failed"}',
+    'replays_rejected_total{kind="id_token"}',
+    'logins_total{outcome="refused",reason="rate_limited"}',
+    'logins_total{outcome="refused",reason="client_rejected"}',
+  ])
+    assert.ok(body.includes(`\nforegate_${series} `), series)
+  assert.ok(body.includes('\nforegate_provider_state{state="ready"} 1\n'))
+})
+
 test('a decision is counted by contract, outcome and reason, and timed', async () => {
   const cookie = await app.login()
   const series = 'foregate_auth_decisions_total{contract="nginx",decision="allow",reason="session"}'

@@ -143,6 +143,17 @@ for (const mode of ['hybrid', 'redis'] as const) {
       )
     }
 
+    test('a full Redis is told by replicas that nobody asks anything, and that it has room again, too', async () => {
+      const allSay = async (reason: string | undefined) => {
+        for (const replica of bed.replicas)
+          await eventually(async () => (await replica.health()).cache.redis.reason === reason, 15_000)
+      }
+      await redis.cli('CONFIG', 'SET', 'maxmemory', '1')
+      await allSay('oom')
+      await redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+      await allSay(undefined)
+    })
+
     if (mode === 'redis') return
 
     test('evicted sessions are still served from L1, and a logout ends them everywhere', async () => {

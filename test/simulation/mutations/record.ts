@@ -190,8 +190,13 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/lease.ts',
-        find: "if (!(await store.add(key, owner, restMs(), 'even-when-full'))) return undefined",
+        find: "if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined",
         replace: "await store.add(key, owner, ttlMs, 'even-when-full')",
+      },
+      {
+        file: 'session/lease.ts',
+        find: 'if (restMs() > ttlMs && !(await store.compareAndTouch(key, owner, restMs()))) return undefined',
+        replace: '',
       },
     ],
   },

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto'
 import { LoginRejected } from '../errors.ts'
 import type { JSONObject } from './json.ts'
-import type { TokenAnswer, TokenResult } from './token-endpoint.ts'
+import type { TokenResponse, TokenResult } from './token-endpoint.ts'
 
 /** Throws LoginRejected for anything but tokens. */
-export function tokensOrRefusal(result: TokenResult): TokenAnswer {
+export function tokensOrRefusal(result: TokenResult): TokenResponse {
   if (result.kind === 'tokens') return result.answer
   if (result.kind === 'unusable') throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
   const { error, words, isClients } = result
@@ -18,7 +18,7 @@ export function tokensOrRefusal(result: TokenResult): TokenAnswer {
 }
 
 /** Undefined when there is none. Throws LoginRejected. */
-export function idTokenOf({ idToken }: TokenAnswer): string | undefined {
+export function idTokenOf({ idToken }: TokenResponse): string | undefined {
   if (idToken === undefined || typeof idToken === 'string') return idToken
   throw new LoginRejected('id_token_malformed', 'id_token is not a string')
 }

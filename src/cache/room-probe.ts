@@ -1,0 +1,44 @@
+import type { Timer } from '../time.ts'
+import type { Refusals } from './refusals.ts'
+
+/**
+ * A write of one byte now and then. A full Redis takes beats and withdrawals, and a quiet replica writes nothing else: without it,
+ * nobody would hear that there is no room before somebody's login had nowhere to go.
+ */
+export interface RoomProbe {
+  start(): void
+  stop(): void
+}
+
+const everyMs = 5_000
+
+export function createRoomProbe(deps: {
+  /** While Redis is away there is nothing to ask. */
+  isInUse: () => boolean
+  write: () => Promise<void>
+  refusals: Refusals
+  timer: Timer
+}): RoomProbe {
+  const { isInUse, write, refusals, timer } = deps
+  let isStopped = false
+
+  async function ask(): Promise<void> {
+    if (!isInUse()) return
+    try {
+      await write()
+      // That there is room is all it proves: a command that an ACL forbids may be another.
+      if (refusals.fault()?.kind === 'oom') refusals.succeeded('set')
+    } catch (error) {
+      refusals.failed('set', error)
+    }
+  }
+
+  function later(): void {
+    if (isStopped) return
+    timer(() => {
+      if (!isStopped) void ask().finally(later)
+    }, everyMs)
+  }
+
+  return { start: later, stop: () => void (isStopped = true) }
+}
