@@ -14,9 +14,6 @@ import type { RedisFault } from '../store/redis/faults.ts'
 import type { Store } from '../store/store.ts'
 import type { Refusals } from './refusals.ts'
 
-/** What a read that is asked again may take: an answer of a Redis that is well comes within milliseconds. */
-const askedAgainMs = 50
-
 export type CircuitState = Circuit['at']
 
 export interface GuardedStore extends Store {
@@ -82,9 +79,9 @@ export function guarded(store: Store, parts: GuardedParts): GuardedStore {
       return await withTimeout(work(), deadlineMs, runtime, late)
     } catch (error) {
       if (method !== 'get' || !isOwnDelay(error)) throw error
-      // Redis has had its deadline already: who waits, waits for no second one.
-      // And that it was too short says nothing of Redis, either.
-      return withTimeout(work(), Math.min(deadlineMs, askedAgainMs), runtime, () => late(true))
+      // With a whole deadline, so that the second look says whether Redis is slow: if it is, what stands in may count, and nobody is
+      // refused for our own delay.
+      return withTimeout(work(), deadlineMs, runtime, late)
     }
   }
 
