@@ -26,7 +26,7 @@ import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
-import { createVisitReader } from './http/visit.ts'
+import { createEndpointRequestReader } from './http/endpoint-request.ts'
 import { cannotListen } from './listen-fault.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
@@ -133,14 +133,14 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   })
   const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase })
   const { listen, metricsListen } = config.server
-  const visitOf = createVisitReader({ peers, requestIdOf: requestId })
+  const endpointRequestOf = createEndpointRequestReader({ peers, requestIdOf: requestId })
   const server = createServer({
     auth,
     endpoints,
     addresses,
     refusals,
     send,
-    visitOf,
+    endpointRequestOf,
     health,
     metrics,
     separateMetrics: metricsListen !== undefined,
@@ -160,7 +160,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     auth,
     rules,
     upstreams: config.upstreams,
-    visitOf,
+    endpointRequestOf,
     addresses,
     refusals: refusalsForApplications,
     send,

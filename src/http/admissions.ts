@@ -6,14 +6,19 @@ import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Denials } from './denials.ts'
-import { allowing, type Allowed, type Case, type Outcome } from './outcome.ts'
+import { allowing, type Allowed, type DecisionContext, type AuthDecision } from './auth-decision.ts'
 import type { PassRenewal } from './pass-renewal.ts'
 
 export interface Admissions {
   /** `allowed`: what to count. Never rejects; throws what the rules throw. */
-  allowOrDeny(about: Case, session: Session, ticket: string, allowed: Count | undefined): Outcome | Promise<Outcome>
+  allowOrDeny(
+    context: DecisionContext,
+    session: Session,
+    ticket: string,
+    allowed: Count | undefined,
+  ): AuthDecision | Promise<AuthDecision>
   /** A public page, and nobody whom to name. */
-  publicly(about: Case): Outcome
+  publicly(context: DecisionContext): AuthDecision
 }
 
 export interface AdmissionsDeps {
@@ -25,7 +30,7 @@ export interface AdmissionsDeps {
   readonly metrics: Pick<Metrics, 'decisions'>
 }
 
-type Admission = Outcome & { readonly allow: Allowed }
+type Admission = AuthDecision & { readonly allow: Allowed }
 
 /** What a session's requests have in common, each made once and kept as long as the session object lives. */
 interface Remembered {
@@ -44,22 +49,23 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   /** A public page is for everybody; it names a person only who would get in without its being public. */
   function allowOrDeny(
-    about: Case,
+    context: DecisionContext,
     session: Session,
     ticket: string,
     allowed: Count | undefined,
-  ): Outcome | Promise<Outcome> {
+  ): AuthDecision | Promise<AuthDecision> {
     const remembered = remember(session)
-    const refusal = refusalFor(about, session, remembered)
-    if (refusal !== undefined) return about.policy.kind === 'public' ? publicly(about) : denied(about, refusal, session)
-    if (about.label === 'oauth2-proxy') {
+    const refusal = refusalFor(context, session, remembered)
+    if (refusal !== undefined)
+      return context.policy.kind === 'public' ? publicly(context) : denied(context, refusal, session)
+    if (context.label === 'oauth2-proxy') {
       const headers = () => identityHeaders.headersForOAuth2Proxy(session)
-      return allow(about, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers())), allowed)
+      return allow(context, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers())), allowed)
     }
     const { admission } = remembered
-    if (admission !== undefined) return allow(about, session, admission, allowed)
-    if (identityHeaders.needsTokens) return allowWithTokens(about, session, ticket, allowed)
-    return allow(about, session, (remembered.admission = allowing(identityHeaders.headersFor(session))), allowed)
+    if (admission !== undefined) return allow(context, session, admission, allowed)
+    if (identityHeaders.needsTokens) return allowWithTokens(context, session, ticket, allowed)
+    return allow(context, session, (remembered.admission = allowing(identityHeaders.headersFor(session))), allowed)
   }
 
   function remember(session: Session): Remembered {
@@ -72,7 +78,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   }
 
   function refusalFor(
-    { policy, rules, extra }: Case,
+    { policy, rules, constraint }: DecisionContext,
     session: Session,
     { verdicts }: Remembered,
   ): DenialReason | undefined {
@@ -80,36 +86,41 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
       const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
       if (!verdict.ok) return verdict.reason
     }
-    return extra === undefined || extra(session) ? undefined : 'group_not_allowed'
+    return constraint === undefined || constraint(session) ? undefined : 'group_not_allowed'
   }
 
   async function allowWithTokens(
-    about: Case,
+    context: DecisionContext,
     session: Session,
     ticket: string,
     allowed: Count | undefined,
-  ): Promise<Outcome> {
+  ): Promise<AuthDecision> {
     try {
       const tokens = await deps.sessions.tokens(ticket)
       const admission = allowing(identityHeaders.headersFor(session, tokens))
       // Without its tokens a header would stay empty for as long as the session is near.
       if (tokens !== undefined) remember(session).admission = admission
-      return allow(about, session, admission, allowed)
+      return allow(context, session, admission, allowed)
     } catch (error) {
-      return about.policy.kind === 'public' ? publicly(about) : failed(about.label, about.request, error, 400)
+      return context.policy.kind === 'public' ? publicly(context) : failed(context.label, context.request, error, 400)
     }
   }
 
-  function allow(about: Case, session: Session, admission: Admission, allowed: Count | undefined): Outcome {
+  function allow(
+    context: DecisionContext,
+    session: Session,
+    admission: Admission,
+    allowed: Count | undefined,
+  ): AuthDecision {
     if (allowed !== undefined) allowed.value++
     return passRenewal === undefined
       ? admission
-      : { ...admission, cookies: passRenewal(about.request.headers, session) }
+      : { ...admission, cookies: passRenewal(context.request.headers, session) }
   }
 
-  function publicly(about: Case): Outcome {
-    const reason = about.policy.kind === 'public' ? about.policy.reason : 'public_rule'
-    metrics.decisions.labels({ contract: about.label, decision: 'allow', reason }).value++
+  function publicly(context: DecisionContext): AuthDecision {
+    const reason = context.policy.kind === 'public' ? context.policy.reason : 'public_rule'
+    metrics.decisions.labels({ contract: context.label, decision: 'allow', reason }).value++
     return nobody
   }
 

@@ -11,15 +11,15 @@ import type { BrowserCookies } from './browser-cookies.ts'
 import type { TrustedPeers } from './client.ts'
 import type { createReaders } from './contracts.ts'
 import type { Denials } from './denials.ts'
-import type { Extra } from './oauth2-proxy-query.ts'
+import type { Constraint } from './oauth2-proxy-query.ts'
 import type { RelayedPaths } from './relayed-paths.ts'
-import { labels, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import { labels, type AuthRequest, type DecisionContext, type Label, type AuthDecision } from './auth-decision.ts'
 
 export interface Auth {
   /** A forward-auth subrequest. Never throws, never rejects: whatever goes wrong denies. */
-  forward(contract: Contract, request: AuthRequest, extra?: Extra): Outcome | Promise<Outcome>
+  forward(contract: Contract, request: AuthRequest, constraint?: Constraint): AuthDecision | Promise<AuthDecision>
   /** A request that came here itself (reverse-proxy mode). The same decision. */
-  direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): Outcome | Promise<Outcome>
+  direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): AuthDecision | Promise<AuthDecision>
 }
 
 export interface AuthDeps {
@@ -53,16 +53,20 @@ export function createAuth(deps: AuthDeps): Auth {
     ]),
   )
 
-  function forward(contract: Contract, request: AuthRequest, extra?: Extra): Outcome | Promise<Outcome> {
+  function forward(
+    contract: Contract,
+    request: AuthRequest,
+    constraint?: Constraint,
+  ): AuthDecision | Promise<AuthDecision> {
     const startedAt = stopwatch()
-    return timed(contract, startedAt, () => forwardUntimed(contract, request, extra))
+    return timed(contract, startedAt, () => forwardUntimed(contract, request, constraint))
   }
 
   function timed(
     label: Label,
     startedAt: number,
-    decide: () => Outcome | Promise<Outcome>,
-  ): Outcome | Promise<Outcome> {
+    decide: () => AuthDecision | Promise<AuthDecision>,
+  ): AuthDecision | Promise<AuthDecision> {
     const duration = hot.get(label)?.duration
     const outcome = decide()
     if (!(outcome instanceof Promise)) {
@@ -75,25 +79,36 @@ export function createAuth(deps: AuthDeps): Auth {
   function forwardUntimed(
     contract: Contract,
     request: AuthRequest,
-    extra: Extra | undefined,
-  ): Outcome | Promise<Outcome> {
+    constraint: Constraint | undefined,
+  ): AuthDecision | Promise<AuthDecision> {
     try {
       if (!peers.includes(request.peer)) return untrustedPeer(contract, request)
       const original = deps.readers[contract](request)
       if (addresses.isOwnPath(original.path)) return deps.relayedPaths(contract, request, original)
       const { rules } = deps
-      return decide({ label: contract, request, original, policy: policyFor(rules, original, request), rules, extra })
+      return decide({
+        label: contract,
+        request,
+        original,
+        policy: policyFor(rules, original, request),
+        rules,
+        constraint,
+      })
     } catch (error) {
       return failed(contract, request, error, contracts[contract].badRequestStatus)
     }
   }
 
-  function direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): Outcome | Promise<Outcome> {
+  function direct(
+    original: OriginalRequest,
+    request: AuthRequest,
+    rules: AccessRules,
+  ): AuthDecision | Promise<AuthDecision> {
     const startedAt = stopwatch()
     return timed('proxy', startedAt, () => {
       try {
         const policy = policyFor(rules, original, request)
-        return decide({ label: 'proxy', request, original, policy, rules, extra: undefined })
+        return decide({ label: 'proxy', request, original, policy, rules, constraint: undefined })
       } catch (error) {
         return failed('proxy', request, error, 400)
       }
@@ -105,22 +120,22 @@ export function createAuth(deps: AuthDeps): Auth {
     return rules.policyFor(original, rules.usesNetworks ? peers.statedClient(peer, headers) : undefined)
   }
 
-  function decide(about: Case): Outcome | Promise<Outcome> {
-    const { policy, request, label } = about
-    if (policy.kind === 'deny') return denied(about, policy.reason, undefined)
+  function decide(context: DecisionContext): AuthDecision | Promise<AuthDecision> {
+    const { policy, request, label } = context
+    if (policy.kind === 'deny') return denied(context, policy.reason, undefined)
     const tickets = cookies.tickets(request.headers.cookie)
     for (const ticket of tickets) {
       const session = sessions.near(ticket)
       if (session === undefined) continue
-      return allowOrDeny(about, session, ticket, hot.get(label)?.allowed)
+      return allowOrDeny(context, session, ticket, hot.get(label)?.allowed)
     }
-    if (tickets.length === 0) return policy.kind === 'public' ? publicly(about) : notLoggedIn(about)
-    return deps.withinBudget(() => search(about, tickets))
+    if (tickets.length === 0) return policy.kind === 'public' ? publicly(context) : notLoggedIn(context)
+    return deps.withinBudget(() => search(context, tickets))
   }
 
-  async function search(about: Case, tickets: readonly string[]): Promise<Outcome> {
+  async function search(context: DecisionContext, tickets: readonly string[]): Promise<AuthDecision> {
     try {
-      const passes = cookies.passes(about.request.headers.cookie)
+      const passes = cookies.passes(context.request.headers.cookie)
       let reason = 'no_session'
       let unanswered: unknown
       let unprovenBy: string | undefined
@@ -133,25 +148,26 @@ export function createAuth(deps: AuthDeps): Auth {
           unanswered ??= error
           continue
         }
-        if (found.kind === 'found') return await allowOrDeny(about, found.session, ticket, countFor(about, found.from))
+        if (found.kind === 'found')
+          return await allowOrDeny(context, found.session, ticket, countFor(context, found.from))
         if (found.kind === 'unproven') {
           unprovenBy ??= found.reason
           continue
         }
         reason = found.reason === 'malformed' || found.reason === 'unknown' ? 'no_session' : `session_${found.reason}`
       }
-      if (about.policy.kind === 'public') return publicly(about)
-      if (unprovenBy !== undefined) return await unproven(about, unprovenBy)
+      if (context.policy.kind === 'public') return publicly(context)
+      if (unprovenBy !== undefined) return await unproven(context, unprovenBy)
       if (unanswered !== undefined) throw unanswered
-      return await notLoggedIn(about, reason)
+      return await notLoggedIn(context, reason)
     } catch (error) {
-      return failed(about.label, about.request, error, 400)
+      return failed(context.label, context.request, error, 400)
     }
   }
 
-  const countFor = (about: Case, from: string): Count =>
+  const countFor = (context: DecisionContext, from: string): Count =>
     metrics.decisions.labels({
-      contract: about.label,
+      contract: context.label,
       decision: 'allow',
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })

@@ -4,7 +4,7 @@ import type { LookupResult } from '../session/lookup-result.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface Current {
   readonly session: Session
@@ -14,7 +14,7 @@ export interface Current {
 }
 
 /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said. */
-export type CurrentSession = (visit: Pick<Visit, 'headers'>) => Promise<Current | undefined>
+export type CurrentSession = (request: Pick<EndpointRequest, 'headers'>) => Promise<Current | undefined>
 
 export function createCurrentSession({
   sessions,

@@ -11,14 +11,21 @@ import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
-import { page, redirect, type Answer } from './answer.ts'
+import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import type { PassRenewal } from './pass-renewal.ts'
-import type { Person } from './profile-endpoints.ts'
+import type { UserProfile } from './profile-endpoints.ts'
 import { percentEncodedBytes } from './return-url.ts'
-import { labels, refusedWith, type AuthRequest, type Case, type Label, type Outcome } from './outcome.ts'
+import {
+  labels,
+  refusedWith,
+  type AuthRequest,
+  type DecisionContext,
+  type Label,
+  type AuthDecision,
+} from './auth-decision.ts'
 import { statusAndReason, type Refusals } from './refusals.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
@@ -30,7 +37,7 @@ export interface DenialsDeps {
   readonly endpoints: Endpoints
   readonly refusals: Refusals
   readonly pages: Pages
-  readonly describe: (session: Session) => Person
+  readonly describe: (session: Session) => UserProfile
   readonly requestIdOf: (headers: IncomingHttpHeaders) => string
   readonly metrics: Pick<Metrics, 'decisions'>
   readonly logger: Logger
@@ -38,12 +45,12 @@ export interface DenialsDeps {
 }
 
 export interface Denials {
-  notLoggedIn(about: Case, reason?: string): Outcome | Promise<Outcome>
+  notLoggedIn(context: DecisionContext, reason?: string): AuthDecision | Promise<AuthDecision>
   /** Theirs, but not to be believed while the store is away: a person goes to the provider and back, a program comes later. */
-  unproven(about: Case, reason: string): Outcome | Promise<Outcome>
-  denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome
-  untrustedPeer(contract: Contract, request: AuthRequest): Outcome
-  failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome
+  unproven(context: DecisionContext, reason: string): AuthDecision | Promise<AuthDecision>
+  denied(context: DecisionContext, reason: DenialReason | PolicyDenial, session: Session | undefined): AuthDecision
+  untrustedPeer(contract: Contract, request: AuthRequest): AuthDecision
+  failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): AuthDecision
 }
 
 /** Those that an alert is for; others are a mistake in our code. */
@@ -63,39 +70,40 @@ export function createDenials(deps: DenialsDeps): Denials {
     metrics.decisions.labels({ contract: label, decision, reason }).value++
   }
 
-  const asked = (about: Pick<Case, 'request'>, method: string) => ({
+  const asked = (context: Pick<DecisionContext, 'request'>, method: string) => ({
     method,
-    headers: about.request.headers,
-    requestId: deps.requestIdOf(about.request.headers),
+    headers: context.request.headers,
+    requestId: deps.requestIdOf(context.request.headers),
   })
 
-  function notLoggedIn(about: Case, reason = 'no_session'): Outcome | Promise<Outcome> {
-    const { original, request, label } = about
+  function notLoggedIn(context: DecisionContext, reason = 'no_session'): AuthDecision | Promise<AuthDecision> {
+    const { original, request, label } = context
     const navigation = isNavigation(original.method, request.headers)
-    if (original.ambiguity === 'host_dot' && navigation) return toPlainHost(about)
+    if (original.ambiguity === 'host_dot' && navigation) return toPlainHost(context)
     count(label, 'login', reason)
     const returnTo = askedURL(original)
     const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     if (contract?.loginBy === 'refuse') {
       const start = addresses.startURL(original, returnTo)
-      return refusedWith(loginRequired(about, start, { location: start, 'x-auth-request-redirect': returnTo }))
+      return refusedWith(loginRequired(context, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
-    if (!navigation) return refusedWith(loginRequired(about, addresses.startURL(original, pageOf(about) ?? returnTo)))
+    if (!navigation)
+      return refusedWith(loginRequired(context, addresses.startURL(original, pageOf(context) ?? returnTo)))
     // The flow's cookie has to be set where the callback will be: not on plain http, nor on another host.
     if (contract?.loginBy === 'start' || !addresses.sharesCookies(original)) {
       return refusedWith(redirect(statusOf(original.method), addresses.startURL(original, returnTo)))
     }
-    return sendToProvider(about, returnTo)
+    return sendToProvider(context, returnTo)
   }
 
   /** `app.example.com.` is another host to cookies and to the provider: a login that begins there cannot be finished. */
-  function toPlainHost(about: Case): Outcome {
-    const { original, label } = about
+  function toPlainHost(context: DecisionContext): AuthDecision {
+    const { original, label } = context
     count(label, 'login', 'host_dot')
     const location = askedURL(original)
     return refusedWith(
       label !== 'proxy' && contracts[label].loginBy === 'refuse'
-        ? loginRequired(about, location, { location, 'x-auth-request-redirect': location })
+        ? loginRequired(context, location, { location, 'x-auth-request-redirect': location })
         : redirect(statusOf(original.method), location),
     )
   }
@@ -105,15 +113,15 @@ export function createDenials(deps: DenialsDeps): Denials {
   const askedURL = (original: OriginalRequest) =>
     addresses.origin(original) + percentEncodedBytes(original.rawPath + original.rawQuery)
 
-  function unproven(about: Case, reason: string): Outcome | Promise<Outcome> {
-    if (isNavigation(about.original.method, about.request.headers)) return notLoggedIn(about, reason)
-    return failed(about.label, about.request, new StoreUnavailable(`the pass cannot count now: ${reason}`), 400)
+  function unproven(context: DecisionContext, reason: string): AuthDecision | Promise<AuthDecision> {
+    if (isNavigation(context.original.method, context.request.headers)) return notLoggedIn(context, reason)
+    return failed(context.label, context.request, new StoreUnavailable(`the pass cannot count now: ${reason}`), 400)
   }
 
-  async function sendToProvider(about: Case, returnTo: string): Promise<Outcome> {
-    const { original, request } = about
-    const visit = {
-      ...asked(about, original.method),
+  async function sendToProvider(context: DecisionContext, returnTo: string): Promise<AuthDecision> {
+    const { original, request } = context
+    const endpointRequest = {
+      ...asked(context, original.method),
       scheme: original.scheme,
       host: original.host,
       clientAddress: peers.clientAddress(request.peer, request.headers),
@@ -121,32 +129,40 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     try {
       return refusedWith(
-        await endpoints.sendToProvider(visit, {
+        await endpoints.sendToProvider(endpointRequest, {
           returnTo: addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
         }),
       )
     } catch (error) {
-      return failed(about.label, request, error, 400)
+      return failed(context.label, request, error, 400)
     }
   }
 
   /** A program's request is part of a page: that is where the person wants to be after the login. */
-  function pageOf({ original, request }: Case): string | undefined {
+  function pageOf({ original, request }: DecisionContext): string | undefined {
     const { referer } = request.headers
     return referer === undefined ? undefined : addresses.returnURL(original, percentEncodedBytes(referer))
   }
 
-  function loginRequired(about: Case, loginURL: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  function loginRequired(
+    context: DecisionContext,
+    loginURL: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): HttpResponse {
     const body = { error: 'login_required', login_url: loginURL }
     const challenge = { 'www-authenticate': 'Bearer realm="foregate"' }
-    return refusals.toProgram(asked(about, about.original.method), 401, body, { ...challenge, ...headers })
+    return refusals.toProgram(asked(context, context.original.method), 401, body, { ...challenge, ...headers })
   }
 
-  function denied(about: Case, reason: DenialReason | PolicyDenial, session: Session | undefined): Outcome {
-    const { original, label, request } = about
-    if (original.ambiguity === 'host_dot' && isNavigation(original.method, request.headers)) return toPlainHost(about)
+  function denied(
+    context: DecisionContext,
+    reason: DenialReason | PolicyDenial,
+    session: Session | undefined,
+  ): AuthDecision {
+    const { original, label, request } = context
+    if (original.ambiguity === 'host_dot' && isNavigation(original.method, request.headers)) return toPlainHost(context)
     count(label, 'deny', reason)
-    const who = asked(about, original.method)
+    const who = asked(context, original.method)
     const fields = { event: 'access_denied', reason, requestId: who.requestId, path: original.rawPath }
     if (session === undefined) {
       // Anybody can cause this one, as often as they like.
@@ -171,14 +187,14 @@ export function createDenials(deps: DenialsDeps): Denials {
     return refusedWith({ ...answer, cookies: deps.passRenewal(request.headers, session) })
   }
 
-  function untrustedPeer(contract: Contract, request: AuthRequest): Outcome {
+  function untrustedPeer(contract: Contract, request: AuthRequest): AuthDecision {
     count(contract, 'deny', 'untrusted_peer')
     deps.untrusted.notice(request.peer)
     return refusedWith(refusals.refuse(asked({ request }, request.method), 403, 'untrusted_peer'))
   }
 
   /** Whatever was thrown, the answer is no; and where the fault is ours, it says "later" rather than "log in". */
-  function failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): Outcome {
+  function failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): AuthDecision {
     const [status, reason] = statusAndReason(error)
     count(label, error instanceof BadRequest ? 'deny' : 'error', reason)
     const who = asked({ request }, request.method)

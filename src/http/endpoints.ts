@@ -1,18 +1,18 @@
-// Our own paths. Each takes a `Visit` and gives an `Answer`, so that they work the same when a browser comes here itself and when
+// Our own paths. Each takes an `EndpointRequest` and gives an `HttpResponse`, so that they work the same when a browser comes here itself and when
 // a forward-auth middleware relays.
 import type { Logger } from '../telemetry/logger.ts'
-import type { Answer } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
 import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface Endpoints {
   /** Never throws. */
-  answer(visit: Visit): Promise<Answer>
+  answer(request: EndpointRequest): Promise<HttpResponse>
   /** Sends a person to the provider at once. Throws ProviderUnavailable. */
-  sendToProvider(visit: Omit<Visit, 'path' | 'query'>, wish: LoginWish): Promise<Answer>
+  sendToProvider(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
 }
 
 export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps, 'currentSession'> {
@@ -24,7 +24,7 @@ export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps
 interface Endpoint {
   /** As in the header `Allow`. */
   readonly allow: string
-  readonly answer: (visit: Visit) => Promise<Answer> | Answer
+  readonly answer: (request: EndpointRequest) => Promise<HttpResponse> | HttpResponse
 }
 
 export function createEndpoints(deps: EndpointsDeps): Endpoints {
@@ -46,29 +46,29 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   ])
 
   /** To a forward-auth proxy a 2xx means "let them through to the application": our own paths never say that. */
-  function neverAllowing(visit: Visit, answer: Answer): Answer {
+  function neverAllowing(request: EndpointRequest, answer: HttpResponse): HttpResponse {
     if (answer.status < 200 || answer.status > 299) return answer
     const isPage = answer.headers['content-type']?.startsWith('text/html') ?? false
-    return isPage ? { ...answer, status: 403 } : refusals.refuse(visit, 404, 'not_routed')
+    return isPage ? { ...answer, status: 403 } : refusals.refuse(request, 404, 'not_routed')
   }
 
   return {
-    async answer(visit) {
-      const endpoint = table.get(visit.path)
-      if (endpoint === undefined) return refusals.refuse(visit, 404, 'not_found')
+    async answer(request) {
+      const endpoint = table.get(request.path)
+      if (endpoint === undefined) return refusals.refuse(request, 404, 'not_found')
       const { allow } = endpoint
-      if (!allow.split(', ').includes(visit.method)) {
-        return refusals.refuse(visit, 405, 'method_not_allowed', { headers: { allow } })
+      if (!allow.split(', ').includes(request.method)) {
+        return refusals.refuse(request, 405, 'method_not_allowed', { headers: { allow } })
       }
       try {
-        const answer = await deps.withinBudget(() => endpoint.answer(visit))
-        return visit.relayed ? neverAllowing(visit, answer) : answer
+        const answer = await deps.withinBudget(() => endpoint.answer(request))
+        return request.relayed ? neverAllowing(request, answer) : answer
       } catch (error) {
-        const answer = refusals.forError(visit, error)
+        const answer = refusals.forError(request, error)
         // Redis or the provider being away is told once, by whoever watches them; here it would be a line for each request.
         if (answer.status === 500) {
           logger.error(
-            { event: 'request_failed', requestId: visit.requestId, path: visit.path, err: error },
+            { event: 'request_failed', requestId: request.requestId, path: request.path, err: error },
             'an own endpoint failed',
           )
         }

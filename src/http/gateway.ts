@@ -6,12 +6,12 @@ import type { CompiledRules } from '../access/rules.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
 import type { Addresses } from './addresses.ts'
-import type { Answer } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
 import type { Auth } from './auth.ts'
-import { refusedWith, type Outcome } from './outcome.ts'
+import { refusedWith, type AuthDecision } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface Gateway {
   /** The identity headers for the application, or undefined once the request was answered here. */
@@ -20,7 +20,7 @@ export interface Gateway {
   mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
   /** Throws BadRequest where the request has not exactly one good host. */
   forwarded(request: FastifyRequest): { for: string; proto: 'http' | 'https'; host: string }
-  refuse(request: FastifyRequest, status: number, reason: string): Answer
+  refuse(request: FastifyRequest, status: number, reason: string): HttpResponse
   isOurs(path: string): boolean
 }
 
@@ -28,27 +28,27 @@ export function createGateway(deps: {
   auth: Auth
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
-  visitOf: (raw: FastifyRequest['raw']) => Visit
+  endpointRequestOf: (raw: FastifyRequest['raw']) => EndpointRequest
   addresses: Addresses
   refusals: Refusals
   send: Send
   requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
-  const { auth, visitOf, addresses, refusals, send } = deps
+  const { auth, endpointRequestOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )
 
-  async function decide(raw: FastifyRequest['raw'], upstream: UpstreamConfig): Promise<Outcome> {
-    const visit = visitOf(raw)
+  async function decide(raw: FastifyRequest['raw'], upstream: UpstreamConfig): Promise<AuthDecision> {
+    const endpointRequest = endpointRequestOf(raw)
     const rules = rulesFor.get(upstream)
     if (rules === undefined) throw new TypeError('an upstream that was not configured')
     const { method = 'GET', headers, url = '/' } = raw
     let original
     try {
-      original = originalRequest({ ...visit, target: url })
+      original = originalRequest({ ...endpointRequest, target: url })
     } catch (error) {
-      return refusedWith(refusals.forError(visit, error))
+      return refusedWith(refusals.forError(endpointRequest, error))
     }
     return auth.direct(original, { method, headers, url, peer: raw.socket.remoteAddress }, rules)
   }
@@ -68,7 +68,7 @@ export function createGateway(deps: {
     },
 
     forwarded({ raw }) {
-      const { clientAddress, scheme, host } = visitOf(raw)
+      const { clientAddress, scheme, host } = endpointRequestOf(raw)
       return { for: clientAddress, proto: scheme, host }
     },
 

@@ -1,8 +1,8 @@
 // What orchestrators and operators ask: /healthz in the shape that docs/redis.md lists, /livez without a look
 // at anything, /readyz for reasons that another replica would not share.
 import type { CacheHealth } from '../cache/health.ts'
-import type { Answer } from './answer.ts'
-import { json } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
+import { json } from './http-response.ts'
 
 export interface HealthSources {
   cache(): CacheHealth
@@ -12,9 +12,9 @@ export interface HealthSources {
 }
 
 export interface Health {
-  healthz(): Answer
-  livez(): Answer
-  readyz(): Answer
+  healthz(): HttpResponse
+  livez(): HttpResponse
+  readyz(): HttpResponse
 }
 
 export function createHealth(sources: HealthSources): Health {

@@ -8,13 +8,13 @@ import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
-import { page, redirect, type Answer } from './answer.ts'
+import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
 import { loginReasons, type Refusals } from './refusals.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 type Prompt = 'select_account' | 'login'
 
@@ -57,22 +57,22 @@ export function createLoginEndpoints(deps: LoginDeps) {
   ])
 
   /** Ours, and where a third party sends a person to log in (OpenID Connect Core 1.0 section 4). */
-  async function start(visit: Visit): Promise<Answer> {
-    const query = new URLSearchParams(visit.query)
-    const returnTo = destinations.of(visit, query)
+  async function start(request: EndpointRequest): Promise<HttpResponse> {
+    const query = new URLSearchParams(request.query)
+    const returnTo = destinations.of(request, query)
     const issuers = query.getAll('iss')
     if (issuers.some((issuer) => issuer !== deps.issuer)) {
       metrics.logins.labels({ outcome: 'refused', reason: 'iss_mismatch' }).value++
-      return refusals.refuse(visit, 400, 'iss_mismatch', { retryURL: addresses.startURL(visit, returnTo) })
+      return refusals.refuse(request, 400, 'iss_mismatch', { retryURL: addresses.startURL(request, returnTo) })
     }
     const asked = query.get('prompt')
     const prompt = asked === 'select_account' || asked === 'login' ? asked : undefined
     const loginHint = query.get('login_hint')?.slice(0, 256) || undefined
     try {
-      if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(visit, returnTo)
-      return await sendToProvider(visit, { returnTo, prompt, loginHint, again: query.get('again') === '1' })
+      if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(request, returnTo)
+      return await sendToProvider(request, { returnTo, prompt, loginHint, again: query.get('again') === '1' })
     } catch (error) {
-      return refusals.forError(visit, error, { retryURL: addresses.startURL(visit, returnTo) })
+      return refusals.forError(request, error, { retryURL: addresses.startURL(request, returnTo) })
     }
   }
 
@@ -81,58 +81,61 @@ export function createLoginEndpoints(deps: LoginDeps) {
    * anybody else until its session has ended. Its `state` brings back where to go afterwards: an address with a query of its own
    * could not be registered there.
    */
-  async function switchAccount(visit: Visit, returnTo: string): Promise<Answer> {
+  async function switchAccount(request: EndpointRequest, returnTo: string): Promise<HttpResponse> {
     // A page elsewhere must not end anybody's session at the provider.
-    const current = isOwnWish(visit, addresses) ? await currentSession(visit).catch(() => undefined) : undefined
+    const current = isOwnWish(request, addresses) ? await currentSession(request).catch(() => undefined) : undefined
     const tokens = current && (await deps.sessions.tokens(current.ticket).catch(() => undefined))
     const atProvider =
       tokens &&
       provider.endSessionURL({
         idToken: tokens.idToken,
-        postLogoutRedirectURI: addresses.ownOrigin(visit) + addresses.ownPath.start,
+        postLogoutRedirectURI: addresses.ownOrigin(request) + addresses.ownPath.start,
         state: returnTo,
       })
     return atProvider === undefined
-      ? sendToProvider(visit, { returnTo, prompt: 'login' })
+      ? sendToProvider(request, { returnTo, prompt: 'login' })
       : redirect(302, atProvider.href)
   }
 
-  async function sendToProvider(visit: Omit<Visit, 'path' | 'query'>, wish: LoginWish): Promise<Answer> {
-    if (!deps.rateLimit.allows(visit.clientAddress)) {
+  async function sendToProvider(
+    request: Omit<EndpointRequest, 'path' | 'query'>,
+    wish: LoginWish,
+  ): Promise<HttpResponse> {
+    if (!deps.rateLimit.allows(request.clientAddress)) {
       metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
-      return refusals.refuse(visit, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
+      return refusals.refuse(request, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
     }
     const { returnTo, prompt, loginHint, again = false } = wish
     const begun = await logins.start({
-      redirectURI: addresses.redirectURI(visit),
+      redirectURI: addresses.redirectURI(request),
       returnTo,
-      flows: cookies.flows(visit.headers.cookie),
+      flows: cookies.flows(request.headers.cookie),
       prompt,
       loginHint,
       again,
     })
-    if (begun.isCut) destinations.tellCut(visit, returnTo)
+    if (begun.isCut) destinations.tellCut(request, returnTo)
     const { slot, value, maxAgeMs } = begun.flow
-    const status = visit.method === 'GET' || visit.method === 'HEAD' ? 302 : 303
+    const status = request.method === 'GET' || request.method === 'HEAD' ? 302 : 303
     return redirect(status, begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
   }
 
-  async function callback(visit: Visit): Promise<Answer> {
-    const flows = cookies.flows(visit.headers.cookie)
-    const trace = logins.trace(visit.query, flows)
+  async function callback(request: EndpointRequest): Promise<HttpResponse> {
+    const flows = cookies.flows(request.headers.cookie)
+    const trace = logins.trace(request.query, flows)
     const forget = (trace?.slots ?? []).map((slot) => cookies.expireFlow(slot))
     try {
       // An ended session's cookie, or one that nobody can look up now, is no reason to refuse a login.
-      const current = await currentSession(visit).catch(() => undefined)
+      const current = await currentSession(request).catch(() => undefined)
       const end = await logins.complete({
-        query: visit.query,
+        query: request.query,
         flows,
         current: current?.from === 'unproven' ? undefined : current,
         previous: current,
       })
-      if (end.kind === 'already') return redirect(302, goalOf(visit, trace), forget)
+      if (end.kind === 'already') return redirect(302, goalOf(request, trace), forget)
       metrics.logins.labels({ outcome: 'succeeded', reason: '' }).value++
-      logger.info({ event: 'login_succeeded', requestId: visit.requestId }, 'a person has logged in')
+      logger.info({ event: 'login_succeeded', requestId: request.requestId }, 'a person has logged in')
       const { ticket, pass } = end.newSession
       const set = [cookies.setTicket(ticket), ...(pass === undefined ? [] : [cookies.setPass(pass)]), ...forget]
       // The redirects that led here began at the provider: a browser that followed one more would leave a strict ticket behind.
@@ -140,20 +143,20 @@ export function createLoginEndpoints(deps: LoginDeps) {
         ? { ...page(200, pages.goOn({ url: end.returnTo }), pages.headers), cookies: set }
         : redirect(302, end.returnTo, set)
     } catch (error) {
-      return refused(visit, error, trace)
+      return refused(request, error, trace)
     }
   }
 
-  function refused(visit: Visit, error: unknown, trace: LoginTrace | undefined): Answer {
+  function refused(request: EndpointRequest, error: unknown, trace: LoginTrace | undefined): HttpResponse {
     // Its cookie has gone, pushed out by other tabs or by time: the login begins anew by itself, but not for ever.
     const isLost = trace?.isHeld === false && !trace.again
-    const refusal = refusals.forError(visit, error, {
-      retryURL: addresses.startURL(visit, goalOf(visit, trace), { again: isLost }),
+    const refusal = refusals.forError(request, error, {
+      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost }),
       retriesByItself: isLost,
     })
     const reason = error instanceof LoginRejected ? error.reason : 'failed'
     metrics.logins.labels({ outcome: 'refused', reason }).value++
-    const fields = { event: 'login_refused', reason, requestId: visit.requestId, status: refusal.status }
+    const fields = { event: 'login_refused', reason, requestId: request.requestId, status: refusal.status }
     if (!(error instanceof LoginRejected)) logger.error({ ...fields, err: error }, 'a login could not be completed')
     // Anybody can come with the callback of no login, or of one that is over, as often as they like.
     else if (trace?.isHeld !== true || reason === 'state_reused') logger.debug(fields, 'a callback was refused')
@@ -162,14 +165,14 @@ export function createLoginEndpoints(deps: LoginDeps) {
   }
 
   /** A flow that is not this browser's may say where to go no more than a link could. */
-  function goalOf(visit: Visit, trace: LoginTrace | undefined): string {
-    const goal = trace?.isHeld === true ? trace.returnTo : addresses.returnURL(visit, trace?.returnTo)
-    return goal ?? `${addresses.origin(visit)}/`
+  function goalOf(request: EndpointRequest, trace: LoginTrace | undefined): string {
+    const goal = trace?.isHeld === true ? trace.returnTo : addresses.returnURL(request, trace?.returnTo)
+    return goal ?? `${addresses.origin(request)}/`
   }
 
-  function signIn(visit: Visit): Answer | Promise<Answer> {
-    if (deps.skipSignIn) return start(visit)
-    const loginURL = addresses.startURL(visit, destinations.of(visit, new URLSearchParams(visit.query)))
+  function signIn(request: EndpointRequest): HttpResponse | Promise<HttpResponse> {
+    if (deps.skipSignIn) return start(request)
+    const loginURL = addresses.startURL(request, destinations.of(request, new URLSearchParams(request.query)))
     return page(200, pages.signIn({ loginURL }), pages.headers)
   }
 

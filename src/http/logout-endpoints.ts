@@ -7,14 +7,14 @@ import type { Session } from '../session/session.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
-import { page, redirect, type Answer } from './answer.ts'
+import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Current, CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
-import type { Person } from './profile-endpoints.ts'
+import type { UserProfile } from './profile-endpoints.ts'
 import type { Refusals } from './refusals.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface LogoutDeps {
   readonly addresses: Addresses
@@ -24,7 +24,7 @@ export interface LogoutDeps {
   readonly provider: Provider
   readonly pages: Pages
   readonly refusals: Refusals
-  readonly describe: (session: Session) => Person
+  readonly describe: (session: Session) => UserProfile
   readonly currentSession: CurrentSession
   /** For what a second attempt at a logout has to know of the first. */
   readonly hintSealer: Sealer
@@ -49,50 +49,50 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
   const { addresses, cookies, sessions, provider, pages, refusals, hintSealer, currentSession, logger } = deps
   const withoutSession = deps.metrics.sessions.labels({ event: 'logout_without_session' })
 
-  async function logout(visit: Visit): Promise<Answer> {
-    const current = await currentSession(visit).catch(() => undefined)
-    if (!isOwnWish(visit, addresses)) return confirm(visit, current)
-    const query = new URLSearchParams(visit.query)
-    const ended = await endAll(visit, current)
-    const hint = ended.hint ?? hintIn(visit, query)
+  async function logout(request: EndpointRequest): Promise<HttpResponse> {
+    const current = await currentSession(request).catch(() => undefined)
+    if (!isOwnWish(request, addresses)) return confirm(request, current)
+    const query = new URLSearchParams(request.query)
+    const ended = await endAll(request, current)
+    const hint = ended.hint ?? hintIn(request, query)
     const idToken = hint?.idToken
     if (!ended.isKept) {
       // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
       // who asks.
       logger[ended.isSomebodys ? 'warn' : 'debug'](
-        { event: 'logout_incomplete', requestId: visit.requestId },
+        { event: 'logout_incomplete', requestId: request.requestId },
         'a logout is known here only: neither Redis nor a peer nor the spool took it',
       )
-      return refusals.refuse(visit, 503, 'logout_incomplete', { retryURL: retryURL(visit, query, hint) })
+      return refusals.refuse(request, 503, 'logout_incomplete', { retryURL: retryURL(request, query, hint) })
     }
     if (ended.isSomebodys) {
-      logger.info({ event: 'logged_out', requestId: visit.requestId }, 'a person has logged out')
+      logger.info({ event: 'logged_out', requestId: request.requestId }, 'a person has logged out')
     } else {
       withoutSession.value++
-      logger.debug({ event: 'logout_without_session', requestId: visit.requestId }, 'nobody was logged in')
+      logger.debug({ event: 'logout_without_session', requestId: request.requestId }, 'nobody was logged in')
     }
     const atProvider = (goal: string) =>
       provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
-    const home = absolute(visit, deps.postLogoutRedirectURI)
-    const url = atProvider(deps.destinations.allowed(visit, query.getAll('rd')) ?? home) ?? atProvider(home)
+    const home = absolute(request, deps.postLogoutRedirectURI)
+    const url = atProvider(deps.destinations.allowed(request, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
-    const location = url?.href ?? addresses.ownOrigin(visit) + addresses.ownPath.signedOut
-    return redirect(visit.method === 'GET' ? 302 : 303, location, forget(visit))
+    const location = url?.href ?? addresses.ownOrigin(request) + addresses.ownPath.signedOut
+    return redirect(request.method === 'GET' ? 302 : 303, location, forget(request))
   }
 
-  function confirm(visit: Visit, current: Current | undefined): Answer {
+  function confirm(request: EndpointRequest, current: Current | undefined): HttpResponse {
     const user = current === undefined ? undefined : deps.describe(current.session).user
     // On the host that the page is on: a form sent to another one would be taken for a stranger's again.
-    const action = `${addresses.origin(visit)}${addresses.logoutPath}`
+    const action = `${addresses.origin(request)}${addresses.logoutPath}`
     return page(200, pages.confirmLogout({ action, user }), pages.headers)
   }
 
-  async function endAll(visit: Visit, current: Current | undefined) {
-    const passes = cookies.passes(visit.headers.cookie)
+  async function endAll(request: EndpointRequest, current: Current | undefined) {
+    const passes = cookies.passes(request.headers.cookie)
     let hint: Hint | undefined
     let isKept = true
     let isSomebodys = false
-    for (const ticket of cookies.tickets(visit.headers.cookie)) {
+    for (const ticket of cookies.tickets(request.headers.cookie)) {
       const ended = await sessions
         .end(ticket, ticket === current?.ticket ? current.session : undefined, passes)
         .catch((error: unknown) => {
@@ -115,43 +115,43 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
   }
 
   /** The session has ended here with the first attempt, and its ID token with it: it travels along, sealed for whoever has its ticket. */
-  function retryURL(visit: Visit, query: URLSearchParams, given: Hint | undefined): string {
+  function retryURL(request: EndpointRequest, query: URLSearchParams, given: Hint | undefined): string {
     const again = new URLSearchParams()
     const rd = query.get('rd')
     if (rd !== null) again.set('rd', rd)
     const hint = given && hintSealer.seal(Buffer.from(given.idToken), hintContext, given.ticket).toString('base64url')
     if (hint !== undefined && hint.length <= maxHintLength) again.set('hint', hint)
-    return `${addresses.origin(visit)}${addresses.logoutPath}${again.size === 0 ? '' : `?${again.toString()}`}`
+    return `${addresses.origin(request)}${addresses.logoutPath}${again.size === 0 ? '' : `?${again.toString()}`}`
   }
 
-  function hintIn(visit: Visit, query: URLSearchParams): Hint | undefined {
+  function hintIn(request: EndpointRequest, query: URLSearchParams): Hint | undefined {
     const hint = query.get('hint')
     if (hint === null) return undefined
     // The cookies stayed with the first attempt. Whoever found the address elsewhere, in a history or a log, has no use for it.
-    for (const ticket of cookies.tickets(visit.headers.cookie)) {
+    for (const ticket of cookies.tickets(request.headers.cookie)) {
       const idToken = hintSealer.open(Buffer.from(hint, 'base64url'), hintContext, ticket)?.toString()
       if (idToken !== undefined) return { idToken, ticket }
     }
     return undefined
   }
 
-  function forget(visit: Visit): string[] {
+  function forget(request: EndpointRequest): string[] {
     return [
       cookies.expireTicket(),
       ...(deps.passes ? [cookies.expirePass()] : []),
-      ...cookies.flows(visit.headers.cookie).map(([slot]) => cookies.expireFlow(slot)),
+      ...cookies.flows(request.headers.cookie).map(([slot]) => cookies.expireFlow(slot)),
     ]
   }
 
-  function absolute(visit: Visit, uri: string): string {
-    return uri.startsWith('/') ? addresses.origin(visit) + uri : uri
+  function absolute(request: EndpointRequest, uri: string): string {
+    return uri.startsWith('/') ? addresses.origin(request) + uri : uri
   }
 
-  async function signedOut(visit: Visit): Promise<Answer> {
+  async function signedOut(request: EndpointRequest): Promise<HttpResponse> {
     // Whoever was led here with a session would believe that it has ended, and leave it open on a shared computer.
-    const current = await currentSession(visit)
-    if (current !== undefined) return confirm(visit, current)
-    const loginURL = addresses.startURL(visit, `${addresses.origin(visit)}/`)
+    const current = await currentSession(request)
+    if (current !== undefined) return confirm(request, current)
+    const loginURL = addresses.startURL(request, `${addresses.origin(request)}/`)
     return page(200, pages.signedOut({ loginURL }), pages.headers)
   }
 

@@ -5,10 +5,10 @@ import { domainMatcher, emailDomain, isUnverified } from '../access/requirement.
 import type { Session } from '../session/session.ts'
 
 /** A further condition that one subrequest asks for. */
-export type Extra = (session: Session) => boolean
+export type Constraint = (session: Session) => boolean
 
 /** Undefined when the query asks for nothing. `groupClaimName`: where groups are. */
-export function extraOf(query: string, groupClaimName: string): Extra | undefined {
+export function constraintOf(query: string, groupClaimName: string): Constraint | undefined {
   if (query === '') return undefined
   const parameters = new URLSearchParams(query)
   const list = (name: string) =>
@@ -24,7 +24,7 @@ export function extraOf(query: string, groupClaimName: string): Extra | undefine
   const emails = set(list('allowed_emails')?.map((email) => email.toLowerCase()))
   const domains = list('allowed_email_domains')
   const inDomain = domains === undefined ? undefined : domainMatcher(domains)
-  const checks: Extra[] = []
+  const checks: Constraint[] = []
   if (groups !== undefined) {
     checks.push((session) => memberships(session.claims, groupClaimName).some((group) => groups.has(group)))
   }

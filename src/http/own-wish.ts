@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Addresses } from './addresses.ts'
 import { originOf } from './return-url.ts'
-import type { Visit } from './visit.ts'
+import type { EndpointRequest } from './endpoint-request.ts'
 
 /**
  * Whether the person wants this, rather than a page that makes the browser ask for it: one elsewhere, or one of the site's own that
@@ -9,14 +9,14 @@ import type { Visit } from './visit.ts'
  * foreign Origin or Referer still gives it away, and a GET that says nothing at all is believed: a page elsewhere that withholds its
  * Referer can log such a browser out, and no more.
  */
-export function isOwnWish(visit: Visit, addresses: Pick<Addresses, 'origin' | 'ownOrigin'>): boolean {
-  const { headers } = visit
+export function isOwnWish(request: EndpointRequest, addresses: Pick<Addresses, 'origin' | 'ownOrigin'>): boolean {
+  const { headers } = request
   const site = headers['sec-fetch-site']
   const isOwn = (url: string) => {
     const origin = originOf(url)
-    return origin === addresses.origin(visit) || origin === addresses.ownOrigin(visit)
+    return origin === addresses.origin(request) || origin === addresses.ownOrigin(request)
   }
-  if (visit.method === 'POST') {
+  if (request.method === 'POST') {
     const { origin } = headers
     return origin === undefined ? site === 'same-origin' : isOwn(origin)
   }

@@ -10,7 +10,7 @@ import {
   type LoginReason,
 } from '../errors.ts'
 import type { Pages } from '../pages/pages.ts'
-import { json, page, type Answer } from './answer.ts'
+import { json, page, type HttpResponse } from './http-response.ts'
 import { createCrossOrigin } from './cors.ts'
 import { isNavigation } from './negotiation.ts'
 
@@ -60,11 +60,11 @@ export interface Asked {
 }
 
 export interface Refusals {
-  refuse(asked: Asked, status: number, reason: string, options?: RefuseOptions): Answer
+  refuse(asked: Asked, status: number, reason: string, options?: RefuseOptions): HttpResponse
   /** JSON with the request's id: for a program, whatever it says of itself. */
-  toProgram(asked: Asked, status: number, body: object, headers?: Readonly<Record<string, string>>): Answer
+  toProgram(asked: Asked, status: number, body: object, headers?: Readonly<Record<string, string>>): HttpResponse
   /** The answer to an error, expected or not. */
-  forError(asked: Asked, error: unknown, options?: RefuseOptions): Answer
+  forError(asked: Asked, error: unknown, options?: RefuseOptions): HttpResponse
 }
 
 export interface RefuseOptions {
@@ -82,7 +82,7 @@ export function createRefusals(pages: Pages, allowedOrigins: readonly string[] =
   const toProgram: Refusals['toProgram'] = ({ requestId, headers }, status, body, more) =>
     json(status, body, { 'x-request-id': requestId, ...crossOrigin(headers), ...more })
 
-  function refuse(asked: Asked, status: number, reason: string, options: RefuseOptions = {}): Answer {
+  function refuse(asked: Asked, status: number, reason: string, options: RefuseOptions = {}): HttpResponse {
     const { requestId } = asked
     const headers = { ...(status === 503 && { 'retry-after': retryAfterSeconds }), ...options.headers }
     if (!isNavigation(asked.method, asked.headers)) {

@@ -6,12 +6,16 @@ import { contracts, type Contract } from '../config/contracts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
-import { refusedWith, type AuthRequest, type Outcome } from './outcome.ts'
+import { refusedWith, type AuthRequest, type AuthDecision } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import { percentEncodedBytes } from './return-url.ts'
 
 /** Never rejects. */
-export type RelayedPaths = (contract: Contract, request: AuthRequest, original: OriginalRequest) => Promise<Outcome>
+export type RelayedPaths = (
+  contract: Contract,
+  request: AuthRequest,
+  original: OriginalRequest,
+) => Promise<AuthDecision>
 
 export function createRelayedPaths(deps: {
   peers: TrustedPeers

@@ -1,9 +1,9 @@
 // The one way out for an answer of ours: whichever it is, it mends a jar of cookies that is over its budget.
 import type { FastifyReply } from 'fastify'
-import type { Answer } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
 import type { RepairCookies } from './cookie-budget.ts'
 
-export type Send = (reply: FastifyReply, answer: Answer) => FastifyReply
+export type Send = (reply: FastifyReply, answer: HttpResponse) => FastifyReply
 
 export const createSend =
   (repair: RepairCookies): Send =>

@@ -13,17 +13,17 @@ import {
 import type { Metrics } from '../telemetry/metrics.ts'
 import { AppError } from '../errors.ts'
 import type { Addresses } from './addresses.ts'
-import type { Answer } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
 import type { Auth } from './auth.ts'
-import type { AuthRequest, Outcome } from './outcome.ts'
+import type { AuthRequest, AuthDecision } from './auth-decision.ts'
 import { envoyPrefix } from './contracts.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Health } from './health.ts'
-import { extraOf, type Extra } from './oauth2-proxy-query.ts'
+import { constraintOf, type Constraint } from './oauth2-proxy-query.ts'
 import { limitPipelining } from './pipelining.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
-import { queryOf, type Visit } from './visit.ts'
+import { queryOf, type EndpointRequest } from './endpoint-request.ts'
 
 export interface ServerDeps {
   readonly auth: Auth
@@ -31,7 +31,7 @@ export interface ServerDeps {
   readonly addresses: Addresses
   readonly refusals: Refusals
   readonly send: Send
-  readonly visitOf: (raw: IncomingMessage) => Visit
+  readonly endpointRequestOf: (raw: IncomingMessage) => EndpointRequest
   readonly health: Health
   readonly metrics: Metrics
   /** `/metrics` is on the operators' port alone. */
@@ -101,7 +101,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
 
   // --- decisions ----------------------------------------------------------------------------------------------------
 
-  const decisionEndpoint = (contract: Contract, extra?: (request: FastifyRequest) => Extra | undefined) => {
+  const decisionEndpoint = (contract: Contract, constraint?: (request: FastifyRequest) => Constraint | undefined) => {
     const facts: ContractFacts = contracts[contract]
     const allowStatus = facts.allowStatus ?? deps.allowStatus
     return (request: FastifyRequest, reply: FastifyReply) => {
@@ -112,7 +112,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
         url: raw.url ?? '/',
         peer: raw.socket.remoteAddress,
       }
-      const outcome = auth.forward(contract, subrequest, extra?.(request))
+      const outcome = auth.forward(contract, subrequest, constraint?.(request))
       if (outcome instanceof Promise) {
         // It never rejects; should it ever, one request is refused rather than the process ended.
         outcome
@@ -148,13 +148,13 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   }
   decide(
     ownPath.auth,
-    decisionEndpoint('oauth2-proxy', ({ raw }) => extraOf(queryOf(raw.url), deps.groupClaimName)),
+    decisionEndpoint('oauth2-proxy', ({ raw }) => constraintOf(queryOf(raw.url), deps.groupClaimName)),
   )
 
   // --- our own paths ------------------------------------------------------------------------------------------------
 
   const ownEndpoint = async (request: FastifyRequest, reply: FastifyReply) => {
-    const answer = await endpoints.answer(deps.visitOf(request.raw))
+    const answer = await endpoints.answer(deps.endpointRequestOf(request.raw))
     return send(reply, answer)
   }
   for (const url of new Set([`${ownPrefix}*`, addresses.callbackPath, addresses.logoutPath])) {
@@ -193,7 +193,7 @@ export function createOperatorServer(health: Health, metrics: Metrics): FastifyI
 }
 
 function addHealthRoutes(app: FastifyInstance, health: Health): void {
-  const operator = (url: string, answer: () => Answer) =>
+  const operator = (url: string, answer: () => HttpResponse) =>
     app.route({ method: ['GET', 'HEAD'], url, handler: (_request, reply) => sendPlain(reply, answer()) })
   operator('/healthz', health.healthz)
   operator('/ready', health.healthz)
@@ -203,7 +203,7 @@ function addHealthRoutes(app: FastifyInstance, health: Health): void {
 }
 
 /** For operators: no browser of ours, and no cookies. */
-function sendPlain(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+function sendPlain(reply: FastifyReply, { status, headers, body }: HttpResponse): FastifyReply {
   return reply.code(status).headers(headers).send(body)
 }
 
@@ -211,7 +211,7 @@ function addMetricsRoute(app: FastifyInstance, metrics: Metrics): void {
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()))
 }
 
-function sendOutcome(reply: FastifyReply, outcome: Outcome, allowStatus: number, send: Send): void {
+function sendOutcome(reply: FastifyReply, outcome: AuthDecision, allowStatus: number, send: Send): void {
   if (outcome.allow === undefined) {
     void send(reply, outcome.answer)
     return

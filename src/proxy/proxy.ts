@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { UpstreamConfig } from '../config/config.ts'
-import type { Answer } from '../http/answer.ts'
+import type { HttpResponse } from '../http/http-response.ts'
 import { hasBody } from '../http/bodies.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import type { Timer } from '../time.ts'
@@ -34,7 +34,7 @@ export interface ProxyOptions {
   readonly timer: Timer
   readonly logger: Logger
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
-  refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): Answer
+  refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): HttpResponse
   /** Paths (decoded) that are never proxied. */
   isOurs(path: string): boolean
   /** For an upstream's first byte; its body may take as long as it likes. Default 60 s. */
@@ -202,7 +202,7 @@ const queryOf = (target = ''): string => /\?.*$/.exec(target)?.[0] ?? ''
 
 const isGet = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
 
-const plainRefusal = (_request: FastifyRequest, status: number, reason: ProxyRefusal): Answer => ({
+const plainRefusal = (_request: FastifyRequest, status: number, reason: ProxyRefusal): HttpResponse => ({
   status,
   headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' },
   cookies: [],

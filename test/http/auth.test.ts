@@ -9,9 +9,9 @@ import { contractNames, type Contract } from '../../src/config/contracts.ts'
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
 import { createAdmissions, type AdmissionsDeps } from '../../src/http/admissions.ts'
 import { defaultAddresses } from '../fixtures/addresses.ts'
-import type { Answer } from '../../src/http/answer.ts'
+import type { HttpResponse } from '../../src/http/http-response.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
-import type { AuthRequest, Outcome } from '../../src/http/outcome.ts'
+import type { AuthRequest, AuthDecision } from '../../src/http/auth-decision.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createTrustedPeers } from '../../src/http/client.ts'
 import { createReaders } from '../../src/http/contracts.ts'
@@ -121,7 +121,7 @@ const request = (uri = '/', tickets = [ticket]): AuthRequest => ({
   },
 })
 
-async function statusOf(outcome: Outcome | Promise<Outcome>): Promise<number> {
+async function statusOf(outcome: AuthDecision | Promise<AuthDecision>): Promise<number> {
   const settled = await outcome
   return settled.allow === undefined ? settled.answer.status : 200
 }
@@ -233,7 +233,7 @@ test('a public page needs no store', async () => {
 test('where no rule asks for it, nobody reads the client’s address (C14)', () => {
   const peers = { includes: () => true, clientAddress: notHere, statedClient: notHere }
   const { auth } = anAuth({ near: () => session }, { peers })
-  assert.notEqual((auth.forward('traefik', request()) as Outcome).allow, undefined)
+  assert.notEqual((auth.forward('traefik', request()) as AuthDecision).allow, undefined)
 })
 
 test('who has no cookie costs no look into the store', async () => {
@@ -277,7 +277,7 @@ const unproven = (reason: (typeof reasons)[number]): LookupResult => ({
 })
 const navigation = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 const script = { accept: '*/*', 'sec-fetch-mode': 'cors' }
-const goTo = (location: string): Answer => ({ status: 302, headers: { location }, cookies: ['flow=1'], body: '' })
+const goTo = (location: string): HttpResponse => ({ status: 302, headers: { location }, cookies: ['flow=1'], body: '' })
 const provider = 'https://id.example.com/authorize'
 
 /** Everybody's `find` is `answers`, one after the other; the provider is there. */

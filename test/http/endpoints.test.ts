@@ -4,12 +4,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { defaultAddresses } from '../fixtures/addresses.ts'
-import type { Answer } from '../../src/http/answer.ts'
+import type { HttpResponse } from '../../src/http/http-response.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createDestinations } from '../../src/http/destination.ts'
 import { createEndpoints } from '../../src/http/endpoints.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
-import type { Visit } from '../../src/http/visit.ts'
+import type { EndpointRequest } from '../../src/http/endpoint-request.ts'
 import type { EndSessionRequest, Provider } from '../../src/oidc/provider.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
 import { createSealer } from '../../src/sealing.ts'
@@ -57,7 +57,12 @@ type Site = ReturnType<typeof aSite>
 /** A browser that keeps cookies as it is told, whichever replica it comes to. */
 function aBrowser() {
   const jar = new Map<string, string>()
-  async function visit(site: Site, path: string, query = '', headers: Visit['headers'] = person): Promise<Answer> {
+  async function visit(
+    site: Site,
+    path: string,
+    query = '',
+    headers: EndpointRequest['headers'] = person,
+  ): Promise<HttpResponse> {
     const answer = await site.endpoints.answer({
       method: 'GET',
       scheme: 'https',
@@ -83,7 +88,7 @@ function aBrowser() {
       await visit(site, '/oauth2/start', 'rd=/wanted')
       return `state=${site.asked.at(-1)?.state}&code=c`
     },
-    async logIn(site: Site): Promise<Answer> {
+    async logIn(site: Site): Promise<HttpResponse> {
       return visit(site, '/oauth2/callback', await this.begin(site))
     },
     get ticket() {

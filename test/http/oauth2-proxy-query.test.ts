@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { extraOf } from '../../src/http/oauth2-proxy-query.ts'
+import { constraintOf } from '../../src/http/oauth2-proxy-query.ts'
 import type { Session } from '../../src/session/session.ts'
 import { aSession } from '../fixtures/session.ts'
 
@@ -29,7 +29,7 @@ const table: [query: string, passes: boolean][] = [
 ]
 for (const [query, passes] of table) {
   test(`?${query} ${passes ? 'lets' : 'does not let'} alice of dev in`, () =>
-    assert.equal(extraOf(query, 'groups')?.(alice), passes))
+    assert.equal(constraintOf(query, 'groups')?.(alice), passes))
 }
 
 for (const [query, passes] of [
@@ -40,23 +40,23 @@ for (const [query, passes] of [
 ] as const) {
   test(`?${query} ${passes ? 'lets' : 'does not let'} alice in while her address is not verified (B8)`, () => {
     for (const email_verified of [false, 'false']) {
-      assert.equal(extraOf(query, 'groups')?.(session({ ...alice.claims, email_verified })), passes)
+      assert.equal(constraintOf(query, 'groups')?.(session({ ...alice.claims, email_verified })), passes)
     }
   })
 }
 
 test('a query that asks for nothing adds no condition', () => {
-  for (const query of ['', 'x=y', 'rd=/']) assert.equal(extraOf(query, 'groups'), undefined)
+  for (const query of ['', 'x=y', 'rd=/']) assert.equal(constraintOf(query, 'groups'), undefined)
 })
 
 test('a session without claims meets no condition', () => {
   for (const query of ['allowed_groups=dev', 'allowed_emails=a@b.example', 'allowed_email_domains=b.example']) {
-    assert.equal(extraOf(query, 'groups')?.(session({})), false)
+    assert.equal(constraintOf(query, 'groups')?.(session({})), false)
   }
 })
 
 test('oauth2-proxy CVE-2026-40574: an address with two @ is in no domain', () =>
   assert.equal(
-    extraOf('allowed_email_domains=corp.example', 'groups')?.(session({ email: 'a@evil.example@corp.example' })),
+    constraintOf('allowed_email_domains=corp.example', 'groups')?.(session({ email: 'a@evil.example@corp.example' })),
     false,
   ))

@@ -1,5 +1,5 @@
 // Cookies, and the addresses and parameters of a login.
-import { extraOf } from '../../../src/http/oauth2-proxy-query.ts'
+import { constraintOf } from '../../../src/http/oauth2-proxy-query.ts'
 import { maxReturnURLLength } from '../../../src/http/return-url.ts'
 import { codeOf, readCallback } from '../../../src/oidc/callback.ts'
 import { responseHeaders } from '../../../src/proxy/headers.ts'
@@ -92,7 +92,7 @@ export const addressesOfLogins: readonly Reader[] = [
     words: ['a,', 'allowed_groups=', '&allowed_emails=', 'allowed_email_domains='],
     run: (text) => {
       const groups = text.split(/[,.&]/).map((group) => `${group}-`)
-      return extraOf(text, 'groups')?.({ ...session, claims: { groups, email: `a@${text}` } })
+      return constraintOf(text, 'groups')?.({ ...session, claims: { groups, email: `a@${text}` } })
     },
   },
   ...['', 'state=a&code=', 'iss=', 'error='].map((start) => ({

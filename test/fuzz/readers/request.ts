@@ -4,7 +4,7 @@ import type { Contract } from '../../../src/config/contracts.ts'
 import { createReaders, envoyPrefix } from '../../../src/http/contracts.ts'
 import { isNavigation } from '../../../src/http/negotiation.ts'
 import { requestIdOf } from '../../../src/http/request-id.ts'
-import { createVisitReader } from '../../../src/http/visit.ts'
+import { createEndpointRequestReader } from '../../../src/http/endpoint-request.ts'
 import { asHeader } from '../recipes.ts'
 import { type Reader, headerSize, peers, rateLimit, app, rules } from './parts.ts'
 
@@ -104,10 +104,10 @@ export const request: readonly Reader[] = [
     largest: headerSize,
     words: ['xn--'],
     run: (text) => {
-      const visitOf = createVisitReader({ peers, requestIdOf: () => 'id' })
+      const endpointRequestOf = createEndpointRequestReader({ peers, requestIdOf: () => 'id' })
       const headers = { host: text, 'x-forwarded-host': text, 'x-forwarded-proto': text }
       // Only these fields are read.
-      return visitOf({ url: text, headers, socket: { remoteAddress: '127.0.0.1' } } as never)
+      return endpointRequestOf({ url: text, headers, socket: { remoteAddress: '127.0.0.1' } } as never)
     },
   },
   {

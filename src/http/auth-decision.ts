@@ -2,14 +2,14 @@
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
 import { contractNames, type Contract } from '../config/contracts.ts'
-import type { Answer } from './answer.ts'
+import type { HttpResponse } from './http-response.ts'
 import type { Subrequest } from './contracts.ts'
-import type { Extra } from './oauth2-proxy-query.ts'
+import type { Constraint } from './oauth2-proxy-query.ts'
 
 /** Either the makings of a 200, or a whole answer. `cookies`: only where the operator says that they arrive. */
-export type Outcome =
+export type AuthDecision =
   | { readonly allow: Allowed; readonly cookies?: readonly string[] }
-  | { readonly allow: undefined; readonly answer: Answer }
+  | { readonly allow: undefined; readonly answer: HttpResponse }
 
 /** The identity headers, as a record and as they go out: name, value, name, value, ... with the empty body's length. */
 export interface Allowed {
@@ -27,17 +27,17 @@ export type Label = Contract | 'proxy'
 export const labels: readonly Label[] = [...contractNames, 'proxy']
 
 /** Everything one decision is about. */
-export interface Case {
+export interface DecisionContext {
   readonly label: Label
   readonly request: AuthRequest
   readonly original: OriginalRequest
   readonly policy: Policy
   readonly rules: AccessRules
-  readonly extra: Extra | undefined
+  readonly constraint: Constraint | undefined
 }
 
-export const allowing = (headers: HeaderRecord): Outcome & { readonly allow: Allowed } => ({
+export const allowing = (headers: HeaderRecord): AuthDecision & { readonly allow: Allowed } => ({
   allow: { headers, wire: [...Object.entries(headers).flat(), 'content-length', '0'] },
 })
 
-export const refusedWith = (answer: Answer): Outcome => ({ allow: undefined, answer })
+export const refusedWith = (answer: HttpResponse): AuthDecision => ({ allow: undefined, answer })

@@ -1,6 +1,6 @@
 // What we say to a browser or a proxy, as data: Fastify sends it, the forward-auth endpoints relay it, tests read it.
 
-export interface Answer {
+export interface HttpResponse {
   readonly status: number
   /** Lower-case names; values already safe for a header. */
   readonly headers: Readonly<Record<string, string>>
@@ -12,14 +12,14 @@ export interface Answer {
 const noStore = { 'cache-control': 'no-store' }
 
 /** `location`: absolute. Traefik would resolve a relative one against our own address. */
-export const redirect = (status: 302 | 303, location: string, cookies: readonly string[] = []): Answer => ({
+export const redirect = (status: 302 | 303, location: string, cookies: readonly string[] = []): HttpResponse => ({
   status,
   headers: { ...noStore, location, 'referrer-policy': 'no-referrer' },
   cookies,
   body: '',
 })
 
-export const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Answer => ({
+export const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): HttpResponse => ({
   status,
   headers: { ...noStore, 'content-type': 'application/json; charset=utf-8', ...headers },
   cookies: [],
@@ -31,4 +31,4 @@ export const page = (
   html: string,
   pageHeaders: Readonly<Record<string, string>>,
   headers: Readonly<Record<string, string>> = {},
-): Answer => ({ status, headers: { ...pageHeaders, ...headers }, cookies: [], body: html })
+): HttpResponse => ({ status, headers: { ...pageHeaders, ...headers }, cookies: [], body: html })

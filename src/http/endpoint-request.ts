@@ -4,7 +4,7 @@ import { BadRequest } from '../errors.ts'
 import type { TrustedPeers } from './client.ts'
 
 /** A browser's request for one of our own paths, whether it came here itself or a proxy described it. */
-export interface Visit {
+export interface EndpointRequest {
   readonly method: string
   readonly scheme: 'http' | 'https'
   /** Lower case, `host[:port]`. */
@@ -24,10 +24,10 @@ export interface Visit {
  * is all there is. Throws BadRequest where the host is missing, repeated or malformed: rules, cookies and return URLs start from
  * it, and one that we made up would be a second source for it.
  */
-export function createVisitReader(deps: {
+export function createEndpointRequestReader(deps: {
   peers: TrustedPeers
   requestIdOf: (headers: IncomingHttpHeaders) => string
-}): (raw: IncomingMessage) => Visit {
+}): (raw: IncomingMessage) => EndpointRequest {
   const { peers, requestIdOf } = deps
   return (raw) => {
     const { headers } = raw
