@@ -66,7 +66,7 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
   })
   try {
     const found = await link.firstContact
-    if (found !== undefined) throw new Error(found.words)
+    if (found !== undefined) throw new Error(found.message)
     const info = await link.serverInfo()
     const problem = wrongServer(config, info)
     if (problem !== undefined) throw new Error(problem)
@@ -91,10 +91,10 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
 }
 
 function wrongServer({ redis }: Config, { role, mode }: ServerInfo): string | undefined {
-  if (mode === 'sentinel') return fault('is_sentinel').words
-  if (mode === 'cluster' && redis.cluster === undefined) return fault('is_cluster').words
-  if (mode === 'standalone' && redis.cluster !== undefined) return fault('not_cluster').words
-  return role === 'slave' ? fault('readonly').words : undefined
+  if (mode === 'sentinel') return fault('is_sentinel').message
+  if (mode === 'cluster' && redis.cluster === undefined) return fault('is_cluster').message
+  if (mode === 'standalone' && redis.cluster !== undefined) return fault('not_cluster').message
+  return role === 'slave' ? fault('readonly').message : undefined
 }
 
 const noDocuments = { get: () => Promise.resolve(undefined), set: () => Promise.resolve() }

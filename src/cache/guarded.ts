@@ -157,7 +157,7 @@ function announceChange(logger: Logger, circuit: Circuit, found: RedisFault | un
   switch (circuit.at) {
     case 'open':
       logger.warn(
-        { event: 'circuit_open', reason: found?.kind ?? 'other', failures: circuit.failures, detail: found?.words },
+        { event: 'circuit_open', reason: found?.kind ?? 'other', failures: circuit.failures, detail: found?.message },
         'circuit breaker is open, falling back to memory',
       )
       return

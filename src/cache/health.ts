@@ -44,7 +44,7 @@ export function redisHealth(facts: {
     redis: {
       connected: isConnected,
       latency: isConnected && latencyMs !== undefined ? `${Math.max(1, Math.round(latencyMs))}ms` : null,
-      ...(fault !== undefined && { error: fault.words, reason: fault.kind }),
+      ...(fault !== undefined && { error: fault.message, reason: fault.kind }),
     },
     circuit_breaker: { state: circuit, failures },
     revocations: {

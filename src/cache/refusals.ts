@@ -35,7 +35,7 @@ export function createRefusals(logger: Logger, counts: Counts<'reason'>): Refusa
       if (refusal?.kind === found.kind) return
       refusal = found
       logger.warn(
-        { event: 'redis_writes_refused', reason: found.kind, detail: found.words },
+        { event: 'redis_writes_refused', reason: found.kind, detail: found.message },
         'Redis takes no writes: what is missed waits in the journal',
       )
     },

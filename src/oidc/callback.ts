@@ -38,10 +38,10 @@ export function codeOf(parameters: URLSearchParams, metadata: Metadata): string 
   const error = parameters.get('error')
   const code = parameters.get('code')
   const secrets = ['state', 'code'].map((name) => parameters.get(name) ?? '')
-  const words = inWords(errorWord(error), parameters.get('error_description'), secrets)
+  const message = inWords(errorWord(error), parameters.get('error_description'), secrets)
   if (error === 'access_denied' && code === null)
-    throw new LoginRejected('access_denied', `access was denied: ${words}`)
-  if (error !== null) throw new LoginRejected('provider_error', `the provider answered ${words}`)
+    throw new LoginRejected('access_denied', `access was denied: ${message}`)
+  if (error !== null) throw new LoginRejected('provider_error', `the provider answered ${message}`)
   if (code === null || code === '') throw new LoginRejected('code_missing', 'the callback has no code')
   return code
 }

@@ -227,9 +227,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
     if (result.kind === 'refused') {
       // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
-      if (result.isClients) throw new ClientRejected(`refresh: ${result.words}`)
+      if (result.isClients) throw new ClientRejected(`refresh: ${result.message}`)
       const reason = result.error === 'invalid_grant' ? 'invalid_grant' : 'refresh_refused'
-      throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.words}`)
+      throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.message}`)
     }
     const { answer } = result
     const identity = await refreshedIdentity(answer, expected, metadata)

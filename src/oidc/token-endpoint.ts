@@ -24,8 +24,8 @@ export interface TokenResponse {
 
 export type TokenResult =
   | { readonly kind: 'tokens'; readonly answer: TokenResponse }
-  /** The provider says no, in RFC 6749's words. `words`: the error and what else it says, for the log. */
-  | { readonly kind: 'refused'; readonly error: string; readonly words: string; readonly isClients: boolean }
+  /** The provider says no, in RFC 6749's words. `message`: the error and what else it says, for the log. */
+  | { readonly kind: 'refused'; readonly error: string; readonly message: string; readonly isClients: boolean }
   /** An answer that no provider should give. */
   | { readonly kind: 'unusable'; readonly why: string }
 
@@ -89,11 +89,11 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
           return result
         case 'refused':
           if (passingErrors.has(result.error)) {
-            const error = new ProviderUnavailable(`${operation}: ${result.words}`)
+            const error = new ProviderUnavailable(`${operation}: ${result.message}`)
             if (isRefresh || result.error === 'temporarily_unavailable') health.failed(call, error.message)
             throw error
           }
-          if (result.isClients) health.clientRejected(call, result.error, result.words)
+          if (result.isClients) health.clientRejected(call, result.error, result.message)
           else health.answered(call)
           return result
       }
@@ -141,8 +141,8 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
   if (body !== undefined && (answer.status !== 200 || body['access_token'] === undefined)) {
     const { error, error_description: description } = body
     if (typeof error === 'string' && errorCode.test(error) && isRefusal(answer.status)) {
-      const words = inWords(error, description, secrets)
-      return { kind: 'refused', error, words, isClients: isAboutClient(error, answer.status) }
+      const message = inWords(error, description, secrets)
+      return { kind: 'refused', error, message, isClients: isAboutClient(error, answer.status) }
     }
   }
   if (answer.status !== 200) return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }

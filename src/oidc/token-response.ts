@@ -8,12 +8,12 @@ import type { TokenResponse, TokenResult } from './token-endpoint.ts'
 export function tokensOrRefusal(result: TokenResult): TokenResponse {
   if (result.kind === 'tokens') return result.answer
   if (result.kind === 'unusable') throw new LoginRejected('token_response_invalid', `token endpoint: ${result.why}`)
-  const { error, words, isClients } = result
-  if (error === 'invalid_grant') throw new LoginRejected('code_rejected', `the provider refuses the code: ${words}`)
+  const { error, message, isClients } = result
+  if (error === 'invalid_grant') throw new LoginRejected('code_rejected', `the provider refuses the code: ${message}`)
   const isClientRefused = isClients || error === 'unauthorized_client'
   throw new LoginRejected(
     isClientRefused ? 'client_rejected' : 'provider_error',
-    `the token endpoint answered ${words}`,
+    `the token endpoint answered ${message}`,
   )
 }
 

@@ -618,7 +618,7 @@ describe('a Redis that is full', () => {
       await assert.rejects(cache.store.set(session, value, 1_000))
     }
     const { redis, circuit_breaker: breaker } = cache.health()
-    assert.deepEqual([redis.connected, redis.reason, redis.error], [true, 'oom', fault('oom').words])
+    assert.deepEqual([redis.connected, redis.reason, redis.error], [true, 'oom', fault('oom').message])
     assert.equal(breaker.state, 'closed')
     assert.deepEqual(said(), ['redis_writes_refused oom'])
     assert.equal(metrics.storeRefusals.labels({ reason: 'oom' }).value, 3)
@@ -677,7 +677,7 @@ describe('health', () => {
     const { cache, link, time, logOut } = it
     assert.deepEqual(cache.health(), {
       mode: 'hybrid',
-      redis: { connected: false, latency: null, error: fault('connecting').words, reason: 'connecting' },
+      redis: { connected: false, latency: null, error: fault('connecting').message, reason: 'connecting' },
       circuit_breaker: { state: 'closed', failures: 0 },
       revocations: { horizon: null, unlogged: 0, peers: 0, reseeding: false },
     })
@@ -694,7 +694,7 @@ describe('health', () => {
     await time.pass(90_000)
     assert.deepEqual(cache.health(), {
       mode: 'hybrid',
-      redis: { connected: false, latency: null, error: fault('dns').words, reason: 'dns' },
+      redis: { connected: false, latency: null, error: fault('dns').message, reason: 'dns' },
       circuit_breaker: { state: 'closed', failures: 1 },
       revocations: { horizon: '90s', unlogged: 1, peers: 0, reseeding: false },
     })

@@ -185,7 +185,7 @@ const quoted = [
 for (const kind of quoted) {
   test(`the page quotes ${kind} in the program's own words`, () => {
     assert.ok(text.includes(`\`${kind}\``) || text.includes(`"reason":"${kind}"`), 'its code')
-    assert.ok(text.includes(fault(kind).words), 'its words')
+    assert.ok(text.includes(fault(kind).message), 'its words')
   })
 }
 

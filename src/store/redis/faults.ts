@@ -10,14 +10,14 @@ export interface RedisFault {
   /** Counts towards the circuit breaker. A value of the wrong type or a rejected script says nothing about the server's health. */
   readonly infrastructure: boolean
   /** What it means and what to do. Never holds a key, a value or a secret. */
-  readonly words: string
+  readonly message: string
 }
 
 /** The cause of a StoreUnavailable: the driver's error without its command, whose arguments may hold values and passwords. */
 export class RedisFailure extends Error {
   readonly fault: RedisFault
   constructor(fault: RedisFault, error: unknown) {
-    super(error instanceof Error ? error.message : fault.words)
+    super(error instanceof Error ? error.message : fault.message)
     this.name = error instanceof Error ? error.name : 'RedisFailure'
     this.fault = fault
   }
@@ -76,7 +76,7 @@ export const isOwnDelay = (error: unknown): boolean => redisFault(error).kind ==
 const harmless: ReadonlySet<RedisFaultKind> = new Set(['connecting', 'own_delay', 'wrong_type', 'script', 'other'])
 
 export function fault(kind: RedisFaultKind): RedisFault {
-  return { kind, infrastructure: !harmless.has(kind), words: meanings[kind] }
+  return { kind, infrastructure: !harmless.has(kind), message: meanings[kind] }
 }
 
 const kindsByCode: Readonly<Record<string, RedisFaultKind>> = {
@@ -171,7 +171,7 @@ function ofSentinels(error: Error, found: RedisFault): RedisFault {
   if (found.kind !== 'auth_required' && found.kind !== 'wrong_password') return found
   return {
     ...found,
-    words:
+    message:
       'the Sentinels require a password or refused it (NOAUTH, WRONGPASS): set redis.sentinel.password and redis.sentinel.username, which are not those of Redis',
   }
 }

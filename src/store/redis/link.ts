@@ -83,7 +83,7 @@ export function openRedis({ config, origin, scope, withdrawalLifeMs, runtime }: 
     attemptError = undefined
     // Attempts fail every second: one line per change.
     if (status !== 'down' || found.kind !== reason?.kind) {
-      logger.warn({ event: 'redis_lost', reason: found.kind, detail: found.words }, 'Redis cannot be reached')
+      logger.warn({ event: 'redis_lost', reason: found.kind, detail: found.message }, 'Redis cannot be reached')
     }
     status = 'down'
     reason = found

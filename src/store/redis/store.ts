@@ -48,7 +48,7 @@ export function redisCalls({ readTimeoutMs, writeTimeoutMs, waiting, down }: Red
     if (error instanceof StoreUnavailable || error instanceof TypeError) return error
     const found = redisFault(error)
     if (found.kind === 'wrong_type')
-      return new StoreValueRejected(found.words, { cause: new RedisFailure(found, error) })
+      return new StoreValueRejected(found.message, { cause: new RedisFailure(found, error) })
     // "Connection is closed" says nothing of why; the link knows.
     return unavailable(found.kind === 'reset' ? (down() ?? found) : found, error)
   }
@@ -130,5 +130,5 @@ export function redisStore({ client, calls, keyPrefix, hashTags }: RedisStorePar
 const timedOut = (byOurselves: boolean) => unavailable(fault(byOurselves ? 'own_delay' : 'timeout'), undefined)
 
 export function unavailable(found: RedisFault, error: unknown): StoreUnavailable {
-  return new StoreUnavailable(found.words, { cause: new RedisFailure(found, error) })
+  return new StoreUnavailable(found.message, { cause: new RedisFailure(found, error) })
 }

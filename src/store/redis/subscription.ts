@@ -87,7 +87,7 @@ export function openSubscription(parts: SubscriptionParts): Subscription {
       complained = true
       if (!closed)
         logger.warn(
-          { event: 'redis_subscription_lost', reason: reason.kind, detail: reason.words },
+          { event: 'redis_subscription_lost', reason: reason.kind, detail: reason.message },
           'no word of other replicas',
         )
     }

@@ -93,7 +93,7 @@ for (const [words, error, kind] of table) {
     assert.equal(redisFault(error).kind, kind)
     const wrapped = new StoreUnavailable('away', { cause: new RedisFailure(redisFault(error), error) })
     assert.deepEqual(redisFault(wrapped), redisFault(error))
-    assert.ok(redisFault(error).words.length > 10)
+    assert.ok(redisFault(error).message.length > 10)
   })
 }
 
