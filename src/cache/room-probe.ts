@@ -1,3 +1,4 @@
+import { redisFault } from '../store/redis/faults.ts'
 import type { Timer } from '../time.ts'
 import type { Refusals } from './refusals.ts'
 
@@ -29,7 +30,8 @@ export function createRoomProbe(deps: {
       // That there is room is all it proves: a command that an ACL forbids may be another.
       if (refusals.fault()?.kind === 'oom') refusals.succeeded('set')
     } catch (error) {
-      refusals.failed('set', error)
+      // Beats go on where an ACL forbids this command, and end what is told of it: told again each time it would be two lines a probe.
+      if (redisFault(error).kind !== 'no_permission') refusals.failed('set', error)
     }
   }
 

@@ -28,6 +28,8 @@ export type Upgraded =
 export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: DispatcherOptions) {
   const agent = new Agent({
     pipelining: 1,
+    // The connector offers none; left to find that out, undici makes one connection to an https upstream at a time until one stands.
+    allowH2: false,
     // No upper bound of them: one for each request under way. Of a bounded number, event streams or clients that take an answer
     // slowly would leave none to everybody else.
     headersTimeout: headersTimeoutMs,

@@ -24,6 +24,9 @@ interface OutputLimits {
 const retryMs = { first: 1, last: 100 }
 const flushTries = { count: 25, everyMs: 10 }
 
+/** A pipe that is not read, or a disk that somebody will make room on. */
+const isFull = ({ code = '' }: NodeJS.ErrnoException) => ['EAGAIN', 'ENOSPC', 'EDQUOT'].includes(code)
+
 const nothing = Buffer.alloc(0)
 
 export function createOutput(
@@ -56,7 +59,7 @@ export function createOutput(
     writing = true
     write(fd, block, (error, written) => {
       writing = false
-      if (error?.code === 'EAGAIN') {
+      if (error !== null && isFull(error)) {
         tickIn(retryInMs)
         retryInMs = Math.min(2 * retryInMs, retryMs.last)
         return
@@ -107,7 +110,7 @@ function writtenNow(fd: number, block: Buffer): Buffer | undefined {
       left = left.subarray(writeSync(fd, left))
     } catch (error) {
       // Thrown by node: an error with a code.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return undefined
+      if (!isFull(error as NodeJS.ErrnoException)) return undefined
       tries++
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, flushTries.everyMs)
     }

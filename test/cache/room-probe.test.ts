@@ -45,6 +45,16 @@ test('a refusal that is not about room is not over because there is room', async
   assert.deepEqual(said(), ['redis_writes_refused no_permission'])
 })
 
+test('an ACL that forbids the probe, and no beat, does not write two lines each time', async () => {
+  const { time, refusals, state, said } = aProbe()
+  state.write = () => Promise.reject(failingWith('no_permission')())
+  for (let probes = 0; probes < 3; probes++) {
+    await time.pass(5_000)
+    refusals.succeeded('beat')
+  }
+  assert.deepEqual([state.writes, said()], [3, []])
+})
+
 test('nothing is asked while Redis is away, nor after the end, and a silent Redis is asked once', async () => {
   const { time, state, probe } = aProbe()
   state.isInUse = false

@@ -68,6 +68,27 @@ test('a descriptor that cannot be written is given up without an exception', () 
   assert.doesNotThrow(() => output.flush())
 })
 
+test('a full disk ends no log: what it did not take is written once there is room', async () => {
+  const path = join(folder, 'room')
+  const fd = openSync('/dev/full', 'a')
+  const retried = Promise.withResolvers<void>()
+  let timers = 0
+  const output = createOutput(fd, (task) => {
+    if (++timers === 1) setImmediate(task)
+    else retried.resolve()
+    return () => undefined
+  })
+  output.write('one\n')
+  await retried.promise
+  output.flush()
+  output.write('two\n')
+  closeSync(fd)
+  // The lowest number that is free: the disk under the same descriptor has room now.
+  assert.equal(openSync(path, 'a'), fd)
+  output.flush()
+  assert.equal(readFileSync(path, 'utf8'), 'one\ntwo\n')
+})
+
 /** A thread writes: it says so in a later turn. */
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve))
 

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { createDispatcher } from '../../src/proxy/dispatcher.ts'
+
+test('who asks an https upstream does not wait for the handshake of somebody else', async (t) => {
+  const sockets: Socket[] = []
+  // Takes connections, and never says a word of TLS.
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => undefined))
+    server.emit('taken')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const dispatcher = createDispatcher({ caPEM: new Map(), connectTimeoutMs: 60_000, headersTimeoutMs: 60_000 })
+  t.after(() => {
+    dispatcher.destroy()
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  for (let count = 0; count < 3; count++) {
+    const options = { origin: `https://127.0.0.1:${port}`, path: '/', method: 'GET', headers: {} } as const
+    dispatcher.request(options, () => undefined)
+  }
+  while (sockets.length < 3) await once(server, 'taken')
+  assert.equal(sockets.length, 3)
+})
