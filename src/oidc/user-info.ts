@@ -19,6 +19,8 @@ export interface UserInfoRequest {
 }
 
 const maxBytes = 64 * 1024
+/** Trying again will not help: the operator has to choose another source. */
+const refusing = new Set([401, 403, 404])
 
 /**
  * Claims about `subject`. Throws LoginRejected (`userinfo_subject`, `userinfo_invalid`, `claims_too_large`) for an answer
@@ -42,7 +44,12 @@ export async function fetchUserInfo(
   // Any other answer is about this token.
   if (answer.status >= 500 || answer.status === 429) health.failed(call, `${asked(toSend)}: status ${answer.status}`)
   else health.answered(call)
-  if (answer.status !== 200) throw new ProviderUnavailable(`${asked(toSend)}: status ${answer.status}`)
+  if (answer.status !== 200) {
+    const remedy = refusing.has(answer.status)
+      ? ': it does not take the access token (of another resource?); claimsFrom: [idToken] does without it'
+      : ''
+    throw new ProviderUnavailable(`${asked(toSend)}: status ${answer.status}${remedy}`)
+  }
   if (answer.body === undefined) throw new LoginRejected('claims_too_large', 'userinfo is longer than 64 KB')
   const claims =
     answer.contentType === 'application/jwt' ? await signedClaims(answer.body, request, keys) : plainClaims(answer)

@@ -99,6 +99,21 @@ describe('UserInfo', () => {
     })
   }
 
+  for (const [status, isFinal] of [
+    [401, true],
+    [403, true],
+    [404, true],
+    [500, false],
+  ] as const) {
+    test(`that answers ${status} is told with the remedy where trying again is none`, async (t) => {
+      const { op, login, log } = await aWorld(t, { options: wantsGroups })
+      op.fault('userinfo', { status })
+      await login()
+      const told = log.lines.find(({ event }) => event === 'userinfo_unavailable')
+      assert.equal(String(told?.['detail']).includes('claimsFrom: [idToken]'), isFinal)
+    })
+  }
+
   test('that hangs is passed over after providerTimeout', async (t) => {
     const { op, login, time } = await aWorld(t, { options: wantsGroups })
     op.fault('userinfo', { hang: true })
