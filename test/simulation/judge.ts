@@ -39,8 +39,8 @@ export interface Judge {
   ending(replica: Replica, cause: 'stop' | 'kill', stop?: OrderlyStop): () => void
   misled(replica: Replica): boolean
   isWellKnown(replica: Replica): boolean
-  /** Nobody's fault: it has to wait for those who may have used a refresh token. */
-  isWaiting(replica: Replica, why: string): boolean
+  /** Nobody's fault: it has to wait, or had to when the request began (at `since`), for those who may have used a refresh token. */
+  isWaiting(replica: Replica, why: string, since: number): boolean
   /** It still speaks to a server that is the primary no more. */
   isOnOtherServer(replica: Replica): boolean
   horizons(): void
@@ -512,8 +512,9 @@ export function createJudge(world: World): Judge {
   }
 
   /** While others are waited for, or a newer state that was heard of, no token is refreshed: it may have been used. */
-  const isWaiting = ({ cache }: Replica, why: string) =>
-    why === 'rights_too_old' && (cache?.coherence().isReseeding === true || settings.maxStaleMs < newerComesWithinMs)
+  const isWaiting = ({ cache, reseedingAt }: Replica, why: string, since: number) =>
+    why === 'rights_too_old' &&
+    (cache?.coherence().isReseeding === true || reseedingAt >= since || settings.maxStaleMs < newerComesWithinMs)
 
   function refused(replica: Replica, visitor: Visitor, { kind, why }: Refusal, hadPass: boolean, since: number): void {
     counts.refused[why] = (counts.refused[why] ?? 0) + 1
@@ -521,7 +522,7 @@ export function createJudge(world: World): Judge {
     if (withdrawals.length > 0 || isLeaving || isSuperseding || isDamaged || mayBeOver(account)) return
     if (misled(replica)) return
     const words = `s${visitor.number} at r${replica.index}: ${why}`
-    if (isWaiting(replica, why)) return
+    if (isWaiting(replica, why, since)) return
     if (kind === 'absent') {
       if (storedAt === undefined || storedAt >= since || world.hasLostData || world.hasLostWrites || !hadPass) return
       violation('valid-refused', words)

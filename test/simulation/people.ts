@@ -56,6 +56,7 @@ export function createPeople(world: World, judge: Judge): People {
   async function find(replica: Replica, visitor: Visitor, pass: string | undefined): Promise<LookupResult | Error> {
     const { sessions } = replica
     if (sessions === undefined) return new Error('it has ended')
+    if (replica.cache?.coherence().isReseeding === true) replica.reseedingAt = events.now
     try {
       return await sessions.find(visitor.ticket, carried(pass))
     } catch (error) {
@@ -175,6 +176,7 @@ export function createPeople(world: World, judge: Judge): People {
     },
 
     mustEnter(replica, visitor, orElse) {
+      const since = events.now
       arrive(replica, async () => {
         const answer = await find(replica, visitor, undefined)
         if (replica.loop === undefined) return
@@ -183,7 +185,7 @@ export function createPeople(world: World, judge: Judge): People {
           return
         }
         const { kind, why } = because(answer)
-        if (judge.isWaiting(replica, why)) return
+        if (judge.isWaiting(replica, why, since)) return
         if (mayBeOver(visitor.account) || visitor.withdrawals.length > 0) return
         judge.violation(orElse, `s${visitor.number} at r${replica.index}: ${kind} (${why})`)
       })

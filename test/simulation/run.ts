@@ -152,6 +152,7 @@ const newReplica = (index: number, skewMs: number): Replica => ({
   noteLostAt: Number.NEGATIVE_INFINITY,
   tokenAt: -10_000,
   trustedAt: -10_000,
+  reseedingAt: -10_000,
   contact: [],
 })
 

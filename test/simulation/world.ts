@@ -60,6 +60,8 @@ export interface Replica extends PeerHost {
   tokenAt: number
   /** When its near copies could last answer alone. */
   trustedAt: number
+  /** When it was last asked while it waited for others to write back what Redis lost. */
+  reseedingAt: number
   readonly contact: Interval[]
 }
 
