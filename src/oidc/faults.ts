@@ -1,5 +1,6 @@
 // What went wrong on the way to the provider, in words an operator can act on: what was asked, what came, what would be right. The
 // system's code stays in the words, for whoever looks it up. Nothing of a request is in them but its address, without its query.
+import { kindsByConnectionCode } from '../connection-codes.ts'
 import { notAnObject } from './json.ts'
 import { oneLine } from './provider-text.ts'
 import type { ProviderAnswer, ProviderRequest } from './transport.ts'
@@ -79,9 +80,7 @@ const meanings = {
 type Kind = keyof typeof meanings
 
 const kindsByCode: Readonly<Record<string, Kind>> = {
-  ENOTFOUND: 'dns',
-  EAI_AGAIN: 'dns',
-  ECONNREFUSED: 'refused',
+  ...kindsByConnectionCode,
   EHOSTUNREACH: 'unreachable',
   ENETUNREACH: 'unreachable',
   EHOSTDOWN: 'unreachable',
@@ -89,27 +88,9 @@ const kindsByCode: Readonly<Record<string, Kind>> = {
   EADDRNOTAVAIL: 'unreachable',
   EACCES: 'unreachable',
   EPERM: 'unreachable',
-  ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
-  ECONNRESET: 'reset',
-  ECONNABORTED: 'reset',
-  EPIPE: 'reset',
   UND_ERR_SOCKET: 'reset',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls_name',
-  CERT_HAS_EXPIRED: 'tls_expired',
-  CERT_NOT_YET_VALID: 'tls_expired',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls_untrusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'tls_untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls_untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls_untrusted',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls_untrusted',
-  CERT_UNTRUSTED: 'tls_untrusted',
-  CERT_REVOKED: 'tls_untrusted',
-  CERT_SIGNATURE_FAILURE: 'tls_untrusted',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'tls_not_offered',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'tls_not_offered',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'tls_client_certificate',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'tls_client_certificate',
 }
 
 const tunnelRemedies: Readonly<Record<string, string>> = {

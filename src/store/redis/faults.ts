@@ -1,6 +1,7 @@
 // What went wrong with Redis, in words an operator can act on. Everything that can come out of the driver, of TLS or of the
 // server ends up as one of these kinds: in the log, in /healthz, in `check --connect`, and in the circuit's decision whether
 // it was an infrastructure failure at all.
+import { kindsByConnectionCode } from '../../connection-codes.ts'
 import { StoreUnavailable, StoreValueRejected } from '../../errors.ts'
 
 export type RedisFaultKind = keyof typeof meanings
@@ -80,7 +81,7 @@ export function fault(kind: RedisFaultKind): RedisFault {
 }
 
 const kindsByCode: Readonly<Record<string, RedisFaultKind>> = {
-  ECONNREFUSED: 'refused',
+  ...kindsByConnectionCode,
   // Of a Unix socket: not there, or not for us.
   ENOENT: 'refused',
   EACCES: 'refused',
@@ -88,29 +89,9 @@ const kindsByCode: Readonly<Record<string, RedisFaultKind>> = {
   ENETUNREACH: 'refused',
   EHOSTDOWN: 'refused',
   EADDRNOTAVAIL: 'refused',
-  ETIMEDOUT: 'timeout',
-  ECONNRESET: 'reset',
-  ECONNABORTED: 'reset',
-  EPIPE: 'reset',
-  ENOTFOUND: 'dns',
-  EAI_AGAIN: 'dns',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls_name',
-  CERT_HAS_EXPIRED: 'tls_expired',
-  CERT_NOT_YET_VALID: 'tls_expired',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls_untrusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'tls_untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls_untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls_untrusted',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls_untrusted',
-  CERT_UNTRUSTED: 'tls_untrusted',
-  CERT_REVOKED: 'tls_untrusted',
-  CERT_SIGNATURE_FAILURE: 'tls_untrusted',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'tls_not_offered',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'tls_not_offered',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'tls_client_certificate',
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'tls_client_certificate',
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'tls_client_certificate',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'tls_client_certificate',
 }
 
 // Anywhere in the message: an error inside a script arrives with words around it ("ERR Error running script … -READONLY …").
