@@ -50,7 +50,7 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, cache, provider, sessions, logins } = service
+  const { scope, rules, identityHeaders, cache, provider, sessions, logins, usesPasses } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -90,7 +90,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     hintSealer: createSealer(lifetimes.encryptionKeys, `logout ${scope}`, randomBytes),
     withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
-    passes: outage.pass && cache.mode !== 'memory',
+    passes: usesPasses,
     randomId,
     metrics,
     logger,

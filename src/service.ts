@@ -32,6 +32,8 @@ export interface Service {
   readonly provider: AwaitedProvider
   readonly sessions: Sessions
   readonly logins: Logins
+  /** Browsers carry a pass, for an outage of what replicas share. */
+  readonly usesPasses: boolean
 }
 
 /** Nothing is reached before its parts are started. Throws ConfigInvalid. */
@@ -102,6 +104,7 @@ export function createService(config: Config, runtime: Runtime): Service {
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },
     }),
   )
+  const usesPasses = outage.pass && cache.mode !== 'memory'
   const sessions = createSessions({
     cache,
     sealer: sealerFor(`session ${scope}`),
@@ -118,7 +121,7 @@ export function createService(config: Config, runtime: Runtime): Service {
       idleTimeoutMs: lifetimes.idleTimeoutMs,
       refreshGraceMs: lifetimes.refreshGraceMs,
       maxStaleMs: outage.maxStaleMs,
-      passMaxAgeMs: outage.pass && cache.mode !== 'memory' ? outage.passMaxAgeMs : undefined,
+      passMaxAgeMs: usesPasses ? outage.passMaxAgeMs : undefined,
       providerTimeoutMs: config.provider.providerTimeoutMs,
     },
     runtime,
@@ -153,5 +156,5 @@ export function createService(config: Config, runtime: Runtime): Service {
     { labels: { tier: 'l1' }, value: sessions.nearBytes },
   ])
 
-  return { scope, rules, identityHeaders, cache, provider, sessions, logins }
+  return { scope, rules, identityHeaders, cache, provider, sessions, logins, usesPasses }
 }
