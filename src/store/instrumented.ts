@@ -41,4 +41,9 @@ const commandNames: Record<StoreMethod, string> = {
   delete: 'delete',
   compareAndDelete: 'compare_and_delete',
   compareAndTouch: 'compare_and_touch',
+  ttl: 'ttl',
+  overwriteHead: 'overwrite_head',
+  addMember: 'add_member',
+  removeMember: 'remove_member',
+  members: 'members',
 }

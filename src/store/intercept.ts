@@ -21,5 +21,10 @@ export function intercept(store: Store, around: Interceptor): Store {
     compareAndDelete: (key, expected) => around('compareAndDelete', () => store.compareAndDelete(key, expected)),
     compareAndTouch: (key, expected, ttlMs) =>
       around('compareAndTouch', () => store.compareAndTouch(key, expected, ttlMs)),
+    ttl: (key) => around('ttl', () => store.ttl(key)),
+    overwriteHead: (key, head) => around('overwriteHead', () => store.overwriteHead(key, head)),
+    addMember: (key, member, expiresAt, now) => around('addMember', () => store.addMember(key, member, expiresAt, now)),
+    removeMember: (key, member) => around('removeMember', () => store.removeMember(key, member)),
+    members: (key, now, limit, skip) => around('members', () => store.members(key, now, limit, skip)),
   }
 }

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../time.ts'
 import { floorOfMark, markText } from './mark.ts'
 import { createMarks } from './marks.ts'
+import { createMemberSets } from './member-sets.ts'
 import { notEmpty, wholeTtl } from './rules.ts'
 import type { Key, Store } from './store.ts'
 import { everyGeneration } from './withdrawal-log.ts'
@@ -20,6 +21,7 @@ const overheadBytes = 200
 
 export function createMemoryStore({ clock, maxBytes, announce }: MemoryStoreParts): Store {
   const marks = createMarks<string>(clock)
+  const sets = createMemberSets()
   const cache = new LRUCache<string, Buffer>({
     maxSize: maxBytes,
     // One value may not push out everything else; lru-cache then drops it, and the login it belonged to fails alone.
@@ -99,6 +101,17 @@ export function createMemoryStore({ clock, maxBytes, announce }: MemoryStorePart
     delete: async (key) => void remove(key),
     compareAndDelete: async (key, expected) => read(key)?.equals(expected) === true && remove(key),
     compareAndTouch: async (key, expected, ttlMs) => read(key)?.equals(expected) === true && renew(key, ttlMs),
+    ttl: async (key) => (read(key) === undefined ? undefined : cache.getRemainingTTL(nameOf(key))),
+    overwriteHead: async (key, head) => {
+      const value = read(key)
+      if (value === undefined) return false
+      const longer = Buffer.concat([head, value.subarray(head.length)])
+      write(key, longer, cache.getRemainingTTL(nameOf(key)))
+      return true
+    },
+    addMember: async (key, member, expiresAt, now) => sets.add(nameOf(key), member, expiresAt, now),
+    removeMember: async (key, member) => sets.remove(nameOf(key), member),
+    members: async (key, now, limit, skip = 0) => sets.of(nameOf(key), now).slice(skip, skip + limit),
   }
 }
 

@@ -2,7 +2,7 @@
 // by the rooms that use it. Implementations: memory-store.ts, redis/store.ts; wrapped by instrumented.ts, and by the circuit of the shared cache.
 
 /** A class of cached data: names the key (`<keyPrefix><kind>:<id>`), the metric label and the policy. */
-export type Kind = 'session' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'lease'
+export type Kind = 'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'lease'
 
 /** Where a value lives. `id` never holds a token or a secret; characters: A-Z a-z 0-9 - _ . : */
 export interface Key {
@@ -61,4 +61,21 @@ export interface Store {
 
   /** Gives a new life only while the value is `expected` (a lease's renewal). False: it is somebody else's now, or gone. */
   compareAndTouch(key: Key, expected: Buffer, ttlMs: number): Promise<boolean>
+
+  /** How long the value stays (ms); undefined where there is none. */
+  ttl(key: Key): Promise<number | undefined>
+
+  /** Overwrites the first bytes of a value that is there, which lives on as long as before. False where nothing is. */
+  overwriteHead(key: Key, head: Buffer): Promise<boolean>
+
+  /**
+   * Puts `member` into the set at `key`, to stay until `expiresAt` (ms since the epoch, by the caller's clock, as `now`). A set ends
+   * with the last of its members. What lies under the key and is no set goes.
+   */
+  addMember(key: Key, member: string, expiresAt: number, now: number): Promise<void>
+
+  removeMember(key: Key, member: string): Promise<void>
+
+  /** At most `limit` of those who stay longer than `now`, after the first `skip`: whoever leaves first comes first. */
+  members(key: Key, now: number, limit: number, skip?: number): Promise<readonly string[]>
 }

@@ -311,6 +311,58 @@ export function storeContract(
       assert.equal(await store.compareAndTouch(key, bytes('holder'), long), false)
     })
 
+    test('ttl: says how long a value stays, and nothing of what is not there', async () => {
+      const key = fresh()
+      assert.equal(await store.ttl(key), undefined)
+      await store.set(key, bytes('value'), long)
+      const left = (await store.ttl(key)) ?? 0
+      assert.ok(left > long / 2 && left <= long, String(left))
+    })
+
+    test('overwriteHead: changes the first bytes of what is there, and not its end', async () => {
+      const key = fresh('about')
+      assert.equal(await store.overwriteHead(key, bytes('seen')), false)
+      assert.equal(await store.get(key), undefined)
+      await store.set(key, bytes('head and tail'), long)
+      assert.equal(await store.overwriteHead(key, bytes('seen')), true)
+      assert.equal(await textAt(key), 'seen and tail')
+      const left = (await store.ttl(key)) ?? 0
+      assert.ok(left > long / 2 && left <= long, String(left))
+    })
+
+    test('members: those who have not left yet, the first to leave first', async () => {
+      const key = fresh('sessions')
+      const now = 1_800_000_000_000
+      assert.deepEqual(await store.members(key, now, 10), [])
+      for (const [member, ms] of [
+        ['late', 3_000],
+        ['soon', 1_000],
+        ['then', 2_000],
+      ] as const) {
+        await store.addMember(key, member, now + ms * 100, now)
+      }
+      assert.deepEqual(await store.members(key, now, 10), ['soon', 'then', 'late'])
+      assert.deepEqual(await store.members(key, now, 1, 1), ['then'])
+      assert.deepEqual(await store.members(key, now + 100_000, 10), ['then', 'late'])
+      await store.removeMember(key, 'then')
+      await store.removeMember(key, 'nobody')
+      assert.deepEqual(await store.members(key, now, 10), ['soon', 'late'])
+      await store.addMember(key, 'soon', now + 400_000, now)
+      assert.deepEqual(await store.members(key, now, 10), ['late', 'soon'])
+    })
+
+    test('a set lives as long as its last member', async () => {
+      const key = await afterBrief(async (key, brief) => {
+        await store.addMember(key, 'brief', brief, 0)
+      }, 'sessions')
+      assert.deepEqual(await store.members(key, 0, 10), realTime ? [] : ['brief'])
+      const longer = await afterBrief(async (key, brief) => {
+        await store.addMember(key, 'brief', brief, 0)
+        await store.addMember(key, 'long', long, 0)
+      }, 'sessions')
+      assert.deepEqual(await store.members(longer, 30_000, 10), ['long'])
+    })
+
     // Of one key: in a Cluster two notes about different keys may overtake each other, and nothing may depend on it.
     test('notes about one key come in the order of its writes, each once', async () => {
       const key = fresh()

@@ -102,6 +102,21 @@ redis.call('SET', KEYS[2], mark, 'PX', ttl) ${publish(3)} return existed`,
     numberOfKeys: 1,
     lua: `if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
   },
+  /** key | head. SETRANGE would make a value that lives for ever where there is none. */
+  fgOverwriteHead: {
+    numberOfKeys: 1,
+    lua: `if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('SETRANGE', KEYS[1], 0, ARGV[1]) return 1`,
+  },
+  /** set | member, its end, now */
+  fgAddMember: {
+    numberOfKeys: 1,
+    lua: `${ofOwnType}
+ofOwnType(0, 'ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+local last = tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(1, last - tonumber(ARGV[3])))) return 1`,
+  },
   /**
    * log, head, members | chain of a new history, ttl, replica, record, channel, token, n of the position or '', most entries,
    * how long a member is remembered -> n, chain, server time, members before, entries or false

@@ -124,6 +124,19 @@ export function redisStore({ client, calls, keyPrefix, hashTags }: RedisStorePar
       (await write(() => client.fgCompareAndDelete(nameOf(key), expected))) === 1,
     compareAndTouch: async (key, expected, ttlMs) =>
       (await write(() => client.fgCompareAndTouch(nameOf(key), expected, wholeTtl(ttlMs)))) === 1,
+    ttl: async (key) => {
+      const left = await read(() => client.pttl(nameOf(key)))
+      return left > 0 ? left : undefined
+    },
+    overwriteHead: async (key, head) => (await write(() => client.fgOverwriteHead(nameOf(key), notEmpty(head)))) === 1,
+    addMember: async (key, member, expiresAt, now) => {
+      await write(() => client.fgAddMember(nameOf(key), member, Math.ceil(expiresAt), Math.floor(now)))
+    },
+    removeMember: async (key, member) => {
+      await write(() => client.zrem(nameOf(key), member))
+    },
+    members: async (key, now, limit, skip = 0) =>
+      read(() => client.zrangebyscore(nameOf(key), `(${Math.floor(now)}`, '+inf', 'LIMIT', skip, limit)),
   }
 }
 

@@ -8,7 +8,17 @@ import type { Transaction } from './keyspace.ts'
 type Argument = string | number | Buffer
 type Command = (t: Transaction, given: readonly Argument[]) => unknown
 
-type Name = 'getBuffer' | 'getrangeBuffer' | 'set' | 'pexpire' | 'del' | 'hdel' | 'zrangebyscore' | keyof RedisScripts
+type Name =
+  | 'getBuffer'
+  | 'getrangeBuffer'
+  | 'set'
+  | 'pexpire'
+  | 'pttl'
+  | 'del'
+  | 'hdel'
+  | 'zrem'
+  | 'zrangebyscore'
+  | keyof RedisScripts
 
 const text = (argument: Argument | undefined): string => String(argument)
 const number = (argument: Argument | undefined): number => Number(text(argument))
@@ -64,15 +74,19 @@ export const commands: Readonly<Record<Name, Command>> = {
     (t.get(text(name)) ?? Buffer.alloc(0)).subarray(number(from), number(to) + 1),
   set: (t, [name, value, , ttl, nx]) => (t.set(text(name), bytes(value), number(ttl), nx === 'NX') ? 'OK' : null),
   pexpire: (t, [name, ttl]) => t.expire(text(name), number(ttl)),
+  pttl: (t, [name]) => t.ttl(text(name)),
   del: (t, [name]) => t.del(text(name)),
   hdel: (t, [name, field]) => t.hdel(text(name), text(field)),
-  zrangebyscore: (t, [name, from, , , , , limit]) =>
-    flat(
-      t
-        .members(text(name))
-        .filter(({ score }) => score > Number(text(from).slice(1)))
-        .slice(0, number(limit)),
-    ),
+  zrangebyscore(t, [name, from, , ...options]) {
+    const withScores = options[0] === 'WITHSCORES'
+    const [skip, limit] = options.slice(-2).map(number) as [number, number]
+    const found = t
+      .members(text(name))
+      .filter(({ score }) => score > Number(text(from).slice(1)))
+      .slice(skip, skip + limit)
+    return withScores ? flat(found) : found.map(({ member }) => member)
+  },
+  zrem: (t, [name, member]) => t.zrem(text(name), (_, known) => known === text(member)),
 
   fgAddWhenFull(t, [name, value, ttl]) {
     if (t.entry(text(name)) !== undefined) return 0
@@ -110,6 +124,23 @@ export const commands: Readonly<Record<Name, Command>> = {
   },
   fgCompareAndTouch(t, [name, expected, ttl]) {
     return t.get(text(name))?.equals(bytes(expected)) === true ? t.expire(text(name), number(ttl)) : 0
+  },
+
+  fgOverwriteHead(t, [name, head]) {
+    const before = t.get(text(name))
+    if (before === undefined) return 0
+    const ttl = t.ttl(text(name))
+    t.set(text(name), Buffer.concat([bytes(head), before.subarray(bytes(head).length)]), ttl)
+    return 1
+  },
+  fgAddMember(t, [given, member, expiresAt, now]) {
+    const name = text(given)
+    if (t.type(name) !== 'zset') t.del(name)
+    t.zrem(name, (score) => score <= number(now))
+    t.zadd(name, number(expiresAt), text(member))
+    const last = t.members(name).at(-1)?.score ?? 0
+    t.expire(name, Math.max(1, last - number(now)))
+    return 1
   },
 
   fgBeat(t, given) {

@@ -136,10 +136,10 @@ export class Transaction {
   }
 
   /** Those that `isGone` says of. How many there were. */
-  zrem(name: string, isGone: (score: number) => boolean): number {
+  zrem(name: string, isGone: (score: number, member: string) => boolean): number {
     this.#mayWrite(false)
     const before = this.members(name)
-    const members = before.filter(({ score }) => !isGone(score))
+    const members = before.filter(({ score, member }) => !isGone(score, member))
     if (members.length !== before.length) this.#replace(name, { type: 'zset', members }, members.length === 0)
     return before.length - members.length
   }
