@@ -115,6 +115,7 @@ function aGrant(at: number): Grant {
       name: `Person ${at}`,
       groups: ['staff', 'engineering', 'on-call'],
     },
+    idTokenIssuedAt: now,
     idTokenKey: `key-${at}`,
     idTokenExpiresAt: now + 3_600_000,
   }

@@ -14,6 +14,7 @@ export type LoginReason =
   | 'state_missing'
   | 'state_unknown'
   | 'state_reused'
+  | 'ended_meanwhile'
   | 'parameter_repeated'
   | 'parameter_too_long'
   | 'code_missing'

@@ -1,5 +1,5 @@
 // What decides and remembers, without HTTP: access, the shared cache, the provider, sessions, logins. Reads like a parts list.
-import { keepClaims } from './access/claims.ts'
+import { claimText, keepClaims } from './access/claims.ts'
 import { compileIdentityHeaders, type IdentityHeaders } from './access/identity-headers.ts'
 import { compileLackingClaims } from './access/lacking-claims.ts'
 import { compileRules, type CompiledRules } from './access/rules.ts'
@@ -20,7 +20,9 @@ import { createProvider } from './oidc/openid-provider.ts'
 import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import type { Runtime } from './runtime.ts'
 import { createSealer } from './sealing.ts'
+import type { Session } from './session/session.ts'
 import { createSessions, type Sessions } from './session/sessions.ts'
+import { createTaggers } from './session/sweeps.ts'
 import { createMemoryStore } from './store/memory-store.ts'
 import { warnOnce } from './telemetry/once.ts'
 
@@ -104,11 +106,16 @@ export function createService(config: Config, runtime: Runtime): Service {
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },
     }),
   )
+  // As they call themselves, proven or not: whoever ends somebody's sessions means all that go by that name.
+  const userOf = ({ claims, subject }: Session) => claimText(claims, access.userIdentifierClaim) || subject
   const usesPasses = outage.pass && cache.mode !== 'memory'
   const sessions = createSessions({
     cache,
     sealer: sealerFor(`session ${scope}`),
     passSealer: sealerFor(`pass ${scope}`),
+    aboutSealer: sealerFor(`about ${scope}`),
+    taggers: createTaggers(keys, scope),
+    userOf,
     passRoom: passRoom(config.cookies),
     provider,
     claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),

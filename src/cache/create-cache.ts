@@ -5,7 +5,8 @@ import { openRedis } from '../store/redis/link.ts'
 import type { Cache } from './cache.ts'
 import { createMemoryCache } from './memory-cache.ts'
 import type { PeerTransport } from './peers.ts'
-import { clockMarginMs, createRedisCache } from './redis-cache.ts'
+import { createRedisCache } from './redis-cache.ts'
+import { clockMarginMs } from './shared-cache.ts'
 import type { Spool } from './spool.ts'
 
 export interface CacheParts {

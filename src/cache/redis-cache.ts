@@ -5,7 +5,6 @@ import type { Runtime } from '../runtime.ts'
 import { instrumented } from '../store/instrumented.ts'
 import type { RedisLink } from '../store/redis/link.ts'
 import { fault } from '../store/redis/faults.ts'
-import { minutes } from '../time.ts'
 import type { Cache, Coherence } from './cache.ts'
 import { createCopyComparison } from './copy-comparison.ts'
 import { createFloors } from './floors.ts'
@@ -22,7 +21,7 @@ import { createRefusals } from './refusals.ts'
 import { createRequestBudget } from './request-budget.ts'
 import { createRoomProbe } from './room-probe.ts'
 import { createServerNotices } from './server-notices.ts'
-import { noNearCopies, type NearTrust } from './shared-cache.ts'
+import { clockMarginMs, noNearCopies, type NearTrust } from './shared-cache.ts'
 import type { Spool } from './spool.ts'
 import { createWithdrawals } from './withdrawals.ts'
 
@@ -37,9 +36,6 @@ export interface RedisCacheParts {
   readonly peerTransport: PeerTransport | undefined
   readonly spool: Spool | undefined
 }
-
-/** Sessions end by each replica's own clock: a withdrawal is kept for so much longer than any of them. */
-export const clockMarginMs = minutes(5)
 
 export function createRedisCache(parts: RedisCacheParts): Cache {
   const { config, runtime, origin, link } = parts

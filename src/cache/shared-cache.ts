@@ -1,9 +1,13 @@
 // The cache that replicas share, as its users see it: a guarded store, what is known to be withdrawn, how far near copies may be
 // trusted, and what an outage leaves. In memory mode all of it is local; redis-cache.ts has the other one.
 import type { Store } from '../store/store.ts'
+import { minutes } from '../time.ts'
 import type { Withdrawal } from '../store/withdrawal-log.ts'
 import type { Floors } from './floors.ts'
 import type { Journal } from './journal.ts'
+
+/** Sessions end by each replica's own clock: a withdrawal is kept for so much longer than any of them (ms). */
+export const clockMarginMs = minutes(5)
 
 export interface SharedCache {
   readonly mode: 'memory' | 'redis' | 'hybrid'

@@ -15,6 +15,7 @@ import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
 import { loginReasons, type Refusals } from './refusals.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
+import { whereFrom } from './where-from.ts'
 
 type Prompt = 'select_account' | 'login'
 
@@ -132,6 +133,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
         flows,
         current: current?.from === 'unproven' ? undefined : current,
         previous: current,
+        from: whereFrom(request),
       })
       if (end.kind === 'already') return redirect(302, goalOf(request, trace), forget)
       metrics.logins.labels({ outcome: 'succeeded', reason: '' }).value++

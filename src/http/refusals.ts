@@ -21,6 +21,7 @@ const loginStatus: Readonly<Record<LoginReason, number>> = {
   state_missing: 400,
   state_unknown: 400,
   state_reused: 400,
+  ended_meanwhile: 400,
   parameter_repeated: 400,
   parameter_too_long: 400,
   code_missing: 400,

@@ -5,7 +5,7 @@ import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
 import type { Claims, Provider } from '../oidc/provider.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
-import type { Session } from '../session/session.ts'
+import type { Session, WhereFrom } from '../session/session.ts'
 import type { Clock } from '../time.ts'
 import { flowLifetimeMs, type Flow, type Flows } from './flow.ts'
 import { chooseSlot, type FlowCookies } from './slots.ts'
@@ -66,6 +66,7 @@ export interface CompleteRequest {
   readonly current: HeldSession | undefined
   /** The session that this login replaces: `current`, or one that cannot be believed now but is theirs all the same. */
   readonly previous: HeldSession | undefined
+  readonly from?: WhereFrom
 }
 
 export function createLogins(deps: {
@@ -101,7 +102,7 @@ export function createLogins(deps: {
       }
     },
 
-    async complete({ query, flows: cookies, current, previous }) {
+    async complete({ query, flows: cookies, current, previous, from }) {
       const state = stateOf(query)
       const flow = state instanceof LoginRejected ? undefined : flows.read(state)
       if (state instanceof LoginRejected || flow === undefined || !isHeld(flow, cookies)) {
@@ -125,7 +126,7 @@ export function createLogins(deps: {
       }
       // A new id and secret at each login: what was planted in the browser before is worth nothing after.
       if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
-      const newSession = await sessions.begin(grant)
+      const newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
       if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
       return { kind: 'logged-in', newSession, returnTo: flow.returnTo }
     },

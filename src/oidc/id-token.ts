@@ -23,6 +23,8 @@ export interface IDTokenFacts {
   readonly subject: string
   /** ms since the epoch. */
   readonly expiresAt: number
+  /** ms since the epoch, by the provider's clock. */
+  readonly issuedAt: number
 }
 
 // The token comes straight from the token endpoint: a login that dawdled at the provider still gets a new one.
@@ -69,7 +71,7 @@ export function checkIDToken({ algorithm, type = 'JWT', claims }: Unverified, ex
     const matches = claims['at_hash'] === leftHalfHash(algorithm, expected.accessToken)
     demand(matches, 'id_token_at_hash', 'at_hash does not belong to the access token')
   }
-  return { subject, expiresAt }
+  return { subject, expiresAt, issuedAt }
 }
 
 function checkAudience(claims: JSONObject, clientID: string): void {

@@ -216,6 +216,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       isHalfKnown: known.missed !== undefined,
       idTokenKey: singleUseKey(idToken, token.claims),
       idTokenExpiresAt: facts.expiresAt,
+      idTokenIssuedAt: facts.issuedAt,
     }
   }
 

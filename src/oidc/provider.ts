@@ -51,6 +51,8 @@ export interface Grant {
   readonly idTokenKey: string
   /** The ID token's `exp` (ms since the epoch). */
   readonly idTokenExpiresAt: number
+  /** Its `iat`: ms since the epoch by the provider's clock, as exact as it says. */
+  readonly idTokenIssuedAt: number
 }
 
 /** What a refresh brought. `claims` is undefined when the answer held no ID token: the old identity stays. */

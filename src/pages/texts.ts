@@ -100,6 +100,11 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
     what: 'A sign-in link works only once. Going back or reloading the page can bring you here.',
     next: 'Start again. You will usually not have to type your password a second time.',
   },
+  ended_meanwhile: {
+    title: 'You were signed out meanwhile',
+    what: 'Your account was signed out, by you or by whoever looks after it, before this sign-in was complete.',
+    next: 'Start again. You will have to sign in at the sign-in service, too.',
+  },
   parameter_repeated: damagedAnswer,
   parameter_too_long: damagedAnswer,
   code_missing: damagedAnswer,

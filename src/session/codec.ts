@@ -37,6 +37,10 @@ interface StoredIdentity {
   readonly f: number
   readonly r: 0 | 1
   readonly l?: number
+  readonly a?: number
+  readonly z?: Readonly<Record<string, number>>
+  readonly n?: string
+  readonly w?: string
 }
 
 interface StoredTokens {
@@ -63,6 +67,10 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         f: session.refreshAt,
         r: session.refreshable ? 1 : 0,
         ...(session.lostAnswers !== undefined && { l: session.lostAnswers }),
+        ...(session.issuedAt !== undefined && { a: session.issuedAt }),
+        ...(session.after !== undefined && { z: session.after }),
+        ...(session.network !== undefined && { n: session.network }),
+        ...(session.browser !== undefined && { w: session.browser }),
       }
       const beside: StoredTokens = {
         a: tokens.accessToken,
@@ -106,6 +114,10 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         refreshAt: stored.f,
         refreshable: stored.r === 1,
         ...(stored.l !== undefined && { lostAnswers: stored.l }),
+        ...(stored.a !== undefined && { issuedAt: stored.a }),
+        ...(stored.z !== undefined && { after: stored.z }),
+        ...(stored.n !== undefined && { network: stored.n }),
+        ...(stored.w !== undefined && { browser: stored.w }),
         generation: head.generation,
       }
     },

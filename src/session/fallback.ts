@@ -9,10 +9,11 @@ import type { Passes } from './pass.ts'
 import type { Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
+import type { Withdrawn } from './withdrawn.ts'
 
 export type FallbackAnswer =
   | { readonly kind: 'found'; readonly session: Session; readonly from: 'near_stale' | 'pass' }
-  | Extract<LookupResult, { kind: 'unproven' }>
+  | Extract<LookupResult, { kind: 'unproven' | 'absent' }>
   | { readonly kind: 'none' }
 
 export interface Fallback {
@@ -33,6 +34,7 @@ export interface FallbackDeps {
   readonly lifetimes: SessionLifetimes
   readonly maxStaleMs: number
   readonly passMaxAgeMs: number | undefined
+  readonly withdrawn: Withdrawn
   readonly passHonoured: Count
   readonly metrics: Pick<Metrics, 'standIns'>
   readonly clock: Clock
@@ -43,13 +45,25 @@ export interface FallbackDeps {
 const bornMarginMs = seconds(5)
 
 export function createFallback(deps: FallbackDeps): Fallback {
-  const { cache, near, passes, lifetimes, maxStaleMs, passMaxAgeMs, passHonoured, metrics, clock, stopwatch } = deps
-  const { floors, outage } = cache
+  const {
+    cache,
+    near,
+    passes,
+    lifetimes,
+    withdrawn,
+    maxStaleMs,
+    passMaxAgeMs,
+    passHonoured,
+    metrics,
+    clock,
+    stopwatch,
+  } = deps
+  const { outage } = cache
   /** How long a withdrawal made elsewhere can go unnoticed here, by configuration. */
   const exposureMs = passMaxAgeMs ?? maxStaleMs
 
   function stands(session: Session): boolean {
-    return session.generation >= floors.of(session.id) && clock() < lifetimes.rightsEnd(session)
+    return !withdrawn.is(session) && clock() < lifetimes.rightsEnd(session)
   }
 
   function fromNear(ticket: Ticket, isKnowing: boolean): Session | undefined {
@@ -69,9 +83,9 @@ export function createFallback(deps: FallbackDeps): Fallback {
     if (copy !== undefined) return { kind: 'found', session: copy, from: 'near_stale' }
     const session = passes?.open(carried, ticket)
     if (session === undefined || clock() >= lifetimes.endOf(session)) return { kind: 'none' }
-    if (floors.isEnded(session.id)) return { kind: 'none' }
+    if (withdrawn.isEnded(session)) return { kind: 'absent', reason: 'revoked' }
     // They are still logged in, with other rights: which, only the newer state says.
-    if (session.generation < floors.of(session.id)) return { kind: 'unproven', reason: 'superseded', session }
+    if (withdrawn.is(session)) return { kind: 'unproven', reason: 'superseded', session }
     if (!stands(session)) return { kind: 'unproven', reason: 'rights_too_old', session }
     if (isKnowing) return { kind: 'found', session, from: 'pass' }
     if (horizonAgeMs !== undefined) return { kind: 'unproven', reason: 'horizon_too_old', session }

@@ -27,7 +27,10 @@ export interface Lookup {
   find(ticket: string, passes?: readonly string[]): Promise<LookupResult>
 }
 
-export interface LookupDeps extends Pick<FallbackDeps, 'passes' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'> {
+export interface LookupDeps extends Pick<
+  FallbackDeps,
+  'passes' | 'withdrawn' | 'maxStaleMs' | 'passMaxAgeMs' | 'passHonoured'
+> {
   readonly cache: SharedCache
   readonly near: NearCache
   readonly reader: Pick<SessionReader, 'read' | 'confirm'>
@@ -63,7 +66,7 @@ interface BelowFloor {
 const newerStateWithinMs = 5_000
 
 export function createLookup(deps: LookupDeps): Lookup {
-  const { cache, near, reader, revalidation, lifetimes, maxStaleMs, runtime } = deps
+  const { cache, near, reader, revalidation, withdrawn, lifetimes, maxStaleMs, runtime } = deps
   const { clock, stopwatch, logger, metrics } = runtime
   const { trust, floors, outage } = cache
   const shared = cache.mode !== 'memory'
@@ -122,7 +125,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       if (answer.kind !== 'below-floor') return answer
       below = answer.session
       const entry = near.get(ticket.id)
-      if (entry !== undefined && entry.session.generation >= floors.of(ticket.id)) break
+      if (entry !== undefined && !withdrawn.is(entry.session)) break
       if (look === 1 && floors.knownForMs(ticket.id) < justNowMs) await deps.changed(ticket.id, newerStateSoonMs)
     }
     return belowFloor(ticket, passes, below)
@@ -154,9 +157,9 @@ export function createLookup(deps: LookupDeps): Lookup {
     }
     if (typeof entry === 'string') return unusable(ticket, entry)
     // It may have been ended while the answer was on its way.
-    if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     const { session } = entry
-    if (session.generation < floors.of(ticket.id)) return { kind: 'below-floor', session }
+    if (withdrawn.isEnded(session)) return { kind: 'absent', reason: 'revoked' }
+    if (withdrawn.is(session)) return { kind: 'below-floor', session }
     sharedHits.value++
     return answerFrom(entry, ticket, passes)
   }
@@ -168,11 +171,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     below: Session | undefined,
   ): LookupResult | Promise<LookupResult> {
     const entry = near.get(ticket.id)
-    if (
-      entry !== undefined &&
-      presentsSecret(entry, ticket.secret) &&
-      entry.session.generation >= floors.of(ticket.id)
-    ) {
+    if (entry !== undefined && presentsSecret(entry, ticket.secret) && !withdrawn.is(entry.session)) {
       return answerFrom(entry, ticket, passes)
     }
     if (outage.missProvesNothing()) {
@@ -203,11 +202,11 @@ export function createLookup(deps: LookupDeps): Lookup {
       throw new ProviderUnavailable('the session could not be refreshed a moment ago')
     }
     const outcome = await revalidation.refreshed(ticket, entry)
-    if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
+    if (withdrawn.isEnded(session)) return { kind: 'absent', reason: 'revoked' }
     switch (outcome.kind) {
       case 'refreshed': {
         const next = outcome.full.session
-        if (next.generation < floors.of(ticket.id)) return belowFloor(ticket, passes, next)
+        if (withdrawn.is(next)) return belowFloor(ticket, passes, next)
         if (clock() < next.tokenExpiresAt) return { kind: 'found', session: next, from: 'shared' }
         if (clock() < lifetimes.rightsEnd(next)) return stale(next)
         throw new ProviderUnavailable('the provider gives tokens that have ended')
@@ -215,7 +214,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       case 'ended':
         return { kind: 'absent', reason: 'ended' }
       case 'failed':
-        if (clock() < graceEnd && session.generation >= floors.of(ticket.id)) return stale(session)
+        if (clock() < graceEnd && !withdrawn.is(session)) return stale(session)
         // The provider is there: it can say who they are, and a login is written where a refresh is not.
         if (outcome.fault === 'store') return { kind: 'unproven', reason: 'rights_too_old', session }
         throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')

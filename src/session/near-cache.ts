@@ -6,6 +6,8 @@ import { seconds } from '../time.ts'
 import type { Runtime } from '../runtime.ts'
 import { revalidateAfterMs, trustForMs, type SessionLifetimes } from './lifetimes.ts'
 import type { Session } from './session.ts'
+import type { Tag } from './sweeps.ts'
+import { createTagIndex } from './tag-index.ts'
 import type { Ticket } from './ticket.ts'
 
 export interface NearSession {
@@ -28,6 +30,8 @@ export interface NearSession {
   readonly refreshAt: number
   readonly refreshFailures: number
   readonly lastSeenAt: number
+  /** When the list of sessions was last told so. */
+  readonly listedAt: number
   readonly touchedAt: number
   /** Not in the shared store yet, the journal holds it: the whole session, or only this state of it. */
   readonly pending: 'session' | 'state' | undefined
@@ -61,6 +65,7 @@ export interface NearCache {
   /** What the journal held has been written; or it turned out to be of no use, and the store has to be asked. */
   settle(id: string, written: boolean): void
   seen(entry: NearSession, now: number): void
+  listed(entry: NearSession, now: number): void
   touched(entry: NearSession, now: number): void
   /** A refresh is under way until it says otherwise. */
   refreshing(entry: NearSession, now: number): void
@@ -74,6 +79,8 @@ export interface NearCache {
   deleteUnproven(since: number): void
   deleteBelow(id: string, floor: number): void
   entries(): IterableIterator<[id: string, NearSession]>
+  /** Sessions with this tag. */
+  tagged(tag: Tag): readonly Session[]
   readonly size: number
   readonly bytes: number
 }
@@ -100,16 +107,19 @@ const maxBackoffMs = seconds(60)
 export function createNearCache(deps: {
   limits: NearLimits
   lifetimes: SessionLifetimes
-  /** Nothing below it counts. */
-  floorOf: (id: string) => number
+  /** It does not count any more, or not in this state. */
+  isWithdrawn: (session: Session) => boolean
+  /** By what somebody may want to find it, once nobody knows its id. */
+  tagsOf: (session: Session) => readonly Tag[]
   /** Other replicas can change what is stored. */
   shared: boolean
   runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'random'>
 }): NearCache {
-  const { limits, lifetimes, floorOf, shared } = deps
+  const { limits, lifetimes, isWithdrawn, shared } = deps
   const { clock, stopwatch, random } = deps.runtime
   const { idleTimeoutMs, idleGrainMs } = lifetimes
   const tickets = new Map<string, string>()
+  const index = createTagIndex()
   // Under the whole ticket, so that the secret is checked by the lookup itself: it finds by a seeded hash of all of it, and
   // compares bytes only where that agrees, which nobody can feel their way to.
   const cache = new LRUCache<string, Entry>({
@@ -118,7 +128,10 @@ export function createNearCache(deps: {
     sizeCalculation: (entry) => entry.value.length + entryOverheadBytes,
     perf: { now: clock },
     dispose: (entry, ticket, reason) => {
-      if (reason !== 'set' && tickets.get(entry.session.id) === ticket) tickets.delete(entry.session.id)
+      const { id } = entry.session
+      if (reason === 'set' || tickets.get(id) !== ticket) return
+      tickets.delete(id)
+      index.remove(id)
     },
   })
 
@@ -194,6 +207,7 @@ export function createNearCache(deps: {
         refreshAt: session.refreshAt + random() * maxJitterMs,
         refreshFailures: 0,
         lastSeenAt: now,
+        listedAt: previous?.listedAt ?? now,
         touchedAt: previous?.touchedAt ?? touchedAt,
         pending,
         storedGeneration,
@@ -201,13 +215,18 @@ export function createNearCache(deps: {
       }
       schedule(entry)
       // A read or a refresh may have been under way when the session was ended: its answer must not bring it back.
-      if (session.generation < floorOf(ticket.id)) return entry
+      if (isWithdrawn(session)) return entry
       if (previous !== undefined && previous.session.generation > session.generation) return entry
       const key = ticket.id + ticket.secret
       tickets.set(ticket.id, key)
+      if (previous === undefined || previous.session.claims !== session.claims)
+        index.set(ticket.id, deps.tagsOf(session))
       cache.set(key, entry)
       // Too large for the whole cache: lru-cache then keeps nothing, and says so to nobody.
-      if (!cache.has(key)) tickets.delete(ticket.id)
+      if (!cache.has(key)) {
+        tickets.delete(ticket.id)
+        index.remove(ticket.id)
+      }
       return entry
     },
     confirm(known) {
@@ -248,6 +267,7 @@ export function createNearCache(deps: {
       else unconfirm(entry)
     },
     seen: (entry, now) => void (own(entry).lastSeenAt = now),
+    listed: (entry, now) => void (own(entry).listedAt = now),
     touched: (entry, now) => void (own(entry).touchedAt = now),
     refreshing: (entry, now) => void (own(entry).refreshAt = now + maxBackoffMs),
     refreshFailed(known, now) {
@@ -279,6 +299,7 @@ export function createNearCache(deps: {
       if (entry !== undefined && entry.session.generation < floor) remove(id)
     },
     entries,
+    tagged: (tag) => index.of(tag).flatMap((id) => get(id)?.session ?? []),
     get size() {
       return cache.size
     },

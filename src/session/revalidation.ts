@@ -8,6 +8,8 @@ import type { NearCache, NearSession } from './near-cache.ts'
 import type { Refresher, RefreshOutcome } from './refresh.ts'
 import type { SessionReader } from './session-reader.ts'
 import type { SessionWriter } from './session-writer.ts'
+import { seenGrainMs } from './directory.ts'
+import type { Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 import { revalidateAfterMs, type SessionLifetimes } from './lifetimes.ts'
 
@@ -28,6 +30,8 @@ export function createRevalidation(deps: {
   refresher: Refresher
   lifetimes: SessionLifetimes
   cache: Pick<SharedCache, 'outage' | 'inBackground'>
+  /** Tells lists of sessions. Never rejects. */
+  seen: (session: Session) => Promise<void>
   shared: boolean
   ended: Count
   /** The longest that a request waits for a refresh. */
@@ -48,6 +52,10 @@ export function createRevalidation(deps: {
       inBackground(() => void refresh(ticket, entry))
     }
     if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) inBackground(() => void revalidate(ticket))
+    if (now - entry.listedAt >= seenGrainMs) {
+      near.listed(entry, now)
+      inBackground(() => void deps.seen(session))
+    }
     if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) writer.touch(entry, now)
     near.attended(entry)
   }

@@ -8,6 +8,7 @@ import type { SessionLifetimes } from './lifetimes.ts'
 import { presentsSecret, type NearCache, type NearSession } from './near-cache.ts'
 import type { SessionWithTokens } from './session.ts'
 import type { Ticket } from './ticket.ts'
+import type { Withdrawn } from './withdrawn.ts'
 
 /** What asks the store may throw StoreUnavailable or StoreValueRejected. */
 export interface SessionReader {
@@ -47,8 +48,9 @@ export function createSessionReader(deps: {
   codec: SessionCodec
   near: NearCache
   lifetimes: Pick<SessionLifetimes, 'storedTtl'>
+  withdrawn: Withdrawn
 }): SessionReader {
-  const { cache, codec, near, lifetimes } = deps
+  const { cache, codec, near, lifetimes, withdrawn } = deps
   const { store, floors } = cache
   const { read, overtake } = createCoalescedReads(store)
 
@@ -92,8 +94,8 @@ export function createSessionReader(deps: {
       value = newerHere(ticket, value) ?? value
       if (value === undefined) return cache.outage.missProvesNothing() ? 'awaited' : 'ended'
       const full = open(value, ticket)
-      if (full === undefined) return 'ended'
-      if (full.session.generation < floors.of(ticket.id)) continue
+      if (full === undefined || withdrawn.isEnded(full.session)) return 'ended'
+      if (withdrawn.is(full.session)) continue
       const known = near.get(ticket.id)
       if (isStored && (known === undefined || known.session.generation < full.session.generation)) {
         near.adopt(ticket, full.session, value, { touchedAt: 0 })

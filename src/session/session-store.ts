@@ -5,9 +5,11 @@ import type { Clock } from '../time.ts'
 import type { SessionCodec } from './codec.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import type { NearCache } from './near-cache.ts'
+import type { Session } from './session.ts'
 import { createRecentWrites } from './recent-writes.ts'
 import { createSetUnlessWithdrawn } from './set-unless-withdrawn.ts'
 import { createSessionReader, type SessionReader } from './session-reader.ts'
+import type { Withdrawn } from './withdrawn.ts'
 import { createSessionWriteBack, type SessionWriteBack } from './session-write-back.ts'
 import { createSessionWriter, type SessionWriter } from './session-writer.ts'
 
@@ -22,15 +24,28 @@ export function createSessionStore(deps: {
   codec: SessionCodec
   near: NearCache
   lifetimes: SessionLifetimes
+  withdrawn: Withdrawn
+  /** Hears of each session that was written, for lists. Never rejects. */
+  list: (session: Session) => Promise<void>
   clock: Clock
   stopwatch: () => number
 }): SessionStore {
-  const { cache, codec, near, lifetimes, clock, stopwatch } = deps
+  const { cache, codec, near, lifetimes, withdrawn, list, clock, stopwatch } = deps
+  const isWithdrawn = withdrawn.is
   const recentWrites = createRecentWrites(stopwatch)
   const setUnlessWithdrawn = createSetUnlessWithdrawn(cache.store, cache.floors)
   return {
-    reader: createSessionReader({ cache, codec, near, lifetimes }),
-    writer: createSessionWriter({ cache, codec, near, lifetimes, recentWrites, setUnlessWithdrawn }),
-    writeBack: createSessionWriteBack({ cache, near, lifetimes, recentWrites, setUnlessWithdrawn, clock }),
+    reader: createSessionReader({ cache, codec, near, lifetimes, withdrawn }),
+    writer: createSessionWriter({ cache, codec, near, lifetimes, recentWrites, setUnlessWithdrawn, isWithdrawn, list }),
+    writeBack: createSessionWriteBack({
+      cache,
+      near,
+      lifetimes,
+      recentWrites,
+      setUnlessWithdrawn,
+      isWithdrawn,
+      list,
+      clock,
+    }),
   }
 }

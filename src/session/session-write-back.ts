@@ -9,6 +9,7 @@ import { inBatches } from './batches.ts'
 import { generationOf, headBytes } from './codec.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import type { NearCache, NearSession } from './near-cache.ts'
+import type { Session } from './session.ts'
 import type { RecentWrites } from './recent-writes.ts'
 import type { SetUnlessWithdrawn } from './set-unless-withdrawn.ts'
 
@@ -26,22 +27,22 @@ export interface SessionWriteBack {
 }
 
 export function createSessionWriteBack(deps: {
-  cache: Pick<SharedCache, 'store' | 'floors'>
+  cache: Pick<SharedCache, 'store'>
   near: NearCache
   lifetimes: Pick<SessionLifetimes, 'endOf' | 'isIdle' | 'storedTtl'>
   recentWrites: Pick<RecentWrites, 'atRisk'>
   setUnlessWithdrawn: SetUnlessWithdrawn
+  isWithdrawn: (session: Session) => boolean
+  list: (session: Session) => Promise<void>
   clock: Clock
 }): SessionWriteBack {
-  const { near, lifetimes, recentWrites, setUnlessWithdrawn, clock } = deps
-  const { store, floors } = deps.cache
+  const { near, lifetimes, recentWrites, setUnlessWithdrawn, isWithdrawn, list, clock } = deps
+  const { store } = deps.cache
   const { endOf, storedTtl } = lifetimes
 
   /** A copy outlives its session's idle end, and must not bring it back; nor may one whose refresh token was rotated elsewhere. */
   const isAlive = ({ session, lastSeenAt, heardOf }: NearSession) =>
-    clock() < endOf(session) &&
-    !lifetimes.isIdle(lastSeenAt) &&
-    session.generation >= Math.max(heardOf, floors.of(session.id))
+    clock() < endOf(session) && !lifetimes.isIdle(lastSeenAt) && session.generation >= heardOf && !isWithdrawn(session)
 
   /** Written where it is missing, or where an older state lies. One that cannot be written must not keep the others out. */
   async function writeAgain(id: string, entry: NearSession): Promise<'written' | 'not-needed' | 'refused'> {
@@ -51,7 +52,9 @@ export function createSessionWriteBack(deps: {
       const result = await setUnlessWithdrawn(entry.session, entry.value, ttlMs)
       // From an old snapshot: its refresh token was rotated since, and using it would end the session.
       if (result === 'exists') await overwriteOlder(id, entry, ttlMs)
-      return result === 'written' ? 'written' : 'not-needed'
+      if (result !== 'written') return 'not-needed'
+      await list(entry.session)
+      return 'written'
     } catch (error) {
       if (error instanceof StoreValueRejected) return 'not-needed'
       if (isRefusal(error)) return 'refused'

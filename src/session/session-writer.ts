@@ -34,22 +34,24 @@ export interface SessionWriter {
 const journalName = (id: string) => `session:${id}`
 
 export function createSessionWriter(deps: {
-  cache: Pick<SharedCache, 'store' | 'floors' | 'journal' | 'outage' | 'changed' | 'withdraw'>
+  cache: Pick<SharedCache, 'store' | 'journal' | 'outage' | 'changed' | 'withdraw'>
   codec: SessionCodec
   near: NearCache
   lifetimes: Pick<SessionLifetimes, 'endOf' | 'storedTtl'>
   recentWrites: Pick<RecentWrites, 'add'>
   setUnlessWithdrawn: SetUnlessWithdrawn
+  isWithdrawn: (session: Session) => boolean
+  list: (session: Session) => Promise<void>
 }): SessionWriter {
-  const { cache, codec, near, recentWrites, setUnlessWithdrawn } = deps
-  const { store, journal, floors } = cache
+  const { cache, codec, near, recentWrites, setUnlessWithdrawn, isWithdrawn, list } = deps
+  const { store, journal } = cache
   const { endOf, storedTtl } = deps.lifetimes
 
   async function create(ticket: Ticket, full: SessionWithTokens): Promise<boolean> {
     const { session } = full
     const value = codec.encode(full, ticket)
     try {
-      await store.set(sessionKey(ticket.id), value, storedTtl(session))
+      await Promise.all([store.set(sessionKey(ticket.id), value, storedTtl(session)), list(session)])
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
       near.adopt(ticket, session, value, { pending: 'session' })
@@ -63,6 +65,8 @@ export function createSessionWriter(deps: {
 
   async function replace(ticket: Ticket, before: Session, next: SessionWithTokens): Promise<boolean> {
     const { id } = ticket
+    // Its logout may be known here and have reached nothing that is stored.
+    if (isWithdrawn(next.session)) return false
     // A session that the provider no longer prolongs has lost a right as well: no copy or pass of before may outlive its token.
     const isOther = !sameIdentity(before, next.session) || (before.refreshable && !next.session.refreshable)
     const known = near.get(id)
@@ -112,9 +116,8 @@ export function createSessionWriter(deps: {
       name: journalName(id),
       expiresAt: endOf(session),
       async write() {
-        const isWithdrawn = session.generation < floors.of(id)
         // Where it is gone it was ended, or lost with the store's data: the latter is the business of re-seeding, with its caution.
-        near.settle(id, !isWithdrawn && (await overwrite(id, session, value, storedGeneration)))
+        near.settle(id, !isWithdrawn(session) && (await overwrite(id, session, value, storedGeneration)))
       },
     })
   }
@@ -123,8 +126,11 @@ export function createSessionWriter(deps: {
     const note = cache.changed(id, session.generation)
     const head = headOf(value, storedGeneration)
     const written = await store.compareAndSet(sessionKey(id), value, storedTtl(session), head, note)
-    if (written) recentWrites.add(id)
-    return written
+    if (!written) return false
+    recentWrites.add(id)
+    // Nobody waits for it.
+    void list(session)
+    return true
   }
 
   function createLater(id: string, session: Session, value: Buffer): void {
@@ -132,10 +138,11 @@ export function createSessionWriter(deps: {
       name: journalName(id),
       expiresAt: endOf(session),
       async write() {
-        const isWithdrawn = session.generation < floors.of(id)
-        const result = isWithdrawn ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))
+        const result = isWithdrawn(session) ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))
         near.settle(id, result === 'written')
-        if (result === 'written') recentWrites.add(id)
+        if (result !== 'written') return
+        recentWrites.add(id)
+        await list(session)
       },
     })
   }

@@ -2,8 +2,16 @@
 // all others. It leaves to others how a person gets one (login/), what it permits (access/) and cookies (http/).
 import type { Claims, Tokens } from '../oidc/provider.ts'
 
+/** From where a login came, as much as a list of sessions tells: neither an address nor a browser's whole name. */
+export interface WhereFrom {
+  /** The network of the client's address, such as 192.0.2.0/24. */
+  readonly network?: string | undefined
+  /** Such as "Firefox on Linux". */
+  readonly browser?: string | undefined
+}
+
 /** One login of one person in one browser. Immutable: a refresh makes a new object with the next generation. */
-export interface Session {
+export interface Session extends WhereFrom {
   readonly id: string
   readonly subject: string
   readonly issuer: string
@@ -13,6 +21,15 @@ export interface Session {
   readonly claims: Claims
   /** ms since the epoch, as all times here. */
   readonly createdAt: number
+  /**
+   * When its ID token was issued, by the provider's clock: what a logout that the provider announces is compared with. Absent in
+   * sessions of before there was such a thing: `createdAt` then.
+   */
+  readonly issuedAt?: number
+  /**
+   * Sweeps that this login came after and knew of, though clocks do not show it: kind -> `until` (sweeps.ts). Absent: none.
+   */
+  readonly after?: Readonly<Record<string, number>> | undefined
   /** The absolute end, whatever happens. */
   readonly expiresAt: number
   /** The access token's end. */

@@ -1,13 +1,14 @@
 // The life of sessions: begun at a login, found at each request (lookup.ts), kept up (revalidation.ts), kept (session-store.ts),
 // and ended on all replicas. Here the parts of this room are put together.
-import { StoreUnavailable } from '../errors.ts'
-import type { SharedCache } from '../cache/shared-cache.ts'
+import { LoginRejected, StoreUnavailable } from '../errors.ts'
+import { clockMarginMs, type SharedCache } from '../cache/shared-cache.ts'
 import type { Grant, Provider, Tokens } from '../oidc/provider.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Sealer } from '../sealing.ts'
 import { seconds } from '../time.ts'
 import { createChangeSignals } from './change-signals.ts'
 import { createCoherenceCheck } from './coherence-check.ts'
+import { createDirectory, type Listing, type Page, type SessionEntry } from './directory.ts'
 import { createSessionCodec } from './codec.ts'
 import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
@@ -17,9 +18,13 @@ import { createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
-import type { Session, SessionWithTokens } from './session.ts'
+import { createSelections } from './selections.ts'
+import type { EndSelected, Selection } from './selection.ts'
+import type { Session, SessionWithTokens, WhereFrom } from './session.ts'
 import { createSessionStore } from './session-store.ts'
+import { createSweeps, tagsUnder, type Swept, type Taggers } from './sweeps.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
+import { createWithdrawn, watchSweeps } from './withdrawn.ts'
 
 export interface NewSession {
   /** The session cookie's value. */
@@ -36,8 +41,15 @@ export interface Ended {
   readonly isKept: boolean
 }
 
+/** How a login came about. */
+export interface LoginOrigin extends WhereFrom {
+  /** When it was begun here (ms since the epoch). */
+  readonly startedAt: number
+}
+
 export interface Sessions extends Lookup {
-  begin(grant: Grant): Promise<NewSession>
+  /** Throws LoginRejected where whose login it is was ended before it was complete. */
+  begin(grant: Grant, origin?: LoginOrigin): Promise<NewSession>
   /**
    * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `passes`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
@@ -45,6 +57,16 @@ export interface Sessions extends Lookup {
    * store could prove.
    */
   end(ticket: string, known?: Session, passes?: readonly string[]): Promise<Ended | undefined>
+  /**
+   * All that are meant, everywhere; also those that nobody can list now, and those whose login is still under way. Never throws.
+   */
+  readonly endSelected: EndSelected
+  /** One of those that were listed. False: nobody but this process knows it yet. */
+  endListed(entry: SessionEntry): Promise<boolean>
+  /** Who is logged in, of those that are meant: the first to end first. Throws StoreUnavailable. */
+  list(selection: Exclude<Selection, { by: 'everybody' }> | 'all', page: Page): Promise<Listing>
+  /** Undefined where no such session is stored. Throws StoreUnavailable. */
+  listed(id: string): Promise<SessionEntry | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
   /**
@@ -64,6 +86,13 @@ export interface SessionsDeps {
   readonly cache: SharedCache
   readonly sealer: Sealer
   readonly passSealer: Sealer
+  /** For what lists tell about sessions. */
+  readonly aboutSealer: Sealer
+  readonly taggers: Taggers
+  /** By which name operators know whose session it is. */
+  readonly userOf: (session: Session) => string
+  /** The most sessions of one user: the oldest go. Undefined: no bound. */
+  readonly maxPerUser?: number | undefined
   /** Characters that the browser's jar has left for a pass. */
   readonly passRoom?: number
   readonly provider: Pick<Provider, 'refresh' | 'revoke'>
@@ -81,9 +110,22 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const shared = cache.mode !== 'memory'
   const count = (event: string) => metrics.sessions.labels({ event })
   const { maxAgeMs, maxStaleMs, passMaxAgeMs, providerTimeoutMs } = deps.lifetimes
+  const { taggers, userOf } = deps
+  const swept = (session: Session): Swept => ({ ...session, user: userOf(session) })
+  const sweeps = createSweeps({ taggers, clock, lifeMs: maxAgeMs + clockMarginMs })
+  // On most days nobody has been swept.
+  const isSwept = (session: Session) => sweeps.size > 0 && sweeps.end(swept(session))
+  const withdrawn = createWithdrawn(floors, isSwept)
   const codec = createSessionCodec(deps.sealer, maxAgeMs)
   const lifetimes = createSessionLifetimes(deps.lifetimes, clock)
-  const near = createNearCache({ limits: deps.nearLimits, lifetimes, floorOf: floors.of, shared, runtime })
+  const near = createNearCache({
+    limits: deps.nearLimits,
+    lifetimes,
+    isWithdrawn: withdrawn.is,
+    tagsOf: (session) => tagsUnder(taggers, swept(session)),
+    shared,
+    runtime,
+  })
   const signals = createChangeSignals(timer)
   const passes =
     passMaxAgeMs === undefined
@@ -95,7 +137,34 @@ export function createSessions(deps: SessionsDeps): Sessions {
           sessionMaxAgeMs: maxAgeMs,
           maxLength: Math.min(deps.passRoom ?? maxPassLength, maxPassLength),
         })
-  const { reader, writer, writeBack } = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
+  const directory = createDirectory({
+    cache,
+    sealer: deps.aboutSealer,
+    taggers,
+    userOf,
+    lifetimes,
+    clock,
+  })
+  const { reader, writer, writeBack } = createSessionStore({
+    cache,
+    codec,
+    near,
+    lifetimes,
+    withdrawn,
+    list: directory.enter,
+    clock,
+    stopwatch,
+  })
+  const selections = createSelections({
+    cache,
+    taggers,
+    sweeps,
+    directory,
+    near,
+    maxPerUser: deps.maxPerUser,
+    loggedOut: count('logged_out'),
+    clock,
+  })
   const refresher = createRefresher({
     provider,
     reader,
@@ -116,6 +185,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     refresher,
     lifetimes,
     cache,
+    seen: directory.seen,
     shared,
     ended: count('ended'),
     waitMs: providerTimeoutMs,
@@ -133,6 +203,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     lifetimes,
     maxStaleMs,
     passMaxAgeMs,
+    withdrawn,
     passHonoured: count('pass_honoured'),
     runtime,
   })
@@ -140,10 +211,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
 
-  floors.onRaise(({ id, floor }) => {
-    near.deleteBelow(id, floor)
+  function ended(id: string): void {
     reader.overtakeReads(id)
     signals.raise(id)
+  }
+
+  watchSweeps({ floors, sweeps, isSwept, near, onEnded: ended })
+
+  floors.onRaise(({ id, floor }) => {
+    near.deleteBelow(id, floor)
+    ended(id)
   })
 
   cache.setNearCopies({
@@ -169,24 +246,33 @@ export function createSessions(deps: SessionsDeps): Sessions {
     near: lookup.near,
     find: lookup.find,
 
-    async begin(grant) {
+    async begin(grant, origin) {
       const ticket = newTicket(randomBytes)
       const now = clock()
-      const session: Session = {
+      const login: Session = {
         id: ticket.id,
         subject: String(grant.claims['sub']),
         issuer: String(grant.claims['iss']),
         providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
         claims: deps.claimsToKeep(grant.claims),
         createdAt: now,
+        issuedAt: grant.idTokenIssuedAt,
         expiresAt: now + maxAgeMs,
         tokenExpiresAt: grant.expiresAt,
         refreshAt: lifetimes.refreshTime(now, grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,
         generation: 1,
+        ...(origin?.network !== undefined && { network: origin.network }),
+        ...(origin?.browser !== undefined && { browser: origin.browser }),
       }
+      const after = sweeps.before(swept(login), origin?.startedAt ?? now)
+      if (after === undefined) {
+        throw new LoginRejected('ended_meanwhile', 'whose login it is was logged out before it was complete')
+      }
+      const session = Object.keys(after).length === 0 ? login : { ...login, after }
       const isWritten = await writer.create(ticket, { session, tokens: grant.tokens })
       count('created').value++
+      await selections.keepWithinMax(userOf(session), session.id)
       return { ticket: ticketValue(ticket), session, pass: passes?.issue(session, ticket, !isWritten) }
     },
 
@@ -220,8 +306,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (full === undefined && isOurs) full = reader.open(entry.value, ticket)
       const isKept = await writer.end(ticket.id)
       count('logged_out').value++
+      const ended = full?.session ?? known
+      if (ended !== undefined) void directory.leave(ended)
       return { full, isKept }
     },
+
+    endSelected: selections.end,
+    endListed: selections.endListed,
+    list: selections.list,
+    listed: directory.entry,
 
     async tokens(text) {
       const ticket = parseTicket(text)

@@ -15,12 +15,13 @@ import { createPlatform, type Runtime } from '../../src/runtime.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createLeases } from '../../src/session/lease.ts'
 import { createSessions } from '../../src/session/sessions.ts'
+import { createTaggers } from '../../src/session/sweeps.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { systemTimer } from '../../src/time.ts'
 import { missingProgram } from '../fixtures/programs.ts'
 import { eventually, startRedis, type RedisServer } from '../fixtures/redis.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
-import { encryptionKey, fakeProvider, hour, usualLifetimes } from '../session/world.ts'
+import { encryptionKey, fakeProvider, hour, userOf, usualLifetimes } from '../session/world.ts'
 
 const secrets = ['alice@example.com', 'at-secret', 'rt-secret', 'id-secret', 'https://id.example.com', 'jti-secret']
 
@@ -50,6 +51,9 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
       cache,
       sealer: sealerFor(`session ${scope}`),
       passSealer: sealerFor(`pass ${scope}`),
+      aboutSealer: sealerFor(`about ${scope}`),
+      taggers: createTaggers([encryptionKey], scope),
+      userOf,
       provider: fakeProvider(clock),
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 100, maxBytes: 1_000_000 },
@@ -83,6 +87,7 @@ const grant: Grant = {
   },
   idTokenKey: 'jti-secret',
   idTokenExpiresAt: Date.now() + hour,
+  idTokenIssuedAt: Date.now(),
 }
 
 suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {

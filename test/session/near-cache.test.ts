@@ -20,7 +20,8 @@ function aNearCache({ limits, lifetimes, shared = true, random = 0 }: Options = 
   const near = createNearCache({
     limits: limits ?? { maxItems: undefined, maxBytes: 1_000_000 },
     lifetimes: lifetimesOf(time.clock, { passMaxAgeMs: undefined, ...lifetimes }),
-    floorOf: (id) => floors.get(id) ?? 0,
+    isWithdrawn: ({ id, generation }) => generation < (floors.get(id) ?? 0),
+    tagsOf: ({ subject }) => [subject],
     shared,
     runtime: { clock: time.clock, stopwatch: time.stopwatch, random: () => random },
   })

@@ -1,5 +1,6 @@
 // A session store over a fake cache: what is stored can be looked at, lost and put there.
 import { randomBytes } from 'node:crypto'
+import { createWithdrawn } from '../../src/session/withdrawn.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionCodec, generationOf } from '../../src/session/codec.ts'
 import { createNearCache } from '../../src/session/near-cache.ts'
@@ -20,16 +21,27 @@ export function aStore(idleTimeoutMs?: number) {
   const { clock, stopwatch } = runtime
   const cache = createFakeCache({ clock, stopwatch })
   const lifetimes = lifetimesOf(clock, { idleTimeoutMs })
+  const withdrawn = createWithdrawn(cache.floors, () => false)
   const near = createNearCache({
     limits: { maxItems: undefined, maxBytes: 10_000_000 },
     lifetimes,
-    floorOf: cache.floors.of,
+    isWithdrawn: withdrawn.is,
+    tagsOf: () => [],
     shared: true,
     runtime,
   })
   cache.floors.onRaise(({ id, floor }) => near.deleteBelow(id, floor))
   const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
-  const { reader, writer, writeBack } = createSessionStore({ cache, codec, near, lifetimes, clock, stopwatch })
+  const { reader, writer, writeBack } = createSessionStore({
+    cache,
+    codec,
+    near,
+    lifetimes,
+    withdrawn,
+    list: () => Promise.resolve(),
+    clock,
+    stopwatch,
+  })
   const full = (ticket: Ticket, overrides: Partial<Session> = {}): SessionWithTokens => {
     const generation = overrides.generation ?? 1
     const session = aSession({

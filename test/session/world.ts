@@ -1,11 +1,13 @@
 // Sessions over a fake cache and a fake provider. Time stands still until a test moves it.
 import { randomBytes } from 'node:crypto'
+import { claimText } from '../../src/access/claims.ts'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createSessionLifetimes, type Lifetimes } from '../../src/session/lifetimes.ts'
 import type { LookupResult } from '../../src/session/lookup-result.ts'
 import { createSessions, type Sessions, type SessionsDeps } from '../../src/session/sessions.ts'
 import type { Session } from '../../src/session/session.ts'
+import { createTaggers } from '../../src/session/sweeps.ts'
 import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import type { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Runtime } from '../../src/runtime.ts'
@@ -79,9 +81,12 @@ export interface WorldOptions {
   readonly blind?: boolean
   readonly lifetimes?: Partial<SessionsDeps['lifetimes']>
   readonly nearLimits?: SessionsDeps['nearLimits']
+  readonly maxPerUser?: number
   /** The jitter of refreshes, 0 <= x < 1. */
   readonly random?: number
 }
+
+export const userOf = ({ claims, subject }: Session): string => claimText(claims, 'email') || subject
 
 export function aWorld(options: WorldOptions = {}): World {
   const time = fakeTime()
@@ -134,6 +139,10 @@ function build(
     cache,
     sealer: createSealer([encryptionKey], 'session', randomBytes),
     passSealer: createSealer([encryptionKey], 'pass', randomBytes),
+    aboutSealer: createSealer([encryptionKey], 'about', randomBytes),
+    taggers: createTaggers([encryptionKey], 'test'),
+    userOf,
+    maxPerUser: options.maxPerUser,
     provider,
     claimsToKeep: (claims) => claims,
     nearLimits: options.nearLimits ?? { maxItems: 1_000, maxBytes: 10_000_000 },
@@ -146,6 +155,7 @@ function build(
     claims: { iss: 'https://id.example.com', sub: 'alice', sid: 'sid-1', groups: ['staff'] },
     idTokenKey: 'key',
     idTokenExpiresAt: clock() + 5 * minute,
+    idTokenIssuedAt: Math.floor(clock() / 1_000) * 1_000,
     ...overrides,
   })
   return {

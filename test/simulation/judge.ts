@@ -7,6 +7,7 @@ import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import { generationOf } from '../../src/session/codec.ts'
 import type { Loop } from './events.ts'
 import { mayBeOver, rightsIn, type Account } from './provider.ts'
+import { isSweepOf } from './sealer.ts'
 import type { Effect } from './redis/keyspace.ts'
 import { names, sessionOf } from './redis/link.ts'
 import { epoch, type Server } from './redis/servers.ts'
@@ -151,7 +152,7 @@ export function createJudge(world: World): Judge {
   // --- what is known where --------------------------------------------------------------------------------------------
 
   /** Since when the replica has known it (ms of the run); undefined: it does not. */
-  function knows({ cache, loop }: Replica, { visitor: { id }, floor }: Withdrawn): number | undefined {
+  function knows({ cache, loop }: Replica, { recordedAs: id, floor }: Withdrawn): number | undefined {
     if (cache === undefined || loop === undefined || cache.floors.of(id) < floor) return undefined
     return events.now - cache.floors.knownForMs(id)
   }
@@ -173,7 +174,7 @@ export function createJudge(world: World): Judge {
     if (all.length === 0) return
     const log = logged(servers.primary)
     for (const w of all) {
-      const isRecorded = (log.get(w.visitor.id) ?? 0) >= w.floor
+      const isRecorded = (log.get(w.recordedAs) ?? 0) >= w.floor
       if (isRecorded === w.isRecorded) continue
       w.isRecorded = isRecorded
       if (isRecorded) {
@@ -195,7 +196,7 @@ export function createJudge(world: World): Judge {
     return value?.type === 'string' ? generationOf(value.bytes) : undefined
   }
 
-  const isSpooled = (w: Withdrawn) => replicas.some(({ file }) => (file.get(w.visitor.id)?.floor ?? 0) >= w.floor)
+  const isSpooled = (w: Withdrawn) => replicas.some(({ file }) => (file.get(w.recordedAs)?.floor ?? 0) >= w.floor)
 
   const isHeld = (w: Withdrawn) =>
     w.isRecorded || replicas.some((replica) => knows(replica, w) !== undefined) || isSpooled(w)
@@ -203,12 +204,13 @@ export function createJudge(world: World): Judge {
   // --- withdrawals ----------------------------------------------------------------------------------------------------
 
   function withdrawn(replica: Replica, id: string, floor: number, isKept: boolean): void {
-    const visitor = visitors.find((known) => known.id === id)
+    const visitor = visitors.find((known) => known.id === id || isSweepOf(id, known))
     const { loop } = replica
     if (visitor === undefined || loop === undefined) return
     const kind = floor >= everyGeneration ? 'logout' : 'loss of a right'
     const w: Withdrawn = {
       visitor,
+      recordedAs: id,
       floor,
       at: events.now,
       by: replica,
@@ -278,7 +280,7 @@ export function createJudge(world: World): Judge {
     for (const w of all) {
       const since = knows(replica, w)
       if (since === undefined || events.now - since < 200) continue
-      if ((replica.file.get(w.visitor.id)?.floor ?? 0) >= w.floor) continue
+      if ((replica.file.get(w.recordedAs)?.floor ?? 0) >= w.floor) continue
       violation('lost-by-orderly-stop', `s${w.visitor.number}: ${w.kind}, not in the spool of r${replica.index}`)
     }
   }
@@ -429,7 +431,7 @@ export function createJudge(world: World): Judge {
     const isKnown = knows(replica, w) !== undefined || (replica.met.get(visitor.id) ?? 0) > session.generation
     if (isKnown) return violation('against-own-knowledge', words)
     // It lies in its own spool: read before it answers anybody.
-    if ((replica.file.get(visitor.id)?.floor ?? 0) >= w.floor) return violation('undone-by-a-start', words)
+    if ((replica.file.get(w.recordedAs)?.floor ?? 0) >= w.floor) return violation('undone-by-a-start', words)
     const isStandIn = from === 'pass' || from === 'near_stale'
     for (const contact of replica.contact) {
       for (const recorded of w.recorded) {

@@ -3,6 +3,7 @@
 import { lossMutations } from './mutations/loss.ts'
 import { outageMutations } from './mutations/outage.ts'
 import { recordMutations } from './mutations/record.ts'
+import { sweepMutations } from './mutations/sweeps.ts'
 
 /** `find` occurs exactly once in the file. */
 export interface Edit {
@@ -24,4 +25,9 @@ export interface Mutation {
   readonly edits: readonly Edit[]
 }
 
-export const mutations: readonly Mutation[] = [...outageMutations, ...lossMutations, ...recordMutations]
+export const mutations: readonly Mutation[] = [
+  ...outageMutations,
+  ...lossMutations,
+  ...recordMutations,
+  ...sweepMutations,
+]

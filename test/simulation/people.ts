@@ -1,11 +1,13 @@
 // What people do, and thieves who copied their cookies.
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
 import type { LookupResult } from '../../src/session/lookup-result.ts'
+import type { Selection } from '../../src/session/selection.ts'
 import type { Session } from '../../src/session/session.ts'
 import { asRequest } from './events.ts'
 import type { Judge } from './judge.ts'
-import { mayBeOver, type Account } from './provider.ts'
+import { issuer, mayBeOver, type Account } from './provider.ts'
 import { names } from './redis/link.ts'
+import { epoch } from './redis/servers.ts'
 import type { Replica, Visitor, World } from './world.ts'
 
 /** The newest pass, one that somebody kept, or none. */
@@ -25,7 +27,7 @@ export interface People {
 const carried = (pass: string | undefined): string[] => (pass === undefined ? [] : [pass])
 
 export function createPeople(world: World, judge: Judge): People {
-  const { events, story, plan, visitors, accounts, provider, servers } = world
+  const { events, story, plan, manner, visitors, accounts, provider, servers } = world
 
   /** A request arrives, and is done within the budget of one. */
   function arrive(replica: Replica, task: () => Promise<void>): void {
@@ -145,6 +147,10 @@ export function createPeople(world: World, judge: Judge): People {
 
     logout(replica, visitor) {
       if (visitor.ticket === '' || visitor.isLeaving) return
+      if (manner.hits(0.3)) {
+        endByName(replica, visitor)
+        return
+      }
       const pass = passOf(visitor, 'new')
       arrive(replica, async () => {
         visitor.isLeaving = true
@@ -190,6 +196,26 @@ export function createPeople(world: World, judge: Judge): People {
         judge.violation(orElse, `s${visitor.number} at r${replica.index}: ${kind} (${why})`)
       })
     },
+  }
+
+  /** The provider or an operator ends whatever sessions they have. */
+  function endByName(replica: Replica, visitor: Visitor): void {
+    const { subject } = visitor.account
+    const named = { issuer, subject, sid: subject, issuedAt: Math.floor((epoch + events.now) / 1_000) }
+    const selection = manner.pick<Selection>([
+      { by: 'subject', ...named },
+      { by: 'sid', ...named },
+      { by: 'sid', issuer, sid: subject, issuedAt: named.issuedAt },
+      { by: 'person', ...named },
+      { by: 'user', user: subject },
+    ])
+    // The provider ends its own session first.
+    if (selection.by === 'subject' || selection.by === 'sid') visitor.account.hasEnded = true
+    visitor.isLeaving = true
+    arrive(replica, async () => {
+      story.say(`s${visitor.number} is ended by ${selection.by} at r${replica.index}`)
+      await replica.sessions?.endSelected(selection)
+    })
   }
 
   function renew(replica: Replica, visitor: Visitor, session: Session): void {

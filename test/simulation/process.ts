@@ -11,7 +11,7 @@ import { newLoop, type Loop } from './events.ts'
 import type { Judge, OrderlyStop } from './judge.ts'
 import { scope, simulatedLink } from './redis/link.ts'
 import { epoch } from './redis/servers.ts'
-import { openSealer } from './sealer.ts'
+import { isSweepOf, openSealer, openTaggers } from './sealer.ts'
 import { simulatedSpool } from './spool.ts'
 import type { Replica, World } from './world.ts'
 
@@ -88,7 +88,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
         },
       },
       async withdraw(withdrawal) {
-        const visitor = world.visitors.find(({ id }) => id === withdrawal.id)
+        const visitor = world.visitors.find((known) => known.id === withdrawal.id || isSweepOf(withdrawal.id, known))
         if (visitor !== undefined) visitor.isSuperseding = true
         const isKept = await cache.withdraw(withdrawal)
         judge.withdrawn(replica, withdrawal.id, withdrawal.floor, isKept)
@@ -99,6 +99,9 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       cache: overheard,
       sealer: openSealer('session'),
       passSealer: openSealer('pass'),
+      aboutSealer: openSealer('about'),
+      taggers: openTaggers,
+      userOf: ({ subject }) => subject,
       provider: world.provider.at(loop, runtime.clock),
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 500, maxBytes: 10 << 20 },

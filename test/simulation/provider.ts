@@ -4,6 +4,7 @@ import { AnswerLost, RefreshRejected } from '../../src/errors.ts'
 import type { Grant, Provider, RefreshGrant, Tokens } from '../../src/oidc/provider.ts'
 import type { Chance } from './chance.ts'
 import type { Events, Loop } from './events.ts'
+import { epoch } from './redis/servers.ts'
 
 export interface SimulatedProvider {
   login(account: Account, wallTime: number): Grant
@@ -30,7 +31,7 @@ export const mayBeOver = ({ hasEnded, lost }: Account): boolean => hasEnded || l
 
 const lostShare = 0.05
 
-const issuer = 'https://id.example.com'
+export const issuer = 'https://id.example.com'
 
 /** Which of an account's rights a session's claims state. */
 export const rightsIn = (claims: Readonly<Record<string, unknown>>): number => Number(claims['rights'])
@@ -52,7 +53,7 @@ export function createProvider(deps: {
     idToken: undefined,
     refreshToken: `${account.subject} ${account.token}`,
   })
-  const claimsOf = ({ subject, rights }: Account) => ({ iss: issuer, sub: subject, rights })
+  const claimsOf = ({ subject, rights }: Account) => ({ iss: issuer, sub: subject, sid: subject, rights })
 
   function refreshed(tokens: Tokens, wallTime: number): RefreshGrant {
     const [subject = '', token] = (tokens.refreshToken ?? '').split(' ')
@@ -84,6 +85,8 @@ export function createProvider(deps: {
         claims: claimsOf(account),
         idTokenKey: account.subject,
         idTokenExpiresAt: account.expiresAt,
+        // Its own clock is right.
+        idTokenIssuedAt: Math.floor((epoch + events.now) / 1_000) * 1_000,
       }
     },
     at: (loop, wallClock) => ({

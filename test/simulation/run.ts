@@ -35,7 +35,7 @@ export interface RunResult {
 const end = 57_000
 const healAt = 26_000
 
-const streams = { plan: 1, network: 2, settings: 3, losses: 4 }
+const streams = { plan: 1, network: 2, settings: 3, losses: 4, manner: 5 }
 
 export async function runSeed({ seed, template, isTold = false }: RunOptions): Promise<RunResult> {
   const events = createEvents(end)
@@ -58,6 +58,7 @@ export async function runSeed({ seed, template, isTold = false }: RunOptions): P
     events,
     story,
     plan,
+    manner: createChance(seed, streams.manner),
     network,
     servers,
     replicas,

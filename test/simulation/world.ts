@@ -93,6 +93,8 @@ export interface Visitor {
 
 export interface Withdrawn {
   readonly visitor: Visitor
+  /** The session's id, or that of a sweep. */
+  readonly recordedAs: string
   readonly floor: number
   /** When it was answered. */
   readonly at: number
@@ -117,6 +119,8 @@ export interface World {
   readonly story: Story
   /** What people do and what breaks; the code under test and the network draw from others. */
   readonly plan: Chance
+  /** In which way people leave. */
+  readonly manner: Chance
   readonly network: Network
   readonly servers: Servers
   readonly replicas: readonly Replica[]

@@ -82,12 +82,12 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: fallback,
-        find: "if (session.generation < floors.of(session.id)) return { kind: 'unproven', reason: 'superseded', session }",
+        find: "if (withdrawn.is(session)) return { kind: 'unproven', reason: 'superseded', session }",
         replace: '',
       },
       {
         file: fallback,
-        find: 'return session.generation >= floors.of(session.id) && clock()',
+        find: 'return !withdrawn.is(session) && clock()',
         replace: 'return clock()',
       },
     ],
@@ -123,10 +123,10 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/sessions.ts',
-        find: 'near.deleteBelow(id, floor)\n    reader.overtakeReads(id)',
-        replace: 'near.deleteBelow(id, floor)',
+        find: 'reader.overtakeReads(id)\n    signals.raise(id)\n  }\n\n  watch',
+        replace: 'signals.raise(id)\n  }\n\n  watch',
       },
-      { file: 'session/near-cache.ts', find: 'if (session.generation < floorOf(ticket.id)) return entry', replace: '' },
+      { file: 'session/near-cache.ts', find: 'if (isWithdrawn(session)) return entry', replace: '' },
     ],
   },
   {
@@ -136,7 +136,7 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/lookup.ts',
-        find: "if (session.generation < floors.of(ticket.id)) return { kind: 'below-floor', session }",
+        find: "if (withdrawn.is(session)) return { kind: 'below-floor', session }",
         replace: '',
       },
     ],

@@ -100,9 +100,9 @@ export const recordMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/session-writer.ts',
-        find: "const result = isWithdrawn ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))",
+        find: "const result = isWithdrawn(session) ? 'marked' : await setUnlessWithdrawn(session, value, storedTtl(session))",
         replace:
-          "await store.set(sessionKey(id), value, storedTtl(session))\n        const result = isWithdrawn && value.length === 0 ? 'marked' : 'written'",
+          "await store.set(sessionKey(id), value, storedTtl(session))\n        const result = value.length === 0 ? 'marked' : 'written'",
       },
     ],
   },
