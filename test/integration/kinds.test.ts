@@ -155,17 +155,21 @@ suite('through a real Redis', { skip: missingProgram('redis-server') }, () => {
     const kinds = new Set<string>()
     for (const key of keys) {
       const [, kind = ''] =
-        /^traefikoidc:(?:(session|revoked|used|metadata|jwks|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]{16}\})$/
+        /^traefikoidc:(?:(session|about|sessions|revoked|used|metadata|jwks|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]{16}\})$/
           .exec(key)
           ?.filter((part) => part !== undefined) ?? []
       assert.notEqual(kind, '', key)
       kinds.add(kind)
       assert.ok(Number(await redis.cli('PTTL', key)) > 0, key)
-      const read = { 'revoked-log': ['ZRANGE', key, '0', '-1'], members: ['HGETALL', key] }[kind] ?? ['GET', key]
+      const read = {
+        'revoked-log': ['ZRANGE', key, '0', '-1'],
+        sessions: ['ZRANGE', key, '0', '-1'],
+        members: ['HGETALL', key],
+      }[kind] ?? ['GET', key]
       const dump = `${key} ${await redis.cli(...read)}`
       for (const secret of secrets) assert.ok(!dump.includes(secret), `${key} tells ${secret}`)
     }
-    const all = ['jwks', 'members', 'metadata', 'revoked', 'revoked-head', 'revoked-log', 'session', 'used']
+    const all = 'about jwks members metadata revoked revoked-head revoked-log session sessions used'.split(' ')
     assert.deepEqual([...kinds].sort(), all)
   })
 })

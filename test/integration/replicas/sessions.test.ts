@@ -156,7 +156,7 @@ for (const mode of ['hybrid', 'redis'] as const) {
       for (const name of names) {
         assert.match(
           name,
-          /^traefikoidc:((session|revoked|used|token|metadata|jwks|client|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]+\})$/,
+          /^traefikoidc:((session|about|sessions|revoked|used|token|metadata|jwks|client|lease):[\w:-]+|(revoked-log|revoked-head|members):\{[\w-]+\})$/,
         )
         const leftMs = Number(await redis.cli('PTTL', name))
         // Its end has come since it was found.
