@@ -37,6 +37,8 @@ export function createSelections(deps: {
 }): Selections {
   const { cache, taggers, sweeps, directory, near, maxPerUser, loggedOut, clock } = deps
 
+  const isSwept = (entry: SessionEntry) => sweeps.end({ ...entry, tags: taggers.map((tagger) => tagger.of(entry)) })
+
   const tagsOf = (selection: Selection | 'all'): Tag[] =>
     taggers.map((tagger) => {
       if (selection === 'all' || selection.by === 'everybody') return tagger.everybody
@@ -84,7 +86,7 @@ export function createSelections(deps: {
       const entries: SessionEntry[] = []
       for (let skip: number | undefined = 0; skip !== undefined && skip < mostByName;) {
         const page: Listing = await directory.list(tagsOf(selection), { limit: pageSize, skip })
-        entries.push(...page.entries.filter((entry) => sweeps.end(entry)))
+        entries.push(...page.entries.filter(isSwept))
         skip = page.next
       }
       await inBatches(entries, endListed)
@@ -109,7 +111,11 @@ export function createSelections(deps: {
 
     endListed,
 
-    list: (selection, page) => directory.list(tagsOf(selection), page),
+    async list(selection, page) {
+      const { entries, next } = await directory.list(tagsOf(selection), page)
+      // What a sweep ended may lie in the store until its end.
+      return { entries: entries.filter((entry) => !isSwept(entry)), next }
+    },
 
     async keepWithinMax(user, id) {
       if (maxPerUser === undefined) return

@@ -22,7 +22,8 @@ import { createSelections } from './selections.ts'
 import type { EndSelected, Selection } from './selection.ts'
 import type { Session, SessionWithTokens, WhereFrom } from './session.ts'
 import { createSessionStore } from './session-store.ts'
-import { createSweeps, tagsUnder, type Swept, type Taggers } from './sweeps.ts'
+import { createSweeps, type Taggers } from './sweeps.ts'
+import { createTagged } from './tagged.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
 import { createWithdrawn, watchSweeps } from './withdrawn.ts'
 
@@ -111,10 +112,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
   const count = (event: string) => metrics.sessions.labels({ event })
   const { maxAgeMs, maxStaleMs, passMaxAgeMs, providerTimeoutMs } = deps.lifetimes
   const { taggers, userOf } = deps
-  const swept = (session: Session): Swept => ({ ...session, user: userOf(session) })
-  const sweeps = createSweeps({ taggers, clock, lifeMs: maxAgeMs + clockMarginMs })
+  const tagged = createTagged(taggers, userOf)
+  const sweeps = createSweeps({ clock, lifeMs: maxAgeMs + clockMarginMs })
   // On most days nobody has been swept.
-  const isSwept = (session: Session) => sweeps.size > 0 && sweeps.end(swept(session))
+  const isSwept = (session: Session) => sweeps.size > 0 && sweeps.end(tagged(session))
   const withdrawn = createWithdrawn(floors, isSwept)
   const codec = createSessionCodec(deps.sealer, maxAgeMs)
   const lifetimes = createSessionLifetimes(deps.lifetimes, clock)
@@ -122,7 +123,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     limits: deps.nearLimits,
     lifetimes,
     isWithdrawn: withdrawn.is,
-    tagsOf: (session) => tagsUnder(taggers, swept(session)),
+    tagsOf: (session) => tagged(session).tags.flatMap((tags) => Object.values(tags)),
     shared,
     runtime,
   })
@@ -265,7 +266,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         ...(origin?.network !== undefined && { network: origin.network }),
         ...(origin?.browser !== undefined && { browser: origin.browser }),
       }
-      const after = sweeps.before(swept(login), origin?.startedAt ?? now)
+      const after = sweeps.before(tagged(login), origin?.startedAt ?? now)
       if (after === undefined) {
         throw new LoginRejected('ended_meanwhile', 'whose login it is was logged out before it was complete')
       }

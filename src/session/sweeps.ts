@@ -14,7 +14,7 @@ export interface Tags {
   readonly subject: Tag
   readonly user: Tag
   /** Of the provider's own session; undefined where it named none. */
-  readonly sid: Tag | undefined
+  readonly sid?: Tag
 }
 
 /**
@@ -28,7 +28,13 @@ export type Sweep =
   | { readonly by: 'everybody'; readonly until: number }
 
 /** What a sweep looks at. */
-export type Swept = Pick<Session, 'issuer' | 'subject' | 'providerSessionId' | 'createdAt' | 'issuedAt' | 'after'> & {
+export type Swept = Pick<Session, 'createdAt' | 'issuedAt' | 'after'> & {
+  /** Under each key. */
+  readonly tags: readonly Tags[]
+}
+
+/** What tags are made of. */
+export type Named = Pick<Session, 'issuer' | 'subject' | 'providerSessionId'> & {
   /** By which name operators know them. */
   readonly user: string
 }
@@ -67,7 +73,7 @@ export interface Tagger {
   readonly sid: (issuer: string, sid: string) => Tag
   readonly user: (user: string) => Tag
   readonly everybody: Tag
-  readonly of: (session: Pick<Swept, 'issuer' | 'subject' | 'user' | 'providerSessionId'>) => Tags
+  readonly of: (session: Named) => Tags
 }
 
 export type Taggers = readonly [Tagger, ...Tagger[]]
@@ -87,7 +93,7 @@ export function createTaggers(keys: readonly Buffer[], scope: string): Taggers {
       of: ({ issuer, subject, user, providerSessionId: sid }) => ({
         subject: tagger.subject(issuer, subject),
         user: tagger.user(user),
-        sid: sid === undefined ? undefined : tagger.sid(issuer, sid),
+        ...(sid !== undefined && { sid: tagger.sid(issuer, sid) }),
       }),
     }
     return tagger
@@ -95,13 +101,6 @@ export function createTaggers(keys: readonly Buffer[], scope: string): Taggers {
   if (first === undefined) throw new RangeError('tags need a key')
   return [first, ...others]
 }
-
-/** Tags under every key that may have made them. */
-export const tagsUnder = (taggers: Taggers, session: Swept): readonly Tag[] =>
-  taggers.flatMap((tagger) => {
-    const { subject, user, sid } = tagger.of(session)
-    return sid === undefined ? [subject, user] : [subject, user, sid]
-  })
 
 export interface Sweeps {
   /** What is known from now on. */
@@ -126,8 +125,8 @@ interface Known {
 }
 
 /** `lifeMs`: how long a sweep is of use; no session that it ends lives longer. */
-export function createSweeps(deps: { taggers: Taggers; clock: Clock; lifeMs: number }): Sweeps {
-  const { taggers, clock, lifeMs } = deps
+export function createSweeps(deps: { clock: Clock; lifeMs: number }): Sweeps {
+  const { clock, lifeMs } = deps
   /** By the id of its kind: without its moment. */
   const known = createMarks<Known>(clock)
   const kindOf = (sweep: Sweep) => sweepId({ ...sweep, until: 0 })
@@ -141,8 +140,7 @@ export function createSweeps(deps: { taggers: Taggers; clock: Clock; lifeMs: num
       return sweep !== undefined && sweep.until >= moment ? [sweep] : []
     }
     for (const sweep of found(everybody, createdAt)) yield ['all', sweep]
-    for (const tagger of taggers) {
-      const { subject, user, sid } = tagger.of(session)
+    for (const { subject, user, sid } of session.tags) {
       const until = 0
       for (const sweep of found(kindOf({ by: 'subject', tag: subject, until }), issuedAt)) yield ['s', sweep]
       for (const sweep of found(kindOf({ by: 'person', tag: subject, until }), createdAt)) yield ['o', sweep]

@@ -168,6 +168,11 @@ test('everybody is ended without a list, also whom nobody has near', async () =>
   for (const { sessions } of [world, world.replica()]) {
     for (const ticket of tickets) assert.equal(await look(sessions, ticket), 'revoked')
     assert.notEqual(await look(sessions, younger), 'revoked')
+    const { entries } = await sessions.list('all', { limit: 10 })
+    assert.deepEqual(
+      entries.map(({ id }) => id),
+      [idOf(younger)],
+    )
   }
 })
 

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createSweeps, createTaggers, parseSweep, sweepId, type Sweep, type Swept } from '../../src/session/sweeps.ts'
+import {
+  createSweeps,
+  createTaggers,
+  parseSweep,
+  sweepId,
+  type Named,
+  type Sweep,
+  type Swept,
+} from '../../src/session/sweeps.ts'
 import { parseTicket } from '../../src/session/ticket.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { encryptionKey, hour } from './world.ts'
@@ -76,19 +84,21 @@ describe('tags', () => {
 describe('a sweep', () => {
   const time = fakeTime()
   const begun = time.clock()
-  const session = (overrides: Partial<Swept> = {}): Swept => ({
+  const alice: Named = {
     issuer: 'https://id.example.com',
     subject: 'alice',
     user: 'Alice@example.com',
     providerSessionId: 'sid-1',
+  }
+  const session = (overrides: Partial<Swept & Named> = {}, keys = [encryptionKey]): Swept => ({
+    tags: createTaggers(keys, 'scope').map((one) => one.of({ ...alice, ...overrides })),
     createdAt: begun + 5_000,
     issuedAt: begun,
     ...overrides,
   })
 
   function known(...list: Sweep[]) {
-    const taggers = createTaggers([encryptionKey], 'scope')
-    const all = createSweeps({ taggers, clock: time.clock, lifeMs: hour })
+    const all = createSweeps({ clock: time.clock, lifeMs: hour })
     for (const sweep of list) all.add(sweep)
     return all
   }
@@ -145,10 +155,8 @@ describe('a sweep', () => {
   })
 
   test('is found under each key that is still configured', () => {
-    const rotated = createTaggers([Buffer.alloc(32, 9), encryptionKey], 'scope')
-    const all = createSweeps({ taggers: rotated, clock: time.clock, lifeMs: hour })
-    all.add({ by: 'subject', tag: subject, until: begun })
-    assert.equal(all.end(session()), true)
+    const rotated = session({}, [Buffer.alloc(32, 9), encryptionKey])
+    assert.equal(known({ by: 'subject', tag: subject, until: begun }).end(rotated), true)
   })
 
   test('is forgotten when no session that it ends can live any more', () => {

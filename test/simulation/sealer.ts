@@ -26,7 +26,7 @@ export const openTagger: Tagger = {
   of: ({ subject, user, providerSessionId }) => ({
     subject: plain('s', subject),
     user: plain('u', user),
-    sid: providerSessionId === undefined ? undefined : plain('p', providerSessionId),
+    ...(providerSessionId !== undefined && { sid: plain('p', providerSessionId) }),
   }),
 }
 
