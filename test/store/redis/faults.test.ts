@@ -77,8 +77,14 @@ describe('between the link and Redis', { skip: redisMissing }, () => {
     test(`black hole: ${name} holds as given, and the connection is given up`, () =>
       withLink(async (since) => {
         await proxy.become('blackhole')
-        const startedAt = performance.now()
-        await assert.rejects(call(), failedWith('timeout'))
+        let startedAt = performance.now()
+        let failed = await call().catch((error: unknown) => error)
+        // On a machine so busy that this process was late, that is what it says; the next call has its own time.
+        while (failedWith('own_delay')(failed) && performance.now() - startedAt < 10_000) {
+          startedAt = performance.now()
+          failed = await call().catch((error: unknown) => error)
+        }
+        assert.ok(failedWith('timeout')(failed), String(failed))
         const tookMs = performance.now() - startedAt
         // The other timeout is far away, and a busy machine answers late.
         assert.ok(tookMs >= 145 && tookMs < 1_500, `${tookMs} ms`)
