@@ -26,7 +26,11 @@ export interface Program {
 }
 
 export function containersIn(parts: readonly YamlPart[], program: Program): readonly Container[] {
-  return parts.flatMap((part) => visit(part.tree, [], part.lineOf.bind(part)))
+  return parts.flatMap((part) => {
+    const found = visit(part.tree, [], part.lineOf.bind(part))
+    const isCompose = isRecord(part.tree) && isRecord(part.tree['services'])
+    return isCompose ? found.map(withoutDoubled) : found
+  })
 
   function visit(node: unknown, at: Path, lineOf: LineOf): readonly Container[] {
     if (Array.isArray(node)) return node.flatMap((item: unknown, index) => visit(item, [...at, index], lineOf))
@@ -52,6 +56,13 @@ export function containersIn(parts: readonly YamlPart[], program: Program): read
     const flags = ['entrypoint', 'command', 'args'].flatMap((key) => flagsIn(node[key], [...at, key], lineOf, program))
     return { line: lineOf(at), flags, variables }
   }
+}
+
+/** `$$` is Compose's way of writing a dollar sign. `$${` is no reference for us either. */
+function withoutDoubled({ line, flags, variables }: Container): Container {
+  const single = (said: Said): Said =>
+    typeof said.value === 'string' ? { ...said, value: said.value.replaceAll(/\$\$(?!\{)/g, '$') } : said
+  return { line, flags: flags.map(single), variables: variables.map(single) }
 }
 
 function isContainer(node: Record<string, unknown>): boolean {

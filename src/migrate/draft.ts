@@ -7,7 +7,7 @@ import type { Item, Outcome } from './report.ts'
 import { ourText, referencesIn, wholeReference } from './text.ts'
 
 /** What stands in for a variable while the configuration is tried. */
-export type StandIn = 'secret' | 'url' | 'redis' | 'key' | 'text'
+export type StandIn = 'secret' | 'url' | 'redis' | 'key' | 'private key' | 'text'
 
 export interface Variable {
   readonly what: string

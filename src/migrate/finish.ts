@@ -75,10 +75,13 @@ function ordered({ rules, reasons }: DraftState): readonly Ordered[] {
   const logins = of('login')
   const isLast = ({ rule: { path, host, methods, networks } }: Ordered): boolean =>
     [path, host, methods, networks].every((part) => part === undefined)
+  // A rule in front of what is public would let in whom it asks for, past the one that shuts the door.
+  const [top, middle] = first.length > 0 ? [shut, []] : [[], shut]
   return [
+    ...top,
     ...first,
     ...of('public'),
-    ...shut,
+    ...middle,
     ...of('deny'),
     ...logins.filter((one) => !isLast(one)),
     ...logins.filter(isLast),
@@ -155,6 +158,7 @@ function withdrawRule(draft: Draft, found: Ordered | undefined, message: string)
 const standIns: Readonly<Record<StandIn, () => string>> = {
   secret: () => randomBytes(24).toString('base64url'),
   key: () => randomBytes(32).toString('base64'),
+  'private key': privateKey,
   url: () => 'https://id.example.com',
   redis: () => 'redis://redis:6379',
   text: () => 'example.com',

@@ -1,5 +1,6 @@
 // The files that were given, as text whose form is told by what is in it: YAML (one document or several), lines of `name = value`, or
 // a command line.
+import { pathText } from '../config/problems.ts'
 import { readYaml, type YamlPart } from '../config/yaml-file.ts'
 import { readAssignments, type Assignment } from './assignments.ts'
 
@@ -28,10 +29,15 @@ export function readInput({ name: file, text }: InputFile): Input {
   if (assignments !== undefined) return { file, text, form: 'assignments', assignments }
   const { parts, problems, isReadable } = readYaml(text)
   const hasStructure = parts.some(({ tree }) => typeof tree === 'object')
-  if (isReadable && hasStructure) return { file, text, form: 'yaml', parts }
-  if (/(?:^|\s)--?[a-z][\w.-]+/i.test(text) && !isYamlLike(text)) return { file, text, form: 'command' }
   const [problem] = problems
-  if (problem !== undefined) throw new MigrationInputError(`${file}:${problem.line}: ${problem.message}`)
+  // What is given twice, or has a tag that another program follows, could be the very limit that is looked for.
+  if (isReadable && hasStructure && problem === undefined) return { file, text, form: 'yaml', parts }
+  if (problem === undefined && /(?:^|\s)--?[a-z][\w.-]+/i.test(text) && !isYamlLike(text))
+    return { file, text, form: 'command' }
+  if (problem !== undefined) {
+    const name = problem.path.length === 0 ? '' : `${pathText(problem.path)}: `
+    throw new MigrationInputError(`${file}:${problem.line}: ${name}${problem.message}`)
+  }
   throw new MigrationInputError(`${file}: is neither YAML, nor lines of name = value, nor a command line`)
 }
 

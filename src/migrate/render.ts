@@ -20,7 +20,7 @@ export function renderConfig(
   for (const name of Object.keys(optionShape)) {
     const block = [
       ...(Object.hasOwn(tree, name) ? entry(name, tree[name], name, 0, remarks) : []),
-      ...remarks.proposals(name).map((line) => (line === '' ? '#' : `#${line}`)),
+      ...remarks.proposals(name).map((line) => `#${oneLine(line)}`),
     ]
     if (block.length > 0) lines.push('', ...block)
   }
@@ -41,7 +41,8 @@ function entry(name: string, value: unknown, path: string, depth: number, remark
     ])
     return [...above, `${pad}${name}:`, ...items]
   }
-  if (typeof value === 'string' && value.includes('\n')) {
+  // Only what nobody could read as the end of it, such as PEM.
+  if (typeof value === 'string' && /^[!-~][ -~]*\n[\n -~]*$/.test(value)) {
     return [
       ...above,
       `${pad}${name}: |`,
@@ -58,7 +59,9 @@ function entry(name: string, value: unknown, path: string, depth: number, remark
 const isFlow = (path: string): boolean => path === 'extraAuthParams'
 
 /** A comment stays one line: whatever comes from a file could end it and go on as an option. */
-const comment = (text: string): string => `# ${text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')}`.trimEnd()
+const comment = (text: string): string => `# ${oneLine(text)}`.trimEnd()
+
+const oneLine = (text: string): string => text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
 
 /** `isInner`: within brackets, where those of a reference would end them. */
 export function flow(value: unknown, isInner = false): string {

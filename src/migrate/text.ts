@@ -7,8 +7,9 @@ const REFERENCE = new RegExp(
     String.raw`\$\{file:([^}\s]+)\}`, // traefik-oidc-auth
     String.raw`\$\(([A-Za-z_]\w*)\)`, // Kubernetes
     String.raw`\{\{-?\s*env\s+["'\x60]([A-Za-z_]\w*)["'\x60]\s*-?\}\}`, // Traefik's files
-    String.raw`\$\$`,
-    String.raw`\$([A-Z_][A-Z0-9_]{2,})(?![\w])`, // a shell, Compose
+    String.raw`\$\$\{`, // Compose, and ours: no reference
+    // A shell, Compose. Between letters it is more often part of a password.
+    String.raw`(?<=^|[/:.@=,])\$([A-Z_][A-Z0-9_]{2,})(?=$|[/:.@,])`,
     String.raw`\$\{`,
   ].join('|'),
   'g',
@@ -34,10 +35,8 @@ export function ourText(written: string): OurText {
       kubernetes: string | undefined,
       template: string | undefined,
       bare: string | undefined,
-      at: number,
     ) => {
-      if (whole === '$$') return written[at + 2] === '{' ? '$$' : '$'
-      if (whole === '${') return '$${'
+      if (whole === '$${' || whole === '${') return '$${'
       if (file !== undefined) return `file:${file}`
       const name = braced ?? kubernetes ?? template ?? bare ?? ''
       variables.push(name)

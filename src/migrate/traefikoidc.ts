@@ -57,16 +57,22 @@ function other(draft: Draft, found: Found): void {
   }
   if (name === 'caCertPath' || name === 'clientAssertionPrivateKeyPath')
     draft.file(textOf(value) ?? '', name === 'caCertPath' ? 'certificate' : 'private key')
-  if (isRecord(value) && name !== 'extraAuthParams') {
-    for (const [key, inner] of Object.entries(value)) member(draft, found, `${name}.${key}`, inner)
-  } else member(draft, found, name, value)
+  member(draft, found, name, value)
   draft.note(found, 'kept', name)
 }
 
+/** Groups are opened: a secret may lie within. */
 function member(draft: Draft, found: Found, path: string, value: unknown): void {
-  if (!SECRETS.has(path))
-    return draft.set(path, asOurs(draft, value, path), path.includes('.') ? undefined : found.name)
-  draft.secret(path, { ...found, value }, `what ${path} was`, path === 'redis.url' ? 'redis' : 'secret')
+  if (isRecord(value) && path !== 'extraAuthParams') {
+    for (const [key, inner] of Object.entries(value)) member(draft, found, `${path}.${key}`, inner)
+    return
+  }
+  if (!SECRETS.has(path)) {
+    draft.set(path, asOurs(draft, value, path), path.includes('.') ? undefined : found.name)
+    return
+  }
+  const standIn = path === 'redis.url' ? 'redis' : path === 'clientAssertionPrivateKey' ? 'private key' : 'secret'
+  draft.secret(path, { ...found, value }, `what ${path} was`, standIn)
 }
 
 function asOurs(draft: Draft, value: unknown, name: string): unknown {

@@ -126,6 +126,39 @@ test('flags count before variables, and variables before a file; the others are 
   )
 })
 
+test('what is given twice, or has a tag, could be the limit: the file is not read', () => {
+  for (const [text, message] of [
+    [
+      'email_domains: example.com\nprovider: oidc\nclient_id: a\nemail_domains: "*"\n',
+      /x:4: email_domains: is given twice/,
+    ],
+    ['email_domains: "*"\nprovider: oidc\nallowed_groups: !secret groups\n', /x:3: /],
+  ] as const) {
+    assert.throws(() => migrate('oauth2-proxy', [{ name: 'x', text }]), message)
+  }
+})
+
+test('an address with a password in it is left out, and not repeated', () => {
+  const { config, report } = oauth2Proxy('email_domains = "*"', 'upstreams = "http://user:pass-word-9@app:80/"')
+  assert.ok(!`${config}${JSON.stringify(report)}`.includes('pass-word-9'))
+  assert.ok(report.items.some(({ option, outcome }) => option === 'upstreams' && outcome === 'decide'))
+})
+
+test('a name that ends its line writes no option', () => {
+  const text = `{"kind":"Ingress","metadata":{"annotations":{"nginx.ingress.kubernetes.io/auth-url":"https://a.example.com/oauth2/auth","nginx.ingress.kubernetes.io/auth-x\\rallowInsecureProvider: true":"x"}}}`
+  const { config } = migrate('ingress-nginx', [{ name: 'i.json', text }])
+  assert.doesNotMatch(config, /allowInsecureProvider/)
+})
+
+test('dollars of a secret are those of the program that it is for', () => {
+  const keep = (name: string, text: string) => migrate('oauth2-proxy', [{ name, text }], { keepSecrets: true }).config
+  assert.match(keep('a.cfg', `${BASE}client_secret = "a$$b$WORDc9-secret"`), /^clientSecret: "a\$\$b\$WORDc9-secret"$/m)
+  const compose = (value: string) =>
+    `services:\n  p:\n    image: oauth2-proxy\n    environment:\n      OAUTH2_PROXY_CLIENT_SECRET: ${value}\n`
+  assert.match(keep('a.yaml', compose('"a$$b9-secret-of-compose"')), /^clientSecret: "a\$b9-secret-of-compose"$/m)
+  assert.match(keep('a.yaml', compose('"$${literal-9-secret}"')), /^clientSecret: "\$\$\{literal-9-secret\}"$/m)
+})
+
 test('another container’s flags and variables are nobody’s options', () => {
   const { config, report } = migrate('oauth2-proxy', [
     {
@@ -238,6 +271,12 @@ test('an empty whitelist lets in nobody before somebody has decided', () => {
   assert.equal(letsIn(forwardAuth('whitelist ='), { email: 'a@example.com' }), false)
 })
 
+test('while the door is shut, a rule for some paths lets in nobody either', () => {
+  const rule = 'rule.a.rule = PathPrefix(`/x`)\nrule.a.whitelist = ann@example.com'
+  assert.equal(letsIn(forwardAuth(rule), ann), true)
+  assert.equal(letsIn(forwardAuth(`${rule}\nwhitelist =`), ann), false)
+})
+
 test('the RBAC of Kubernetes, which nothing here asks, leaves the door shut', () => {
   assert.equal(
     letsIn(
@@ -257,4 +296,13 @@ test('annotations alone let in nobody', () => {
   const text =
     'kind: Ingress\nmetadata:\n  annotations:\n    nginx.ingress.kubernetes.io/auth-url: https://$host/oauth2/auth\n'
   assert.equal(letsIn(migrate('ingress-nginx', [{ name: 'i.yaml', text }]), ann), false)
+})
+
+test('a secret deep within a group of the plugin’s options is a secret', () => {
+  const text =
+    'providerURL: https://id.example.com\nclientID: a\ncallbackURL: /cb\nclientAuthMethod: private_key_jwt\nclientAssertionPrivateKey: |\n  -----BEGIN PRIVATE KEY-----\n  deep-key-1\nredis: { enabled: true, sentinel: { masterName: m, addresses: [s:26379], password: deep-secret-2 } }\n'
+  const { config, report } = migrate('traefikoidc', [{ name: 'a.yaml', text }])
+  assert.ok(!`${config}${JSON.stringify(report)}`.includes('deep-'))
+  assert.deepEqual(report.problems, [])
+  assert.match(config, /password: \$\{REDIS_SENTINEL_PASSWORD\}/)
 })

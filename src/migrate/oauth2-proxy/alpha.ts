@@ -144,7 +144,9 @@ function addUpstreams(draft: Draft, part: AlphaPart): void {
     const found = { name: `upstreams[${index}]`, place: placeOf(part.file, part.lineOf([...at, index])) }
     const url = draft.text(textOf(values.get('uri')) ?? '', found.name)
     const path = draft.text(textOf(values.get('path')) ?? '/', found.name)
-    if (values.get('static') === true || url.startsWith('static:'))
+    if (/^https?:\/\/[^/?#]*@/.test(url))
+      draft.note(found, 'decide', 'upstreams', 'an address with a password in it is none here, and is left out')
+    else if (values.get('static') === true || url.startsWith('static:'))
       draft.note(
         found,
         'changed',

@@ -123,6 +123,10 @@ function upstreams(draft: Draft, found: Found, passHost: boolean): void {
       )
       continue
     }
+    if (/^https?:\/\/[^/?#]*@/.test(text)) {
+      draft.note(found, 'decide', 'upstreams', 'an address with a password in it is none here, and is left out')
+      continue
+    }
     const match = /^(https?:\/\/[^/?#]+)([^?#]*)/.exec(text)
     if (match === null || /^(?:file|unix):/.test(text)) {
       if (!/^file:\/\/\/dev\/null$/.test(text))

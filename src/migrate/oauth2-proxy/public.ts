@@ -29,7 +29,7 @@ export function addPublic({ draft, take }: Options): void {
       Array.isArray(found.value) && found.rank === 'file'
         ? (found.value as readonly unknown[]).map(String)
         : [found.value].flat().flatMap((value) => String(value).split(','))
-    for (const written of list) skipRoute(draft, found, written.replaceAll('$$', '$'), name === 'skip_auth_route')
+    for (const written of list) skipRoute(draft, found, written, name === 'skip_auth_route')
   }
 }
 

@@ -57,7 +57,13 @@ export function readOAuth2Proxy(inputs: readonly Input[]): OAuth2ProxyInput {
   for (const input of inputs) {
     const { file, text } = input
     if (input.form === 'assignments') {
-      for (const { path, value, line } of input.assignments) add(file, 'file')({ name: path.join('.'), value, line })
+      const isEnvironment = input.assignments.some(({ path: [name = ''] }) => name.startsWith('OAUTH2_PROXY_'))
+      for (const { path, value, line } of input.assignments) {
+        const name = path.join('.')
+        // The environment of everything, and what Compose puts into its file: DOMAIN, TZ.
+        if (isEnvironment && /^[A-Z][A-Z0-9_]*$/.test(name) && !name.startsWith('OAUTH2_PROXY_')) continue
+        add(file, isEnvironment ? 'variable' : 'file')({ name, value, line })
+      }
     } else if (input.form === 'command') {
       const words = wordsOf(text).map((word) => ({ word, line: 1 }))
       const { variables, rest } = dockerRun(words)

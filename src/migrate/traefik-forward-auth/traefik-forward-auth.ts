@@ -25,6 +25,8 @@ export function migrateForwardAuth(draft: Draft, inputs: readonly Input[]): void
       options.set(name, before?.rank === one.rank ? { ...one, value: [before.value, one.value].flat() } : one)
     } else {
       const near = nearest(name, Object.keys(traefikForwardAuth))
+      // TZ, HTTPS_PROXY: a container has variables of others, too.
+      if (near === undefined && one.rank === 'variable') continue
       draft.note(
         one,
         'decide',
