@@ -32,7 +32,7 @@ Options:
   -c, --config FILE  YAML file; config.example.yaml documents every option. What it leaves out is taken from the
                      environment (redis.keyPrefix from REDIS_KEY_PREFIX), and without it everything is.
 
-
+Moving in:
   SOURCE             ${sourceNames.join(', ')}
   FILE               whole files as they are: manifests, Compose files, labels, flags, variables; - is standard input
   --report FORM      what became of each option, on standard error: text (the default) or json

@@ -125,6 +125,10 @@ function special(draft: Draft, take: (name: string) => Found | undefined): void 
     )
   }
   const method = take('clientAuthMethod')
+  if (secret === undefined && !/^(?:none|private_key_jwt)$/.test(textOf(method?.value) ?? '')) {
+    draft.set('clientSecret', draft.variable('CLIENT_SECRET', 'the client’s secret at the provider', 'secret'))
+    draft.note({ name: 'clientSecret', place: 'missing' }, 'decide', 'clientSecret', 'set it in CLIENT_SECRET')
+  }
   draft.set(
     'clientAuthMethod',
     method === undefined ? 'client_secret_post' : draft.text(textOf(method.value) ?? '', method.name),
