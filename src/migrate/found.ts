@@ -1,4 +1,5 @@
 // What a source's files say, one option at a time, wherever it stood: a flag, a variable, a line, a key of YAML.
+import { isDistinguishedName } from '../config/distinguished-name.ts'
 import type { Path } from '../config/problems.ts'
 
 /** Whose word counts where two say the same: a flag, then a variable, then a file (oauth2-proxy's own order). */
@@ -24,11 +25,11 @@ export class Elsewhere {
 
 export const placeOf = (file: string, line: number): string => `${file}:${line}`
 
-/** The items of a list, whether it was a list, repeated, or one text with commas. Empty ones are no items. */
+/** The items of a list, whether it was a list, repeated, or one text with commas (a directory's name is one). Empty ones are no items. */
 export function itemsOf(value: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value]
   return list
-    .flatMap((item) => (typeof item === 'string' ? item.split(',') : scalar(item)))
+    .flatMap((item) => (typeof item === 'string' && !isDistinguishedName(item) ? item.split(',') : scalar(item)))
     .map((item) => item.trim())
     .filter((item) => item !== '')
 }

@@ -40,6 +40,11 @@ const held: readonly (readonly [written: string, may: Record<string, unknown>, m
   ],
   ['email_domains = "*"\nallowed_groups = ["ops"]', ann, eve],
   ['email_domains = "*"\nallowed_groups = "ops,dev"', { ...ann, groups: ['dev'] }, eve],
+  [
+    'email_domains = "*"\nallowed_groups = ["CN=ops,OU=x,DC=example"]',
+    { ...ann, groups: ['CN=ops,OU=x,DC=example'] },
+    eve,
+  ],
   // A role of the name of a group is no group.
   ['email_domains = "*"\nallowed_groups = ["ops"]', ann, { ...eve, roles: ['ops'] }],
   [
