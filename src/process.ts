@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createApp, type App } from './app.ts'
 import { checkConnections } from './check.ts'
-import { parseArguments } from './cli.ts'
+import { parseArguments, type MigrateCommand } from './cli.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { ConfigInvalid } from './errors.ts'
 import { loadConfig } from './load-config.ts'
@@ -41,6 +41,8 @@ export async function run(): Promise<number | undefined> {
     case 'usage-error':
       process.stderr.write(`foregate: ${command.message}\n`)
       return exitCode.badConfig
+    case 'migrate':
+      return migrateFiles(command)
     case 'check':
     case 'serve':
       break
@@ -121,6 +123,28 @@ export async function run(): Promise<number | undefined> {
   }
   logger.flush()
   return undefined
+}
+
+/** The configuration on standard output, what became of each option on standard error. */
+async function migrateFiles({ source, files, report: form, keepSecrets }: MigrateCommand): Promise<number> {
+  // Only whoever moves in needs it.
+  const [{ migrate }, { MigrationInputError }, { isSettled, reportJson, reportText }] = await Promise.all([
+    import('./migrate/migrate.ts'),
+    import('./migrate/input.ts'),
+    import('./migrate/report.ts'),
+  ])
+  try {
+    const inputs = files.map((name) => ({ name, text: readFileSync(name === '-' ? 0 : name, 'utf8') }))
+    const { config, report } = migrate(source, inputs, { keepSecrets })
+    process.stdout.write(config)
+    process.stderr.write(form === 'json' ? reportJson(report) : reportText(report))
+    return isSettled(report) ? exitCode.fine : exitCode.failed
+  } catch (error) {
+    const isFile = error instanceof Error && 'code' in error && 'syscall' in error
+    if (!isFile && !(error instanceof MigrationInputError)) throw error
+    process.stderr.write(`foregate: ${error.message}\n`)
+    return exitCode.badConfig
+  }
 }
 
 function serviceMetrics(version: string): Metrics {

@@ -1,6 +1,7 @@
 // zod's issues in the operator's words: what is wrong; what would be right.
 import type { z } from 'zod'
-import { moveWords, oauth2Proxy, oauth2ProxyMove } from './moving.ts'
+import { oauth2Proxy } from './moving-oauth2-proxy.ts'
+import { moveWords, oauth2ProxyMove } from './moving.ts'
 import { knownKeys } from './option-names.ts'
 import { allOptions } from './schema.ts'
 import { pathText } from './problems.ts'

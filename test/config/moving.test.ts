@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { ignoredOptions } from '../../src/config/ignored.ts'
-import { oauth2Proxy, oauth2ProxyMove, traefikOidcAuth } from '../../src/config/moving.ts'
+import { oauth2Proxy } from '../../src/config/moving-oauth2-proxy.ts'
+import { traefikForwardAuth } from '../../src/config/moving-traefik-forward-auth.ts'
+import { traefikOidcAuth } from '../../src/config/moving-traefik-oidc-auth.ts'
+import { oauth2ProxyMove } from '../../src/config/moving.ts'
 import type { Move } from '../../src/config/moving.ts'
 import { allOptions } from '../../src/config/schema.ts'
 import { load, problemsOf, REQUIRED } from './load-fixture.ts'
@@ -128,7 +131,7 @@ test('a configuration of oauth2-proxy is answered line by line with our names (D
 
 test('names of oauth2-proxy in YAML are answered with ours, which are then not missing (D8)', () => {
   const problems = problemsOf({
-    text: 'oidc_issuer_url: https://issuer.example\nclient_id: a\ncookie_secret: b\nemail-domain: example.com\nskip_provider_button: true\n',
+    text: 'oidc_issuer_url: https://issuer.example\nclient_id: a\ncookie_secret: b\nemail-domain: example.com\ncookie_httponly: true\n',
     env: { PROVIDER_URL: '', CLIENT_ID: '', SESSION_ENCRYPTION_KEY: '' },
   })
   assert.deepEqual(
@@ -140,7 +143,7 @@ test('names of oauth2-proxy in YAML are answered with ours, which are then not m
       ['client_id', 'clientID'],
       ['cookie_secret', 'sessionEncryptionKey'],
       ['email-domain', 'allowedUserDomains'],
-      'skip_provider_button',
+      'cookie_httponly',
     ],
   )
 })
@@ -188,6 +191,7 @@ const known = new Set(allOptions.map(({ path }) => path.join('.')))
 for (const [program, table] of [
   ['oauth2-proxy', oauth2Proxy],
   ['traefik-oidc-auth', traefikOidcAuth],
+  ['traefik-forward-auth', traefikForwardAuth],
 ] as const) {
   test(`every option that a name of ${program} is answered with exists`, () => {
     for (const [name, move] of Object.entries<Move>(table)) {
@@ -217,6 +221,7 @@ const names = (cell = ''): string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, 
 for (const [heading, table] of [
   ['From oauth2-proxy', oauth2Proxy],
   ['From traefik-oidc-auth', traefikOidcAuth],
+  ['From traefik-forward-auth', traefikForwardAuth],
 ] as const) {
   test(`docs/moving.md, ${heading}: each row's name exists, and says what the messages say`, () => {
     const documented = new Map(

@@ -209,7 +209,7 @@ const refused: readonly [file: string, remedies: readonly RegExp[]][] = [
       /:3: client_id: .*here it is clientID/,
       /:5: cookie_secret: .*here it is sessionEncryptionKey/,
       /:6: email_domains: .*here it is allowedUserDomains/,
-      /:7: skip_provider_button: .*needs nothing/,
+      /:7: skip_provider_button: .*here it is pages\.skipSignIn/,
       /:8: upstreams\[0\]: must be a group of options \(a YAML mapping\), such as \{ url:/,
     ],
   ],
