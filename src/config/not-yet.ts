@@ -20,6 +20,7 @@ const NOT_YET: readonly (readonly [path: string, turnsOn: (value: unknown) => bo
   ['enableFrontchannelLogout', isOn],
   ['backchannelLogoutURL', isGiven],
   ['frontchannelLogoutURL', isGiven],
+  ['sharedSignals.transmitter', isGiven],
   ['rules.*.require.acr', isGiven],
   ['rules.*.require.maxAge', isGiven],
   ['upstreams.*.rules.*.require.acr', isGiven],
