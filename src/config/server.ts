@@ -113,13 +113,14 @@ export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
   }
   for (const [at, [name, path]] of given.entries()) {
     const same = given.slice(0, at).find(([, earlier]) => earlier === path)
-    if (same !== undefined) refuse([[name], [same[0]]], `is the same as ${same[0]}; use two paths`)
+    if (same !== undefined && !fixedPaths(pathPrefix).includes(path))
+      refuse([[name], [same[0]]], `is the same as ${same[0]}; use two paths`)
   }
   const isPath = /^\/(?![/\\])[^\\\s]*$/.test(postLogoutRedirectURI)
   if (!isPath && parseWebURL(postLogoutRedirectURI) === undefined) {
     refuse(['postLogoutRedirectURI'], 'must be a path that starts with one /, or an absolute http(s) URL')
   }
-  return { prefix: pathPrefix, ...moved, securityEvents: `${pathPrefix}/ssf/events`, postLogoutRedirectURI }
+  return { prefix: pathPrefix, ...moved, securityEvents: `${pathPrefix}/security_events`, postLogoutRedirectURI }
 }
 
 const optionPaths = {

@@ -96,7 +96,7 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'session',
     'backchannel_logout',
     'frontchannel_logout',
-    'ssf/events',
+    'security_events',
   ].map((name) => `${pathPrefix}/${name}`)
 
 /** They lie below `pathPrefix`, unless the operator says otherwise. */
