@@ -116,7 +116,7 @@ export function createTransmitter(options: TransmitterOptions): Transmitter {
 }
 
 /** Shared Signals Framework 1.0, section 7.2: between host and path. */
-export function wellKnown(issuer: string): string {
+function wellKnown(issuer: string): string {
   const url = new URL(issuer)
   const path = url.pathname.replace(/\/$/, '')
   return `${url.origin}/.well-known/ssf-configuration${path}`
