@@ -16,7 +16,7 @@ import type { CurrentSession } from './current-session.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 import { forgetBrowser } from './forget-browser.ts'
 import { frame } from './frame.ts'
-import { json, type HttpResponse } from './http-response.ts'
+import { empty, type HttpResponse } from './http-response.ts'
 import type { Refusals } from './refusals.ts'
 
 export interface SignalDeps {
@@ -75,10 +75,16 @@ export function createSignalEndpoints(deps: SignalDeps): SignalEndpoints {
 
   function answerToLogout(request: EndpointRequest, outcome: SignalOutcome): HttpResponse {
     const request_id = request.requestId
-    if (outcome.kind === 'done') return { ...json(200, {}), body: '' }
+    if (outcome.kind === 'done') return empty(200)
     const { reason } = outcome
-    if (outcome.kind === 'later') return json(503, { error: 'temporarily_unavailable', reason, request_id }, retryAfter)
-    return json(400, { error: 'invalid_request', error_description: outcome.message, reason, request_id })
+    if (outcome.kind === 'later')
+      return refusals.toProgram(request, 503, { error: 'temporarily_unavailable', reason, request_id }, retryAfter)
+    return refusals.toProgram(request, 400, {
+      error: 'invalid_request',
+      error_description: outcome.message,
+      reason,
+      request_id,
+    })
   }
 
   /** RFC 8935, sections 2.2 to 2.4. */
@@ -93,11 +99,12 @@ export function createSignalEndpoints(deps: SignalDeps): SignalEndpoints {
         return apply(bodyOf(request, eventType).trim())
       })
       const request_id = request.requestId
-      if (outcome.kind === 'done') return { ...json(202, {}), body: '' }
-      if (outcome.kind === 'later') return json(503, { reason: outcome.reason, request_id }, retryAfter)
+      if (outcome.kind === 'done') return empty(202)
+      if (outcome.kind === 'later')
+        return refusals.toProgram(request, 503, { reason: outcome.reason, request_id }, retryAfter)
       const { reason, message: description } = outcome
       const err = errorCodes[reason] ?? 'invalid_request'
-      return json(400, { err, description, reason, request_id }, { 'content-language': 'en' })
+      return refusals.toProgram(request, 400, { err, description, reason, request_id }, { 'content-language': 'en' })
     }
 
   /** Front-Channel Logout 1.0, section 2. */

@@ -236,6 +236,7 @@ const notYet = [
   'enableFrontchannelLogout: true',
   'backchannelLogoutURL: /b',
   'frontchannelLogoutURL: /f',
+  'sharedSignals: { transmitter: https://id.example.com, audiences: [a] }',
   'rules: [{ path: /a, require: { acr: [gold] } }]',
   'rules: [{ path: /a, require: { maxAge: 5m } }]',
 ]
