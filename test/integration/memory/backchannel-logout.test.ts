@@ -231,6 +231,11 @@ describe('a request for a back-channel logout', () => {
       'token_missing',
       async () => post(JSON.stringify({ logout_token: await good() }), { 'content-type': 'application/json' }),
     ],
+    [
+      'with a form that calls itself text',
+      'token_missing',
+      async () => post(`logout_token=${await good()}`, { 'content-type': 'text/plain' }),
+    ],
     ['with the bare token', 'token_missing', async () => post(await good(), { 'content-type': 'application/jwt' })],
     [
       'with a body of more than 16 KB',

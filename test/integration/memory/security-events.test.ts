@@ -229,12 +229,15 @@ describe('an event', () => {
   })
 
   test('that nobody could be told of is to be sent again, and then counts', async () => {
+    const replays = 'foregate_replays_rejected_total{kind="security_event"}'
+    const before = await app.metric(replays)
     const token = await event()
     selected.isKept = false
     const reply = await push(token)
     assert.deepEqual([reply.status, reply.headers['retry-after']], [503, '5'])
     selected.isKept = true
     assert.equal((await push(token)).status, 202)
+    assert.equal(await app.metric(replays), before, 'the first that counts is no second one')
   })
 })
 
