@@ -42,14 +42,8 @@ export interface Service {
   readonly usesPasses: boolean
 }
 
-// What ends sessions by their person is being made.
-const notMadeYet: SelectedSessions = {
-  endSelected: () => Promise.resolve({ ended: 0, isKept: false }),
-  refreshSelected: () => Promise.resolve({ selected: 0, isKept: false }),
-}
-
-/** Nothing is reached before its parts are started. Throws ConfigInvalid. */
-export function createService(config: Config, runtime: Runtime, selected: SelectedSessions = notMadeYet): Service {
+/** Nothing is reached before its parts are started. `selected`: of a test that asks who is meant. Throws ConfigInvalid. */
+export function createService(config: Config, runtime: Runtime, selected?: SelectedSessions): Service {
   const { clock, timer, random, randomBytes, logger, metrics } = runtime
   const { access, outage, session: lifetimes } = config
   const scope = deploymentScope(config)
@@ -179,7 +173,22 @@ export function createService(config: Config, runtime: Runtime, selected: Select
       clock,
       logger,
     })
-  const signals = createSignals({ config, provider, transmitter, selected, used, runtime })
+  const { endSelected } = sessions
+  const signals = createSignals({
+    config,
+    provider,
+    transmitter,
+    // Sessions whose rights may have changed cannot be refreshed by their person yet: they end.
+    selected: selected ?? {
+      endSelected,
+      refreshSelected: async (selection) => {
+        const { ended, isKept } = await endSelected(selection)
+        return { selected: ended, isKept }
+      },
+    },
+    used,
+    runtime,
+  })
 
   // Numbers
   registerCacheGauges(metrics, cache)
