@@ -4,6 +4,7 @@ import { createEdge } from './edge.ts'
 import type { HealthSources } from './http/health.ts'
 import type { Runtime } from './runtime.ts'
 import { createService } from './service.ts'
+import type { SelectedSessions } from './signals/create-signals.ts'
 import { stop } from './stop.ts'
 
 export interface App {
@@ -14,12 +15,12 @@ export interface App {
 }
 
 /** Throws ConfigInvalid. */
-export function createApp(config: Config, runtime: Runtime): App {
+export function createApp(config: Config, runtime: Runtime, selected?: SelectedSessions): App {
   const { timer, logger } = runtime
   let phase: ReturnType<HealthSources['phase']> = 'starting'
-  const service = createService(config, runtime)
+  const service = createService(config, runtime, selected)
   const edge = createEdge(config, service, runtime, () => phase)
-  const { cache, provider, sessions } = service
+  const { cache, provider, sessions, signals } = service
 
   let stopping: Promise<void> | undefined
   return {
@@ -51,6 +52,7 @@ export function createApp(config: Config, runtime: Runtime): App {
           await cache.stop()
           await edge.closeOperators()
           provider.stop()
+          signals.stop()
         },
         timer,
         logger,

@@ -50,7 +50,7 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, cache, provider, sessions, logins, usesPasses } = service
+  const { scope, rules, identityHeaders, cache, provider, sessions, logins, signals, usesPasses } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -67,6 +67,11 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     pathPrefix: config.paths.prefix,
     callbackPath: config.paths.callback,
     logoutPath: config.paths.logout,
+    signalPath: {
+      backChannelLogout: config.paths.backChannelLogout,
+      frontChannelLogout: config.paths.frontChannelLogout,
+      securityEvents: config.paths.securityEvents,
+    },
     publicURL: config.server.publicURL,
     forceHTTPS: cookieConfig.forceHTTPS,
     cookieDomain: cookieConfig.domain,
@@ -83,6 +88,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     pages,
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
+    signals,
+    frameRateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     skipSignIn: config.pages.skipSignIn,

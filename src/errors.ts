@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'LOGIN_REJECTED'
   | 'REFRESH_REJECTED'
   | 'BAD_REQUEST'
+  | 'SIGNAL_REJECTED'
 
 /** Why a login was refused: the `reason` of the log line and of `foregate_logins_total`, and the code on the page. */
 export type LoginReason =
@@ -61,6 +62,33 @@ export type RefreshReason =
   // its answers were lost twice, and asking once more might spend a refresh token that is spent already
   | 'refresh_lost'
 
+/**
+ * Why something that a provider told us unasked (a logout token, a security event token) was refused: the `reason` of the answer, of
+ * the log line and of `foregate_signals_total`.
+ */
+export type SignalReason =
+  // the request
+  | 'token_missing'
+  | 'token_repeated'
+  | 'token_too_large'
+  | 'sender'
+  // what anybody can make up
+  | 'malformed'
+  | 'algorithm'
+  | 'issuer'
+  | 'signature'
+  // what the provider signed
+  | 'type'
+  | 'audience'
+  | 'expired'
+  | 'not_yet_valid'
+  | 'issued_at'
+  | 'token_id'
+  | 'events'
+  | 'nonce'
+  | 'subject'
+  | 'replayed'
+
 /** An expected failure: `code` to rely on, `cause` kept, message for people. */
 export abstract class AppError extends Error {
   abstract readonly code: ErrorCode
@@ -113,6 +141,16 @@ export class RefreshRejected extends AppError {
   readonly code = 'REFRESH_REJECTED'
   readonly reason: RefreshReason
   constructor(reason: RefreshReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** A logout token or a security event token that must not count. The message is for its sender, too, and holds nothing of the token. */
+export class SignalRejected extends AppError {
+  readonly code = 'SIGNAL_REJECTED'
+  readonly reason: SignalReason
+  constructor(reason: SignalReason, message: string, options?: ErrorOptions) {
     super(message, options)
     this.reason = reason
   }

@@ -17,12 +17,15 @@ import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
 import { withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
 import { createProvider } from './oidc/openid-provider.ts'
+import { createTransmitter } from './oidc/transmitter.ts'
+import { createTransport } from './oidc/transport.ts'
 import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import type { Runtime } from './runtime.ts'
 import { createSealer } from './sealing.ts'
 import type { Session } from './session/session.ts'
 import { createSessions, type Sessions } from './session/sessions.ts'
 import { createTaggers } from './session/sweeps.ts'
+import { createSignals, type SelectedSessions, type Signals } from './signals/create-signals.ts'
 import { createMemoryStore } from './store/memory-store.ts'
 import { warnOnce } from './telemetry/once.ts'
 
@@ -34,12 +37,13 @@ export interface Service {
   readonly provider: AwaitedProvider
   readonly sessions: Sessions
   readonly logins: Logins
+  readonly signals: Signals
   /** Browsers carry a pass, for an outage of what replicas share. */
   readonly usesPasses: boolean
 }
 
-/** Nothing is reached before its parts are started. Throws ConfigInvalid. */
-export function createService(config: Config, runtime: Runtime): Service {
+/** Nothing is reached before its parts are started. `selected`: of a test that asks who is meant. Throws ConfigInvalid. */
+export function createService(config: Config, runtime: Runtime, selected?: SelectedSessions): Service {
   const { clock, timer, random, randomBytes, logger, metrics } = runtime
   const { access, outage, session: lifetimes } = config
   const scope = deploymentScope(config)
@@ -148,6 +152,44 @@ export function createService(config: Config, runtime: Runtime): Service {
     random,
   })
 
+  // What is told unasked
+  const { sharedSignals } = config.signals
+  const { clockSkewMs, allowInsecureProvider } = config.provider
+  const transmitter =
+    sharedSignals &&
+    createTransmitter({
+      ...sharedSignals,
+      issuer: sharedSignals.transmitter,
+      allowInsecure: allowInsecureProvider,
+      clockSkewMs,
+      transport: createTransport({
+        ...config.provider,
+        timeoutMs: config.provider.providerTimeoutMs,
+        clock,
+        timer,
+        durations: metrics.providerRequests,
+      }),
+      cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+      clock,
+      logger,
+    })
+  const { endSelected } = sessions
+  const signals = createSignals({
+    config,
+    provider,
+    transmitter,
+    // Sessions whose rights may have changed cannot be refreshed by their person yet: they end.
+    selected: selected ?? {
+      endSelected,
+      refreshSelected: async (selection) => {
+        const { ended, isKept } = await endSelected(selection)
+        return { selected: ended, isKept }
+      },
+    },
+    used,
+    runtime,
+  })
+
   // Numbers
   registerCacheGauges(metrics, cache)
   metrics.gauge('provider_state', '1 for the state that the provider is in.', ['state'], () =>
@@ -163,5 +205,5 @@ export function createService(config: Config, runtime: Runtime): Service {
     { labels: { tier: 'l1' }, value: sessions.nearBytes },
   ])
 
-  return { scope, rules, identityHeaders, cache, provider, sessions, logins, usesPasses }
+  return { scope, rules, identityHeaders, cache, provider, sessions, logins, signals, usesPasses }
 }

@@ -27,6 +27,8 @@ export interface DemoProviderOptions {
   readonly people?: Readonly<Record<string, Person>>
   /** Lifetime of access and ID tokens in seconds. Default 300. */
   readonly tokenSeconds?: number
+  /** Called when somebody logs out there (Back-Channel Logout 1.0). */
+  readonly backChannelLogoutURI?: string
   /** Known to browsers and to Foregate by another name than `http://127.0.0.1:<port>`: in a container. */
   readonly published?: { readonly issuer: string; readonly bind: string; readonly clientSecret: string }
 }
@@ -39,6 +41,9 @@ export interface DemoProvider {
   readonly grants: { authorization_code: number; refresh_token: number }
   stop(): Promise<void>
 }
+
+/** Beside a dispatcher, which looks at addresses. */
+type CallOut = Required<Pick<RequestInit, 'method' | 'headers' | 'body' | 'redirect' | 'signal'>>
 
 const accent = '#7a3ea8'
 const scopes = 'openid profile email groups offline_access'
@@ -70,11 +75,18 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
         post_logout_redirect_uris: options.applicationOrigins.flatMap((origin) => [`${origin}/`, `${origin}/public`]),
         grant_types: ['authorization_code', 'refresh_token'],
         response_types: ['code'],
+        ...(options.backChannelLogoutURI !== undefined && {
+          backchannel_logout_uri: options.backChannelLogoutURI,
+          backchannel_logout_session_required: true,
+        }),
       },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: 'RS256', use: 'sig', kid: 'demo' }] },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     pkce: { required: () => true },
+    // The package's own refuses every address of a private network, where the demo's application is.
+    fetch: (url: string, { method, headers, body, redirect, signal }: CallOut) =>
+      fetch(url, { method, headers, body, redirect, signal }),
     scopes: scopes.split(' '),
     claims: {
       openid: ['sub', 'sid'],
@@ -107,6 +119,7 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
     features: {
       devInteractions: { enabled: false },
       introspection: { enabled: true },
+      backchannelLogout: { enabled: options.backChannelLogoutURI !== undefined },
       revocation: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,

@@ -5,7 +5,7 @@ import { coversHost, parseRuleHost } from './host-pattern.ts'
 import { isNetworkWithin, parseNetwork } from './network.ts'
 import { type Path, pathText } from './problems.ts'
 import type { RuleSettings, Settings } from './schema.ts'
-import { callbackAndLogout, covers, fixedPaths } from './url-path.ts'
+import { covers, fixedPaths, movablePaths } from './url-path.ts'
 
 export function accessConfig(checks: Checks): AccessConfig {
   const { settings } = checks
@@ -32,8 +32,7 @@ export function accessConfig(checks: Checks): AccessConfig {
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
 function checkExclusions({ settings, refuse }: Checks): void {
-  const { callback, logout } = callbackAndLogout(settings)
-  const own = [...fixedPaths(settings.pathPrefix), callback, logout]
+  const own = [...fixedPaths(settings.pathPrefix), ...Object.values(movablePaths(settings))]
   for (const [index, pattern] of settings.excludedURLs.entries()) {
     const hit = own.find((path) => covers(pattern, path))
     if (hit === undefined) continue

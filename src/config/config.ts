@@ -6,6 +6,7 @@ export interface Config {
   readonly server: ServerConfig
   readonly provider: ProviderConfig
   readonly paths: PathsConfig
+  readonly signals: SignalsConfig
   readonly session: SessionConfig
   readonly cookies: CookieConfig
   readonly access: AccessConfig
@@ -87,8 +88,37 @@ export interface PathsConfig {
   readonly prefix: string
   readonly callback: string
   readonly logout: string
+  /** Where the provider speaks to us, whether or not that is on. */
+  readonly backChannelLogout: string
+  readonly frontChannelLogout: string
+  readonly securityEvents: string
   /** Absolute URL, or a path on the request's own host. */
   readonly postLogoutRedirectURI: string
+}
+
+/** What the provider may tell us unasked. */
+export interface SignalsConfig {
+  readonly backChannelLogout: boolean
+  readonly frontChannelLogout: boolean
+  /** Undefined: nobody's security events are received. */
+  readonly sharedSignals: SharedSignalsConfig | undefined
+}
+
+/** What happened to a credential (CAEP 1.0, section 3.3). */
+export type CredentialChange = 'create' | 'revoke' | 'update' | 'delete'
+
+export interface SharedSignalsConfig {
+  /** Its issuer identifier. */
+  readonly transmitter: string
+  /** Where its document is, when not where the specification has it. */
+  readonly discoveryURL: string | undefined
+  /** Where its keys are: no document is asked for. */
+  readonly jwksURI: string | undefined
+  readonly audiences: readonly string[]
+  /** What it has to show; undefined: its signature is all. */
+  readonly bearerToken: string | undefined
+  /** The changes that end a person's sessions. */
+  readonly endOnCredentialChange: readonly CredentialChange[]
 }
 
 export interface SessionConfig {

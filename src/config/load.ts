@@ -31,6 +31,7 @@ import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
 import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
 import { cookieConfig, sessionConfig } from './session.ts'
+import { signalsConfig } from './signals.ts'
 
 export interface ConfigSource {
   /** Name of the file: read unless `text` is given, and named in every problem. Absent: the environment alone. */
@@ -162,6 +163,7 @@ function configOf(checks: Checks): Config {
     server: serverConfig(checks),
     provider: providerConfig(checks),
     paths: pathsConfig(checks),
+    signals: signalsConfig(checks),
     session: sessionConfig(checks),
     cookies: cookieConfig(checks),
     access: accessConfig(checks),

@@ -38,7 +38,7 @@ export const traefikOidcAuth = {
   logouturi: { option: 'logoutURL', note: '/logout there, /oauth2/logout here' },
   postlogoutredirecturi: { option: 'postLogoutRedirectURI' },
   validpostlogoutredirecturis: { option: 'postLogoutRedirectURI', note: 'one place' },
-  frontchannellogouturi: { option: 'frontchannelLogoutURL', note: 'not available yet' },
+  frontchannellogouturi: { option: 'frontchannelLogoutURL', note: 'with enableFrontchannelLogout: true' },
   cookienameprefix: { option: 'cookiePrefix' },
   'sessioncookie.path': { option: 'cookiePath' },
   'sessioncookie.domain': { option: 'cookieDomain' },

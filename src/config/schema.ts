@@ -97,6 +97,17 @@ const pathOptions = {
   backchannelLogoutURL: optional(leaf(ownRoute('/oauth2/backchannel_logout'))),
   enableFrontchannelLogout: off(),
   frontchannelLogoutURL: optional(leaf(ownRoute('/oauth2/frontchannel_logout'))),
+  sharedSignals: group({
+    transmitter: optional(leaf(webURL)),
+    discoveryURL: optional(leaf(webURL)),
+    jwksURI: optional(leaf(webURL)),
+    audiences: withDefault([], texts()),
+    bearerToken: optional(leaf(secret), { secret: true }),
+    endOnCredentialChange: withDefault(
+      ['revoke', 'update', 'delete'],
+      listOf(leaf(choice(['create', 'revoke', 'update', 'delete']))),
+    ),
+  }),
 }
 
 const sessionOptions = {

@@ -7,7 +7,7 @@ import { ruleConfig } from './access.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
 import { parseWebURL } from './network.ts'
-import { callbackAndLogout, covers, fixedPaths, SERVICE_PATHS } from './url-path.ts'
+import { covers, fixedPaths, movablePaths, SERVICE_PATHS } from './url-path.ts'
 
 /** Where metrics and health are in reverse-proxy mode: every path of the main port is the applications', and the world's. */
 const operatorsOwn = { host: '127.0.0.1', port: 9180 }
@@ -73,37 +73,62 @@ function checkOneHost({ settings, refuse, warn }: Pick<Checks, 'settings' | 'ref
 
 export function pathsConfig({ settings, refuse }: Checks): PathsConfig {
   const { pathPrefix, postLogoutRedirectURI } = settings
-  const { callback, logout } = callbackAndLogout(settings)
-  const given = [
+  const { enableBackchannelLogout, enableFrontchannelLogout, ...rest } = settings
+  // A path that nobody listens on stays the application's.
+  const moved = movablePaths({
+    ...rest,
+    ...(!enableBackchannelLogout && { backchannelLogoutURL: undefined }),
+    ...(!enableFrontchannelLogout && { frontchannelLogoutURL: undefined }),
+  })
+  const { callback, logout, backChannelLogout, frontChannelLogout } = moved
+  const ofBrowsers = [
     ['callbackURL', callback],
     ['logoutURL', logout],
   ] as const
+  const given = [
+    ...ofBrowsers,
+    ['backchannelLogoutURL', backChannelLogout],
+    ['frontchannelLogoutURL', frontChannelLogout],
+  ] as const
+  const defaults = movablePaths({ pathPrefix })
   const service = servicePaths(settings)
   const isPrefixTaken = pathPrefix === '/' || service.some((prefix) => covers(prefix, pathPrefix))
   if (isPrefixTaken) {
     refuse(['pathPrefix'], 'is taken by another route of this service; use a path of its own, such as /oauth2')
   }
   for (const [name, path] of given) {
-    const isTaken = fixedPaths(pathPrefix).includes(path)
+    const isItsOwn = path === defaults[optionPaths[name]]
+    const isTaken = !isItsOwn && fixedPaths(pathPrefix).includes(path)
     const isInside = !isPrefixTaken && service.some((prefix) => covers(prefix, path))
     if (path === '/' || isTaken || isInside) {
-      const free = name === 'callbackURL' ? '/oauth2/callback' : '/oauth2/logout'
+      const free = movablePaths({ pathPrefix: '/oauth2' })[optionPaths[name]]
       refuse([name], `is taken by another route of this service; use a path of its own, such as ${free}`)
     }
   }
   // A cookie is only sent below its path, and both must see it.
-  const outside = given.find(([, path]) => !covers(settings.cookiePath, path))
+  const outside = ofBrowsers.find(([, path]) => !covers(settings.cookiePath, path))
   if (outside !== undefined) {
     const [name] = outside
     refuse([['cookiePath'], [name]], `does not cover ${name}, so our cookies would never reach it; use /`)
   }
-  if (callback === logout) refuse([['logoutURL'], ['callbackURL']], 'is the same as callbackURL; use two paths')
+  for (const [at, [name, path]] of given.entries()) {
+    const same = given.slice(0, at).find(([, earlier]) => earlier === path)
+    if (same !== undefined && !fixedPaths(pathPrefix).includes(path))
+      refuse([[name], [same[0]]], `is the same as ${same[0]}; use two paths`)
+  }
   const isPath = /^\/(?![/\\])[^\\\s]*$/.test(postLogoutRedirectURI)
   if (!isPath && parseWebURL(postLogoutRedirectURI) === undefined) {
     refuse(['postLogoutRedirectURI'], 'must be a path that starts with one /, or an absolute http(s) URL')
   }
-  return { prefix: pathPrefix, callback, logout, postLogoutRedirectURI }
+  return { prefix: pathPrefix, ...moved, securityEvents: `${pathPrefix}/security_events`, postLogoutRedirectURI }
 }
+
+const optionPaths = {
+  callbackURL: 'callback',
+  logoutURL: 'logout',
+  backchannelLogoutURL: 'backChannelLogout',
+  frontchannelLogoutURL: 'frontChannelLogout',
+} as const
 
 /** What else this service answers on its main port. */
 const servicePaths = ({ upstreams }: Settings): readonly string[] => (upstreams.length > 0 ? [] : SERVICE_PATHS)

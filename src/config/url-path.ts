@@ -96,18 +96,25 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'session',
     'backchannel_logout',
     'frontchannel_logout',
+    'security_events',
   ].map((name) => `${pathPrefix}/${name}`)
 
-/** Both lie below `pathPrefix`, unless the operator says otherwise. */
-export const callbackAndLogout = ({
+/** They lie below `pathPrefix`, unless the operator says otherwise. */
+export const movablePaths = ({
   pathPrefix,
   callbackURL,
   logoutURL,
+  backchannelLogoutURL,
+  frontchannelLogoutURL,
 }: {
   pathPrefix: string
   callbackURL?: string | undefined
   logoutURL?: string | undefined
+  backchannelLogoutURL?: string | undefined
+  frontchannelLogoutURL?: string | undefined
 }) => ({
   callback: callbackURL ?? `${pathPrefix}/callback`,
   logout: logoutURL ?? `${pathPrefix}/logout`,
+  backChannelLogout: backchannelLogoutURL ?? `${pathPrefix}/backchannel_logout`,
+  frontChannelLogout: frontchannelLogoutURL ?? `${pathPrefix}/frontchannel_logout`,
 })

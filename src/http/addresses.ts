@@ -17,6 +17,8 @@ export interface Addresses {
   readonly ownPath: Readonly<ReturnType<typeof ownPaths>>
   readonly callbackPath: string
   readonly logoutPath: string
+  /** Where providers speak to us, whether or not anybody listens. */
+  readonly signalPath: SignalPaths
   isOwnPath(path: string): boolean
   /** `scheme://host` of the application that was asked for. */
   origin(request: HostAndScheme): string
@@ -38,6 +40,12 @@ export interface HostAndScheme {
   readonly host: string
 }
 
+export interface SignalPaths {
+  readonly backChannelLogout: string
+  readonly frontChannelLogout: string
+  readonly securityEvents: string
+}
+
 /** As a router reads it; as it is where it is damaged. */
 function decoded(pathname: string): string {
   try {
@@ -51,15 +59,17 @@ export function createAddresses(config: {
   pathPrefix: string
   callbackPath: string
   logoutPath: string
+  signalPath: SignalPaths
   publicURL: string | undefined
   forceHTTPS: boolean
   cookieDomain: string | undefined
   allowedRedirectHosts: readonly string[]
 }): Addresses {
-  const { callbackPath, logoutPath, publicURL, forceHTTPS } = config
+  const { callbackPath, logoutPath, signalPath, publicURL, forceHTTPS } = config
   const ownPrefix = `${config.pathPrefix}/`
   const ownPath = ownPaths(config.pathPrefix)
-  const isOwnPath = (path: string) => path.startsWith(ownPrefix) || path === callbackPath || path === logoutPath
+  const elsewhere = new Set([callbackPath, logoutPath, ...Object.values(signalPath)])
+  const isOwnPath = (path: string) => path.startsWith(ownPrefix) || elsewhere.has(path)
   const origin = ({ scheme, host }: HostAndScheme) =>
     // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
     `${forceHTTPS ? 'https' : scheme}://${host.replace(/\.(?=$|:)/, '')}`
@@ -87,6 +97,7 @@ export function createAddresses(config: {
     ownPath,
     callbackPath,
     logoutPath,
+    signalPath,
     isOwnPath,
     origin,
     ownOrigin,

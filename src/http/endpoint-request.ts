@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { schemeOf } from '../access/canonical.ts'
 import { BadRequest } from '../errors.ts'
+import type { Body } from './body.ts'
 import type { TrustedPeers } from './client.ts'
 
 /** A browser's request for one of our own paths, whether it came here itself or a proxy described it. */
@@ -17,6 +18,8 @@ export interface EndpointRequest {
   readonly requestId: string
   /** Through a forward-auth middleware: its answer reaches the browser only if it is not 2xx. */
   readonly relayed: boolean
+  /** Of the few endpoints that read one. */
+  readonly body?: Body | undefined
 }
 
 /**
@@ -33,20 +36,23 @@ export function createEndpointRequestReader(deps: {
     const { headers } = raw
     const peer = raw.socket.remoteAddress
     const trusted = peers.includes(peer)
-    const url = raw.url ?? '/'
-    const at = url.indexOf('?')
     return {
       method: raw.method ?? 'GET',
       scheme: (trusted ? schemeIn(headers['x-forwarded-proto']) : undefined) ?? 'http',
       host: hostOf((trusted ? headers['x-forwarded-host'] : undefined) ?? headers.host),
-      path: at < 0 ? url : url.slice(0, at),
-      query: queryOf(url),
+      path: pathOf(raw.url),
+      query: queryOf(raw.url),
       headers,
       clientAddress: peers.clientAddress(peer, headers),
       requestId: requestIdOf(headers),
       relayed: false,
     }
   }
+}
+
+export function pathOf(url = '/'): string {
+  const at = url.indexOf('?')
+  return at < 0 ? url : url.slice(0, at)
 }
 
 /** Without `?`. */

@@ -6,6 +6,7 @@ import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
+import { createSignalEndpoints, type SignalDeps } from './signal-endpoints.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface Endpoints {
@@ -15,7 +16,7 @@ export interface Endpoints {
   sendToProvider(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
 }
 
-export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps, 'currentSession'> {
+export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps & SignalDeps, 'currentSession'> {
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   readonly logger: Logger
@@ -34,7 +35,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
 
-  const { ownPath } = addresses
+  const signals = createSignalEndpoints({ ...deps, currentSession })
+
+  const { ownPath, signalPath } = addresses
   const table = new Map<string, Endpoint>([
     [ownPath.start, { allow: 'GET, HEAD', answer: login.start }],
     [ownPath.signIn, { allow: 'GET, HEAD', answer: login.signIn }],
@@ -44,6 +47,11 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     [ownPath.signedOut, { allow: 'GET, HEAD', answer: signedOut }],
     [ownPath.userinfo, { allow: 'GET, HEAD', answer: userinfo }],
   ])
+  const addIfOn = (path: string, allow: string, answer: Endpoint['answer'] | undefined) =>
+    answer === undefined ? undefined : table.set(path, { allow, answer })
+  addIfOn(signalPath.backChannelLogout, 'POST', signals.backChannelLogout)
+  addIfOn(signalPath.frontChannelLogout, 'GET', signals.frontChannelLogout)
+  addIfOn(signalPath.securityEvents, 'POST', signals.securityEvents)
 
   /** To a forward-auth proxy a 2xx means "let them through to the application": our own paths never say that. */
   function neverAllowing(request: EndpointRequest, answer: HttpResponse): HttpResponse {

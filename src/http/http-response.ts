@@ -26,6 +26,9 @@ export const json = (status: number, body: unknown, headers: Readonly<Record<str
   body: `${JSON.stringify(body)}\n`,
 })
 
+/** There is nothing more to say. */
+export const empty = (status: number): HttpResponse => ({ status, headers: noStore, cookies: [], body: '' })
+
 export const page = (
   status: number,
   html: string,

@@ -11,6 +11,7 @@ import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { Current, CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
+import { forgetBrowser } from './forget-browser.ts'
 import { isOwnWish } from './own-wish.ts'
 import type { UserProfile } from './profile-endpoints.ts'
 import type { Refusals } from './refusals.ts'
@@ -77,7 +78,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const url = atProvider(deps.destinations.allowed(request, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
     const location = url?.href ?? addresses.ownOrigin(request) + addresses.ownPath.signedOut
-    return redirect(request.method === 'GET' ? 302 : 303, location, forget(request))
+    return redirect(request.method === 'GET' ? 302 : 303, location, forgetBrowser(request, cookies, deps.passes))
   }
 
   function confirm(request: EndpointRequest, current: Current | undefined): HttpResponse {
@@ -133,14 +134,6 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       if (idToken !== undefined) return { idToken, ticket }
     }
     return undefined
-  }
-
-  function forget(request: EndpointRequest): string[] {
-    return [
-      cookies.expireTicket(),
-      ...(deps.passes ? [cookies.expirePass()] : []),
-      ...cookies.flows(request.headers.cookie).map(([slot]) => cookies.expireFlow(slot)),
-    ]
   }
 
   function absolute(request: EndpointRequest, uri: string): string {

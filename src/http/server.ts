@@ -11,11 +11,12 @@ import {
   type ForwardAuthContract,
 } from '../config/contracts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { AppError } from '../errors.ts'
+import { AppError, BadRequest } from '../errors.ts'
 import type { Addresses } from './addresses.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Auth } from './auth.ts'
 import type { AuthRequest, AuthDecision } from './auth-decision.ts'
+import { readBody, type Body } from './body.ts'
 import { envoyPrefix } from './contracts.ts'
 import type { Endpoints } from './endpoints.ts'
 import type { Health } from './health.ts'
@@ -23,7 +24,7 @@ import { constraintOf, type Constraint } from './oauth2-proxy-query.ts'
 import { limitPipelining } from './pipelining.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
-import { queryOf, type EndpointRequest } from './endpoint-request.ts'
+import { pathOf, queryOf, type EndpointRequest } from './endpoint-request.ts'
 
 export interface ServerDeps {
   readonly auth: Auth
@@ -52,7 +53,8 @@ const allMethods = METHODS.filter((method) => method !== 'CONNECT')
 
 export function createServer(deps: ServerDeps): FastifyInstance {
   const { auth, endpoints, addresses, refusals, send } = deps
-  const { ownPath, ownPrefix } = addresses
+  const { ownPath, ownPrefix, signalPath } = addresses
+  const bodyPaths: ReadonlySet<string> = new Set([signalPath.backChannelLogout, signalPath.securityEvents])
   const app = fastify({
     logController: new LogController({ disableRequestLogging: true }),
     // Above the idle timeouts of the proxies in front (Traefik 90 s): whoever closes first causes the other's retry.
@@ -74,7 +76,7 @@ export function createServer(deps: ServerDeps): FastifyInstance {
         : void failed(error, request, reply),
     exposeHeadRoutes: false,
     return503OnClosing: false,
-    // Bodies are never read: a proxy may pass on the original request's, whatever it is.
+    // Bodies are not read, but of those endpoints of ours that say so: a proxy may pass on the original request's, whatever it is.
     bodyLimit: 64 * 1024,
     routerOptions: { ignoreTrailingSlash: false, caseSensitive: true },
   })
@@ -86,9 +88,15 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: false })
   }
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, payload, done) => {
-    payload.resume()
-    done(null)
+  app.addContentTypeParser('*', (request, payload, done) => {
+    if (!bodyPaths.has(pathOf(request.raw.url))) {
+      payload.resume()
+      return done(null)
+    }
+    readBody(payload).then(
+      (body) => done(null, body),
+      (error: unknown) => done(new BadRequest('the body ended before it was whole', { cause: error })),
+    )
   })
 
   function failed(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -154,10 +162,13 @@ export function createServer(deps: ServerDeps): FastifyInstance {
   // --- our own paths ------------------------------------------------------------------------------------------------
 
   const ownEndpoint = async (request: FastifyRequest, reply: FastifyReply) => {
-    const answer = await endpoints.answer(deps.endpointRequestOf(request.raw))
+    // As the parser above has left it.
+    const body = (request.body ?? undefined) as Body | undefined
+    const answer = await endpoints.answer({ ...deps.endpointRequestOf(request.raw), body })
     return send(reply, answer)
   }
-  for (const url of new Set([`${ownPrefix}*`, addresses.callbackPath, addresses.logoutPath])) {
+  const { callbackPath, logoutPath } = addresses
+  for (const url of new Set([`${ownPrefix}*`, callbackPath, logoutPath, ...Object.values(signalPath)])) {
     app.route({ method: [...app.supportedMethods], url, handler: ownEndpoint })
   }
 

@@ -1,7 +1,7 @@
 // From another program's idea of public paths to rules of ours. A rule is made only where each path that it makes public was public
 // before: what is left over needs a login, and is said. Where our nearest rule would open anything more, none is made.
 // Here a path holds for itself (with or without a slash at its end) and for what is below it, `*` is one segment.
-import { callbackAndLogout, covers, fixedPaths, pathPattern } from '../config/url-path.ts'
+import { movablePaths, covers, fixedPaths, pathPattern } from '../config/url-path.ts'
 import { Wrong } from '../config/option.ts'
 import { parsePathPattern } from '../access/patterns.ts'
 
@@ -68,8 +68,7 @@ export function coversOwn(
   path: string,
   settings: { pathPrefix: string; callbackURL?: string; logoutURL?: string },
 ): boolean {
-  const { callback, logout } = callbackAndLogout(settings)
-  return [...fixedPaths(settings.pathPrefix), callback, logout].some((own) => covers(path, own))
+  return [...fixedPaths(settings.pathPrefix), ...Object.values(movablePaths(settings))].some((own) => covers(path, own))
 }
 
 const MAX_ALTERNATIVES = 64

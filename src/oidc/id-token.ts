@@ -4,6 +4,7 @@ import type { LoginReason } from '../errors.ts'
 import { LoginRejected } from '../errors.ts'
 import { minutes } from '../time.ts'
 import type { JSONObject } from './json.ts'
+import { instant } from './numeric-date.ts'
 import type { Unverified } from './signature.ts'
 
 export interface Expected {
@@ -29,15 +30,17 @@ export interface IDTokenFacts {
 
 // The token comes straight from the token endpoint: a login that dawdled at the provider still gets a new one.
 const maxIssuedAgoMs = minutes(10)
-// The last second of the year 9999: past it, numbers are a mistake or an attack (1e300 overflows every date).
-const lastSecond = 253_402_300_799
 
 /** Throws LoginRejected with the reason. */
 export function checkIDToken({ algorithm, type = 'JWT', claims }: Unverified, expected: Expected): IDTokenFacts {
   const { issuer, clockSkewMs, nonce, now } = expected
   const subject = claims['sub']
   // RFC 8725 section 3.11: a token made for another purpose is not an ID token, whoever signed it.
-  demand(!/^(application\/)?(at|logout)\+jwt$/i.test(type), 'id_token_malformed', 'it is a token of another kind')
+  demand(
+    !/^(application\/)?(at|logout|secevent)\+jwt$/i.test(type),
+    'id_token_malformed',
+    'it is a token of another kind',
+  )
   demand(claims['iss'] === issuer, 'id_token_issuer', 'iss is not the configured provider')
   checkAudience(claims, expected.clientID)
   demand(
@@ -83,10 +86,6 @@ function checkAudience(claims: JSONObject, clientID: string): void {
   const alone = audiences.every((audience) => audience === clientID)
   demand(alone || azp === clientID, 'id_token_audience', 'aud names others too, and azp nobody')
 }
-
-/** NumericDate (RFC 7519 section 2; fractions are allowed) as ms since the epoch, or undefined where it is none. */
-const instant = (value: unknown): number | undefined =>
-  typeof value === 'number' && value >= 0 && value <= lastSecond ? value * 1_000 : undefined
 
 /** Core 3.1.3.6: the left half of the hash of the signature's algorithm. */
 function leftHalfHash(algorithm: string, accessToken: string): string {

@@ -1,5 +1,5 @@
-// The provider's public keys: fetched when first needed, again after an hour, and out of turn when a token of the provider's names
-// a key that we do not know. While the provider cannot be reached they serve for a day.
+// The provider's public keys: fetched when first needed, again after an hour, and out of turn when a token names a key that we do not
+// know. While the provider cannot be reached they serve for a day.
 import { createHash } from 'node:crypto'
 import type { JWK, LocalJWKSet } from 'jose'
 import { createLocalJWKSet } from 'jose'
@@ -26,11 +26,17 @@ export interface Keys {
   /** Throws ProviderUnavailable when there are none and none can be fetched. */
   current(uri: string): Promise<KeySet>
   /**
-   * Newer keys than `seen`, which lacked the one a token was signed with that the provider itself gave us. Undefined while the
-   * cool-down lasts: after a fetch out of turn that brought nothing new. Throws ProviderUnavailable when they cannot be fetched.
+   * Newer keys than `seen`, which lacked the one a token was signed with. Undefined while the cool-down lasts: after a fetch out of
+   * turn that brought nothing new. Throws ProviderUnavailable when they cannot be fetched.
    */
-  newerThan(seen: KeySet): Promise<KeySet | undefined>
+  newerThan(seen: KeySet, from: TokenSource): Promise<KeySet | undefined>
 }
+
+/**
+ * Who handed us the token: the provider itself when it was asked, or whoever comes to a door of ours. Each has a cool-down of its own,
+ * so that no stranger's made-up tokens stand in the way of logins after the provider has changed its keys.
+ */
+export type TokenSource = 'provider' | 'anybody'
 
 export interface KeysOptions {
   readonly transport: Transport
@@ -41,11 +47,13 @@ export interface KeysOptions {
 
 const maxBytes = 1024 * 1024
 const coolDownMs = seconds(30)
+/** A logout that comes while a stranger keeps it up is refused if the provider has changed its keys meanwhile, and perhaps not repeated. */
+const strangersCoolDownMs = seconds(10)
 
 export function createKeys({ transport, cache, clock, logger }: KeysOptions): Keys {
   let held: KeySet | undefined
   let fetching: { uri: string; keys: Promise<KeySet> } | undefined
-  let lastInVainAt = -Infinity
+  const lastInVainAt = { provider: -Infinity, anybody: -Infinity }
   let lastFailureAt = -Infinity
   let lastFailure: unknown
 
@@ -110,16 +118,16 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
       }
     },
 
-    async newerThan(seen) {
+    async newerThan(seen, from) {
       if (held !== undefined && held !== seen && held.uri === seen.uri) return held
       // Joining a fetch under way costs the provider nothing.
       if (fetching?.uri === seen.uri) return fetching.keys
       // Keys may change twice within a minute, so that a fetch which brought new ones starts no cool-down. A provider that signs
       // with what it does not publish is asked once per cool-down, however many log in.
-      if (clock() - lastInVainAt < coolDownMs) return undefined
+      if (clock() - lastInVainAt[from] < (from === 'provider' ? coolDownMs : strangersCoolDownMs)) return undefined
       if (lastFailure !== undefined && clock() - lastFailureAt < seconds(1)) throw lastFailure
       const keys = await fetchKeys(seen.uri)
-      if (keys.text === seen.text) lastInVainAt = clock()
+      if (keys.text === seen.text) lastInVainAt[from] = clock()
       return keys
     },
   }

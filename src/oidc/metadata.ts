@@ -189,7 +189,8 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
 class UnusableDocument extends Error {}
 
 // Asymmetric only: with HS256 whoever knows the client secret could sign, and `none` is no signature at all.
-const asymmetric = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
+export const asymmetric: readonly string[] =
+  'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
 export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {
@@ -251,7 +252,7 @@ function checkIssuer(found: unknown, issuer: string): void {
   )
 }
 
-function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {
+export function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return false
   if (url.protocol === 'https:') return true

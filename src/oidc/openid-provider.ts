@@ -18,11 +18,13 @@ import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
+import { checkLogoutToken } from './logout-token.ts'
 import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
 import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
+import { verifySignal } from './signal-token.ts'
 import type { Unverified } from './signature.ts'
 import { decodeUnverified, verifySignature } from './signature.ts'
 import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-response.ts'
@@ -347,6 +349,21 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     endSessionURL(request) {
       const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
       return endpoint === undefined ? undefined : endSessionURL(endpoint, config, request)
+    },
+    async readLogoutToken(token) {
+      const { algorithms, jwks_uri } = await metadataSource.require()
+      const verified = await verifySignal(token, { issuer, algorithms, keysURI: async () => jwks_uri }, keys)
+      const { clockSkewMs } = config
+      return checkLogoutToken(verified, { audiences: [clientID], clockSkewMs, now: clock() })
+    },
+    pageOrigins() {
+      const metadata = metadataSource.current()
+      const pages = [
+        issuer,
+        metadata?.authorization_endpoint,
+        config.endSessionURL ?? metadata?.end_session_endpoint,
+      ].flatMap((page) => (page === undefined ? [] : [new URL(page).origin]))
+      return [...new Set(pages)]
     },
   }
 }

@@ -2,6 +2,8 @@
 // check of a token; it leaves to others what a session is (session/), how a browser gets here and back (login/), and who
 // may pass (access/).
 
+import type { LogoutToken } from './logout-token.ts'
+
 export type Claims = Readonly<Record<string, unknown>>
 
 /** What the provider must be sent to begin a login. */
@@ -83,4 +85,11 @@ export interface Provider {
    * Undefined when it is too long even so, and when the provider has no such endpoint or is not known yet.
    */
   endSessionURL(request: EndSessionRequest): URL | undefined
+  /**
+   * What a logout token says that somebody brought (Back-Channel Logout 1.0). Throws SignalRejected, or ProviderUnavailable where it
+   * cannot be verified now.
+   */
+  readLogoutToken(token: string): Promise<LogoutToken>
+  /** Where its pages are, as far as it is known: those that may show ours in a frame when somebody logs out there. */
+  pageOrigins(): readonly string[]
 }

@@ -2,7 +2,7 @@
 import { compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { LoginRejected } from '../errors.ts'
 import { isObject, isTooDeep, tooDeep, type JSONObject } from './json.ts'
-import type { Keys, KeySet } from './keys.ts'
+import type { Keys, KeySet, TokenSource } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { errorWord } from './provider-text.ts'
 
@@ -45,7 +45,12 @@ export function decodeUnverified(token: string, algorithms: readonly string[]): 
  * The claims of a token that the provider signed. `jwk`, `jku` and `x5u` of the header are never looked at: whoever forges
  * a token would name a key of their own. Throws LoginRejected, or ProviderUnavailable when no keys can be had.
  */
-export async function verifySignature(token: string, metadata: Metadata, keys: Keys): Promise<Unverified> {
+export async function verifySignature(
+  token: string,
+  metadata: Pick<Metadata, 'algorithms' | 'jwks_uri'>,
+  keys: Keys,
+  from: TokenSource = 'provider',
+): Promise<Unverified> {
   const unverified = decodeUnverified(token, metadata.algorithms)
   let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
   for (let round = 0; seen !== undefined && round < maxRounds; round++) {
@@ -55,7 +60,7 @@ export async function verifySignature(token: string, metadata: Metadata, keys: K
       return unverified
     }
     // The provider may have new keys: under a new kid, or (seen in the wild) under the old one.
-    seen = await keys.newerThan(seen)
+    seen = await keys.newerThan(seen, from)
   }
   throw new LoginRejected('id_token_signature', 'no key of the provider made the signature of the token')
 }

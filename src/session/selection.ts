@@ -7,6 +7,8 @@ export type Selection =
       readonly sid: string
       readonly subject?: string
       readonly issuedAt: number
+      /** Nobody proves that it ended: where no session of it is known, nothing is remembered. */
+      readonly onlyKnown?: true
     }
   /** Every session of that person whose ID token is not younger than `issuedAt`. */
   | { readonly by: 'subject'; readonly issuer: string; readonly subject: string; readonly issuedAt: number }
@@ -19,3 +21,10 @@ export type Selection =
 
 /** `ended`: sessions that were found and ended (for logs); `isKept`: the withdrawal survives this process. Never throws. */
 export type EndSelected = (selection: Selection) => Promise<{ readonly ended: number; readonly isKept: boolean }>
+
+/**
+ * What the provider says of the person has changed: their sessions are refreshed before they count again, and end where they cannot
+ * be. `isKept`: that survives this process. Resolves before the provider was asked; asked again with the same selection, nothing more is
+ * refreshed. Never throws.
+ */
+export type RefreshSelected = (selection: Selection) => Promise<{ readonly selected: number; readonly isKept: boolean }>

@@ -97,8 +97,24 @@ export function createSelections(deps: {
     }
   }
 
+  /** Undefined: nobody can say it now. */
+  async function isKnown(selection: Selection): Promise<boolean | undefined> {
+    const tags = tagsOf(selection)
+    if (tags.some((tag) => near.tagged(tag).length > 0)) return true
+    try {
+      return (await directory.list(tags, { limit: 1 })).entries.length > 0
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      return undefined
+    }
+  }
+
   return {
     async end(selection) {
+      if (selection.by === 'sid' && selection.onlyKnown === true) {
+        const known = await isKnown(selection)
+        if (known !== true) return { ended: 0, isKept: known === false }
+      }
       const nearby = selection.by === 'everybody' ? [] : tagsOf(selection).flatMap((tag) => near.tagged(tag))
       const isRecorded = sweepsOf(selection, clock()).map((sweep) =>
         cache.withdraw({ id: sweepId(sweeps.renewed(sweep)), floor: everyGeneration }),

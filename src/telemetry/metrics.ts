@@ -50,6 +50,8 @@ export interface Metrics {
   readonly coherenceChecked: Counts<'result'>
   readonly replaysRejected: Counts<'kind'>
   readonly sessions: Counts<'event'>
+  /** What providers said unasked. */
+  readonly signals: Counts<'kind' | 'outcome' | 'reason'>
   readonly tokenRefreshes: Counts<'outcome'>
   readonly providerRequests: Durations<'operation' | 'outcome'>
   /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */

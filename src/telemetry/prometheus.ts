@@ -75,6 +75,11 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
     coherenceChecked: counts('coherence_checked_total', 'Near copies that were compared with Redis.', ['result']),
     replaysRejected: counts('replays_rejected_total', 'Second uses of something that is single use.', ['kind']),
     sessions: counts('sessions_total', 'What happened to sessions.', ['event']),
+    signals: counts('signals_total', 'Logouts and security events that a provider told of.', [
+      'kind',
+      'outcome',
+      'reason',
+    ]),
     tokenRefreshes: counts('token_refreshes_total', 'Refreshes of tokens.', ['outcome']),
     providerRequests: durations(
       'provider_request_duration_seconds',

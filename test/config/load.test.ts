@@ -232,10 +232,6 @@ const notYet = [
   'allowOpaqueTokens: true',
   'requireTokenIntrospection: true',
   'introspectionURL: https://id.example.com/i',
-  'enableBackchannelLogout: true',
-  'enableFrontchannelLogout: true',
-  'backchannelLogoutURL: /b',
-  'frontchannelLogoutURL: /f',
   'rules: [{ path: /a, require: { acr: [gold] } }]',
   'rules: [{ path: /a, require: { maxAge: 5m } }]',
 ]
@@ -267,7 +263,7 @@ test('in reverse-proxy mode metrics and health are on loopback, unless told othe
 
 test('what is not built yet may be written down as off', () => {
   const text =
-    'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nenableBackchannelLogout: false\nrequireTokenIntrospection: false'
+    'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nrequireTokenIntrospection: false'
   assert.deepEqual(problemsOf({ text }), [])
 })
 

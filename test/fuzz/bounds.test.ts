@@ -10,6 +10,7 @@ import { readCallback } from '../../src/oidc/callback.ts'
 import { maxTokenLength, decodeUnverified } from '../../src/oidc/signature.ts'
 import { announcedLength } from '../../src/peers/body.ts'
 import { maxMessageBytes } from '../../src/peers/message.ts'
+import { createFrontChannelLogout } from '../../src/signals/frontchannel-logout.ts'
 import { redactFields, redactText } from '../../src/telemetry/redact.ts'
 import { startTestApp } from '../fixtures/in-process-app.ts'
 
@@ -17,6 +18,12 @@ const plain = { method: 'GET', scheme: 'https', host: 'app.example.com', target:
 const long = (length: number, start = '') => start + 'a'.repeat(length - start.length)
 const callback = { state: 'a', redirectURI: '', nonce: '', codeVerifier: '' }
 const header = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${Buffer.from('{}').toString('base64url')}.`
+const frontChannel = createFrontChannelLogout({
+  issuer: 'i',
+  endSelected: () => Promise.resolve({ ended: 0, isKept: true }),
+  clockSkewMs: 0,
+  clock: Date.now,
+})
 const context = { origin: 'https://app.example.com', allowedRedirectHosts: [] }
 
 const bounds: readonly (readonly [what: string, most: number, read: (length: number) => unknown])[] = [
@@ -24,6 +31,7 @@ const bounds: readonly (readonly [what: string, most: number, read: (length: num
   ['a host', 253, (length) => originalRequest({ ...plain, host: long(length) })],
   ['a host in capitals', 253, (length) => originalRequest({ ...plain, host: long(length).toUpperCase() })],
   ['a method', 32, (length) => originalRequest({ ...plain, method: long(length).toUpperCase() })],
+  ["a logout frame's query", 8_192, (length) => frontChannel.read(long(length, 'iss=i&sid=s&x='))],
   ["a callback's query", 8_192, (length) => readCallback({ ...callback, query: long(length, 'state=a&code=') })],
   ['a token', maxTokenLength, (length) => decodeUnverified(long(length, header), ['RS256'])],
   ['a return address', maxReturnURLLength, (length) => urlOf(safeReturnURL(long(length, '/'), context))],

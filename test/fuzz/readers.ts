@@ -6,6 +6,7 @@ import { addressesOfLogins, cookies } from './readers/login.ts'
 import type { Reader } from './readers/parts.ts'
 import { claims, provider } from './readers/provider.ts'
 import { request } from './readers/request.ts'
+import { signals } from './readers/signals.ts'
 import { operator, stored } from './readers/stored.ts'
 
 export const readers: readonly Reader[] = [
@@ -14,6 +15,7 @@ export const readers: readonly Reader[] = [
   ...addressesOfLogins,
   ...provider,
   ...claims,
+  ...signals,
   ...answers,
   ...proxied,
   ...stored,

@@ -1,3 +1,4 @@
+import { defaultSignalPath } from '../fixtures/addresses.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAddresses } from '../../src/http/addresses.ts'
@@ -6,6 +7,7 @@ const config = {
   pathPrefix: '/oauth2',
   callbackPath: '/oauth2/callback',
   logoutPath: '/bye',
+  signalPath: defaultSignalPath,
   publicURL: undefined,
   forceHTTPS: false,
   cookieDomain: undefined,

@@ -13,6 +13,7 @@ import type { EndpointRequest } from '../../src/http/endpoint-request.ts'
 import type { EndSessionRequest, Provider } from '../../src/oidc/provider.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
 import { createSealer } from '../../src/sealing.ts'
+import type { Signals } from '../../src/signals/create-signals.ts'
 import { load } from '../config/load-fixture.ts'
 import { aLoginWorld, type LoginWorld } from '../login/world.ts'
 import { aWorld, encryptionKey, hour, look, minute, type World } from '../session/world.ts'
@@ -22,6 +23,14 @@ const { sessionName, passName, flowPrefix } = config.cookies
 const pages = createPages(config.pages)
 const person = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin' }
 const program = { accept: '*/*', 'sec-fetch-mode': 'cors', 'sec-fetch-site': 'same-origin' }
+
+const noSignals: Signals = {
+  backChannelLogout: undefined,
+  frontChannelLogout: undefined,
+  securityEvents: undefined,
+  receive: () => Promise.reject(new Error('nobody is listened to')),
+  stop: () => undefined,
+}
 
 /** A replica's own paths, and a login world to look into. */
 function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
@@ -41,6 +50,8 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     pages,
     refusals: createRefusals(pages),
     rateLimit: { allows: () => true },
+    frameRateLimit: { allows: () => true },
+    signals: noSignals,
     describe: ({ subject }) => ({ user: subject, email: '', groups: [], preferredUsername: '' }),
     withinBudget: (task) => task(),
     postLogoutRedirectURI: '/',

@@ -43,6 +43,8 @@ export function fakeProvider(clock: () => number): FakeProvider {
     exchangeCode: notHere,
     offersPrompt: notHere,
     endSessionURL: notHere,
+    readLogoutToken: notHere,
+    pageOrigins: notHere,
     async refresh(tokens) {
       provider.refreshes.push(tokens)
       return provider.onRefresh(tokens)

@@ -194,6 +194,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       coherenceChecked: counts,
       replaysRejected: counts,
       sessions: counts,
+      signals: counts,
       tokenRefreshes: counts,
       providerRequests: durations,
       gauge: () => undefined,

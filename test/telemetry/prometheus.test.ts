@@ -26,6 +26,7 @@ test('every metric of the contract is exposed under its name, with its type', as
     foregate_coherence_checked_total: 'counter',
     foregate_replays_rejected_total: 'counter',
     foregate_sessions_total: 'counter',
+    foregate_signals_total: 'counter',
     foregate_token_refreshes_total: 'counter',
     foregate_provider_request_duration_seconds: 'histogram',
   })

@@ -1,4 +1,5 @@
 // The parts of the service that its readers are asked through, and how long what they read can be.
+import { defaultSignalPath } from '../../fixtures/addresses.ts'
 import { randomBytes } from 'node:crypto'
 import { stringify } from 'yaml'
 import type { Identity } from '../../../src/access/access.ts'
@@ -79,6 +80,7 @@ export const addresses = createAddresses({
   pathPrefix: config.paths.prefix,
   callbackPath: config.paths.callback,
   logoutPath: config.paths.logout,
+  signalPath: defaultSignalPath,
   publicURL: undefined,
   forceHTTPS: false,
   cookieDomain: 'example.com',
