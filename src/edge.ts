@@ -158,6 +158,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   // Reverse-proxy mode
   const gateway = createGateway({
     auth,
+    sessions,
+    cookies: browserCookies,
     rules,
     upstreams: config.upstreams,
     endpointRequestOf,
@@ -173,6 +175,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       identityHeaderNames: identityHeaders.names,
       ourCookieNames: (name) => browserCookies.isOurs(name),
       timer,
+      metrics,
       logger,
     })
 

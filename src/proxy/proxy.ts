@@ -5,33 +5,32 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HttpResponse } from '../http/http-response.ts'
 import { hasBody } from '../http/bodies.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Timer } from '../time.ts'
 import { createDispatcher, withBody } from './dispatcher.ts'
+import { createExchanges, type Exchange } from './exchanges.ts'
 import { createRequestHeaders, responseHeaders, withoutNominated, type Forwarded } from './headers.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
 import { createUpstreamNotices } from './notices.ts'
+import { createStreams, type Follow } from './streams.ts'
 import { createWebSockets, isOwnOrigin } from './websocket.ts'
 
 export interface ProxyOptions {
   readonly upstreams: readonly UpstreamConfig[]
-  /** Whether what `authorize` let pass may stay open. */
-  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
-  /** Identity headers to set, or undefined after it has answered the request itself. Throwing denies. */
-  authorize(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    upstream: UpstreamConfig,
-  ): Promise<Readonly<Record<string, string>> | undefined>
+  /** Undefined after it has answered the request itself. Throwing denies. */
+  authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<Admitted | undefined>
   /** Every header that `authorize` may set: no client's copy of one ever gets through, in any spelling. */
   readonly identityHeaderNames: readonly string[]
   ourCookieNames(name: string): boolean
   /** The browser's address, scheme and host; `host` in lower case, with its port if it has one. */
   forwarded(request: FastifyRequest): Forwarded
   readonly timer: Timer
+  readonly metrics: Pick<Metrics, 'streamsClosed' | 'gauge'>
   readonly logger: Logger
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
   refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): HttpResponse
@@ -41,6 +40,14 @@ export interface ProxyOptions {
   readonly headersTimeoutMs?: number
   /** Default 10 s. */
   readonly connectTimeoutMs?: number
+}
+
+/** A request that may pass. */
+export interface Admitted {
+  /** Identity headers to set. */
+  readonly headers: Readonly<Record<string, string>>
+  /** What stands behind it for as long as it stays open. */
+  readonly follow: Follow
 }
 
 export type ProxyRefusal = 'bad_request' | 'foreign_origin' | 'not_found' | 'bad_gateway' | 'gateway_timeout'
@@ -54,6 +61,9 @@ interface Passage {
   readonly bodyOfGet: IncomingMessage | undefined
   /** The browser's. Kept here, because undici takes it away from a request whose body it gives up. */
   readonly socket: Socket
+  readonly follow: Follow
+  /** Undefined for a WebSocket. */
+  readonly exchange: Exchange | undefined
   /** Answers in the upstream's place. */
   fail(status: 502 | 504): void
 }
@@ -72,6 +82,8 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
   })
   const webSockets = createWebSockets(app.server, options.timer)
+  const streams = createStreams(options.metrics)
+  const exchanges = createExchanges(streams, options.timer)
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -100,10 +112,11 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
 
-    const identity = socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
+    const admitted = socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
     // Nobody to answer any more: the application is spared what is only wanted by somebody who has gone.
     if (socket.destroyed) void reply.hijack()
-    if (identity === undefined || reply.sent) return false
+    if (admitted === undefined || reply.sent) return false
+    const { headers: identity, follow } = admitted
     passages.set(request, {
       upstream,
       path: upstreamPath(upstream, target),
@@ -111,6 +124,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       forwarded: from,
       bodyOfGet: isGet(raw) && hasBody(raw) ? raw : undefined,
       socket,
+      follow,
+      exchange: webSockets.isOne(raw)
+        ? undefined
+        : exchanges.begin({ socket, response: reply.raw, hasBody: hasBody(raw), follow }),
       fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
     })
     // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
@@ -132,13 +149,14 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
 
   function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const passage = passageOf(request)
-    const { upstream, path, fail } = passage
+    const { upstream, path, follow, fail } = passage
     const { origin } = upstream
     const headers = headersFor(passage, withoutNominated(request.raw.headers))
     return webSockets.open(request.raw, reply, {
       upgrade: () => dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers }),
       headersBack: (received) => headersBack(passage, received),
-      mayGoOn: () => options.mayGoOn(request, upstream.config),
+      opened: (close) => streams.open(() => 'websocket', follow, close),
+      idleMs: 0,
       fail(error) {
         notices.failed(origin, error)
         fail(502)
@@ -184,6 +202,12 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
         rewriteHeaders: (received, request) => {
           if (request === undefined) return received
           return headersBack(passageOf(request), received)
+        },
+        onResponse: (request, reply, { stream }) => {
+          // http-proxy's type knows of no stream but the answer that it came with: the body, as undici gives it.
+          const body = stream as unknown as Readable
+          passageOf(request).exchange?.answered(body)
+          reply.send(body)
         },
         onError: (reply, { error }) => {
           const { upstream, socket, fail } = passageOf(reply.request)

@@ -6,6 +6,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { after, afterEach, test } from 'node:test'
 import { createAuthority } from '../fixtures/certificates.ts'
 import {
+  admitted,
   anUpstream,
   createCleanUp,
   sendRaw,
@@ -87,7 +88,7 @@ test('authorize is asked for the upstream that the request will reach, by public
       forwarded: (request) => ({ for: '', proto: 'https', host: String(request.headers['x-public-host']) }),
       authorize: (_request, _reply, { url }) => {
         asked.push(url)
-        return Promise.resolve({})
+        return admitted()
       },
     },
   )

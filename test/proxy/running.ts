@@ -8,6 +8,8 @@ import { connect, type AddressInfo } from 'node:net'
 import { closeServer } from '../../deploy/demo/listen.ts'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
+import type { Follow } from '../../src/proxy/streams.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import { recordedLog, type Line } from '../fixtures/recorded-log.ts'
 import { systemTimer } from '../../src/time.ts'
 
@@ -49,6 +51,10 @@ export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): Ups
   ...more,
 })
 
+/** With no session behind it, unless `follow` says so. */
+export const admitted = (headers: Readonly<Record<string, string>> = {}, follow: Follow = () => undefined) =>
+  Promise.resolve({ headers, follow })
+
 export interface Running {
   readonly app: FastifyInstance
   readonly port: number
@@ -66,11 +72,11 @@ export async function startProxy(
   routes?.(app)
   await registerProxy(app, {
     upstreams,
-    authorize: () => Promise.resolve({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
+    authorize: () => admitted({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
     identityHeaderNames: ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Team'],
     ourCookieNames: (name) => name === '__Host-foregate' || name.startsWith('__Host-foregate-flow-'),
-    mayGoOn: () => Promise.resolve(true),
     timer: systemTimer,
+    metrics: createMetrics({ processMetrics: false }),
     isOurs: (path) => path.startsWith('/oauth2/'),
     forwarded: (request) => ({ for: '192.0.2.7', proto: 'https', host: request.headers.host ?? '' }),
     logger,
