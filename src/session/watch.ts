@@ -60,7 +60,8 @@ interface Followed {
   callOff: () => void
 }
 
-const soonestMs = 50
+/** Of two clocks that agree on a moment one has always reached it first. */
+const justAfterMs = 50
 const firstRetryMs = 250
 const lastRetryMs = seconds(5)
 /** A write follows its announcement within milliseconds; a stream ends within a second of what took its rights. */
@@ -212,13 +213,13 @@ export function createSessionWatch(deps: {
     const { session, unanswered, behindSince } = followed
     let delayMs = revalidateAfterMs
     for (const at of [session.expiresAt, session.tokenExpiresAt, lifetimes.rightsEnd(session), followed.idleAt]) {
-      if (at > now) delayMs = Math.min(delayMs, at - now)
+      if (at >= now) delayMs = Math.min(delayMs, at - now + justAfterMs)
     }
     if (unanswered > 0) {
       const retryMs = behindSince === undefined ? firstRetryMs * 2 ** Math.min(unanswered - 1, 10) : firstRetryMs
       delayMs = Math.min(delayMs, retryMs, lastRetryMs)
     }
-    followed.callOff = timer(() => look(followed), Math.max(delayMs, soonestMs))
+    followed.callOff = timer(() => look(followed), delayMs)
   }
 
   function used(followed: Followed): void {
