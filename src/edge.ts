@@ -31,6 +31,7 @@ import { cannotListen } from './listen-fault.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
+import { createUpstreamStates } from './proxy/upstream-states.ts'
 import type { Runtime } from './runtime.ts'
 import { createSealer } from './sealing.ts'
 import type { Service } from './service.ts'
@@ -131,7 +132,13 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     metrics,
     stopwatch,
   })
-  const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase })
+  const upstreamStates = createUpstreamStates(config.upstreams, { logger, metrics })
+  const health = createHealth({
+    cache: cache.health,
+    provider: () => provider.status(),
+    phase,
+    ...(config.upstreams.length > 0 && { upstreams: upstreamStates.all }),
+  })
   const { listen, metricsListen } = config.server
   const endpointRequestOf = createEndpointRequestReader({ peers, requestIdOf: requestId })
   const server = createServer({
@@ -174,9 +181,9 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       upstreams: config.upstreams,
       identityHeaderNames: identityHeaders.names,
       ourCookieNames: (name) => browserCookies.isOurs(name),
+      states: upstreamStates,
       timer,
       metrics,
-      logger,
     })
 
   return {

@@ -29,7 +29,8 @@ import { openShorthands } from './shorthands.ts'
 import { resolveReferences } from './references.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
-import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
+import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig } from './server.ts'
+import { upstreamsConfig } from './upstreams.ts'
 import { cookieConfig, sessionConfig } from './session.ts'
 
 export interface ConfigSource {

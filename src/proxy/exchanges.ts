@@ -54,7 +54,15 @@ export function createExchanges(streams: Streams, timer: Timer): Exchanges {
         timer(() => response.writableFinished || socket.destroy(), partingMs)
       }
 
-      return { answered: (answer) => void (body = answer) }
+      return {
+        answered(answer) {
+          body = answer
+          // undici's word for the upstream's `idleTimeout`. The client is cut off with the application.
+          answer.once('error', (error: Error & { code?: unknown }) => {
+            if (error.code === 'UND_ERR_BODY_TIMEOUT') stream?.end('silent')
+          })
+        },
+      }
     },
   }
 }

@@ -24,8 +24,8 @@ export function joinWebSocket(deps: {
   onUse(): void
   /** Called once, when both have gone. */
   onEnd(): void
-  /** Without a byte either way for so long, and half as long again at most, it ends; 0: it may be silent for ever. */
-  idleMs: number
+  /** Silent for so long, or half as long again at most, it ends; undefined: it may be silent for ever. */
+  idleMs: number | undefined
   onIdle(): void
   timer: Timer
 }): Tunnel {
@@ -72,13 +72,14 @@ export function joinWebSocket(deps: {
   pass(client, application, (bytes) => void (fromClient.push(bytes) && deps.onUse()))
   pass(application, client, (bytes) => void fromApplication.push(bytes))
 
-  function watchIdle(): void {
+  function watchIdle(halfMs: number): void {
     callOffIdle = timer(() => {
+      // The first may have begun in the midst of them.
       if (++quietHalves >= 3) return deps.onIdle()
-      watchIdle()
-    }, idleMs / 2)
+      watchIdle(halfMs)
+    }, halfMs)
   }
-  if (idleMs > 0) watchIdle()
+  if (idleMs !== undefined) watchIdle(idleMs / 2)
 
   return {
     close(code, reason) {

@@ -32,8 +32,8 @@ export interface UpgradePassage {
   headersBack(received: IncomingHttpHeaders): IncomingHttpHeaders
   /** Registers it as open; `close`: see Streams. */
   opened(close: (reason: StreamEnd) => void): OpenStream
-  /** 0: it may be silent for ever. */
-  readonly idleMs: number
+  /** Undefined: it may be silent for ever. */
+  readonly idleMs: number | undefined
   /** Answers in the application's place. */
   fail(error: Error): void
 }
@@ -109,11 +109,16 @@ const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && /^websocket$/i.test(headers.upgrade ?? '')
 
 /**
- * Whether the page that asks is one of the host that it asks. Browsers send cookies with the WebSockets of any page of the same
+ * Whether the page that asks is one of the host that it asks, or of those that the operator lists. Browsers send cookies with the WebSockets of any page of the same
  * site, and no rule of theirs keeps it from reading the answers (RFC 6455 section 10.2). Other programs name no origin.
  */
-export function isOwnOrigin(origin: string | undefined, { proto, host }: Forwarded): boolean {
-  if (origin === undefined) return true
+export function isOwnOrigin(
+  origin: string | undefined,
+  { proto, host }: Forwarded,
+  allowedOrigins: readonly string[] = [],
+): boolean {
+  // Browsers write an origin in one way only: what is written otherwise is none of those listed.
+  if (origin === undefined || allowedOrigins.includes(origin)) return true
   const page = URL.parse(origin)
   const asked = URL.parse(`${proto}://${host}`)
   // Where https ends in front of us unseen, a page's https is no other place.

@@ -347,3 +347,43 @@ test('what a person sends is use of their session; answers to pings, and what th
   while (log.length < 2) await settled()
   assert.deepEqual(log, ['used', 'stop'])
 })
+
+test('pages of the origins that the operator lists may open WebSockets as well', async () => {
+  const upstream = await listening(
+    createServer().on('upgrade', (_request, socket) => socket.end(agreement)),
+    cleanUp,
+  )
+  const allowedOrigins = ['https://portal.example', 'https://other.example:8443']
+  const { port } = await startProxy([anUpstream(`http://127.0.0.1:${upstream}`, { allowedOrigins })], cleanUp)
+  for (const [origin, status] of [
+    ['https://portal.example', 101],
+    ['https://other.example:8443', 101],
+    ['https://app.example', 101],
+    ['http://portal.example', 403],
+    ['https://PORTAL.example', 403],
+    ['https://other.example', 403],
+    ['https://portal.example.evil.example', 403],
+    ['https://portal.example, https://portal.example', 403],
+  ] as const) {
+    assert.equal(statusOf(await sendRaw(port, handshake([`Origin: ${origin}`]))), status, origin)
+  }
+})
+
+test('a WebSocket over which nothing goes for longer than idleTimeout ends, and one that is used does not', async () => {
+  const time = fakeTime()
+  const { browser, applicationHeard, atBrowser, metrics } = await aSilentBed(
+    { timer: time.timer },
+    { idleTimeoutMs: 60_000 },
+  )
+  for (const letter of 'abc') {
+    await time.pass(59_000)
+    browser.socket.write(fromClient(letter), 'latin1')
+    await applicationHeard(letter)
+  }
+  await time.pass(59_000)
+  assert.equal(atBrowser(), '')
+  await time.pass(31_000)
+  await browser.until('silent')
+  assert.ok(atBrowser().startsWith('\x88\x08\x03\xe9silent'))
+  assert.match(await metrics.render(), /streams_closed_total\{reason="silent"\} 1/)
+})
