@@ -24,6 +24,7 @@ import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
+import { withIdentityToken } from './http/token-admissions.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -51,7 +52,7 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, cache, provider, sessions, logins, usesPasses } = service
+  const { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, usesPasses } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -92,6 +93,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: usesPasses,
+    jwks: identityTokens?.jwks,
     randomId,
     metrics,
     logger,
@@ -112,6 +114,13 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logger,
     clock,
   })
+  const admissions = createAdmissions({
+    identityHeaders,
+    sessions,
+    denials,
+    passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
+    metrics,
+  })
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
     rules,
@@ -120,13 +129,10 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     peers,
     addresses,
     relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
-    admissions: createAdmissions({
-      identityHeaders,
-      sessions,
-      denials,
-      passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
-      metrics,
-    }),
+    admissions:
+      identityTokens !== undefined && config.identityToken?.onAuth === true
+        ? withIdentityToken(admissions, identityTokens, addresses)
+        : admissions,
     denials,
     withinBudget: cache.withinBudget,
     metrics,
@@ -169,6 +175,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     cookies: browserCookies,
     rules,
     upstreams: config.upstreams,
+    identityTokens,
     endpointRequestOf,
     addresses,
     refusals: refusalsForApplications,

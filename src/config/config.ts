@@ -13,6 +13,8 @@ export interface Config {
   readonly tokens: TokensConfig
   readonly forwardAuth: ForwardAuthConfig
   readonly upstreams: readonly UpstreamConfig[]
+  /** Undefined: applications get none. */
+  readonly identityToken: IdentityTokenConfig | undefined
   readonly outage: OutageConfig
   readonly memory: { readonly maxBytes: number }
   readonly redis: RedisConfig
@@ -198,6 +200,14 @@ export interface UpstreamConfig {
   /** Asked for by ourselves. Undefined: how it fares is known from the requests that it gets. */
   readonly health: { readonly path: string; readonly intervalMs: number } | undefined
   readonly rules: readonly RuleConfig[]
+}
+
+/** A signed JWT for applications about who asks. */
+export interface IdentityTokenConfig {
+  /** Its `iss`. */
+  readonly issuer: string
+  /** Also on the answers of the decision endpoints. */
+  readonly onAuth: boolean
 }
 
 export interface OutageConfig {

@@ -200,6 +200,7 @@ const serviceOptions = {
     allowStatus: withDefault(200, leaf(integer(200, 299))),
     renewPass: off(),
   }),
+  identityToken: group({ enabled: off(), onAuth: off(), issuer: optional(leaf(text)) }),
   upstreams: withDefault([], structured(z.array(upstreamOptions(rules())))),
   outage: group({
     maxStale: withDefault('10m', leaf(duration('0s', '30d'))),

@@ -1,5 +1,12 @@
 // Slices without much to check together: server, paths, pages and forward auth.
-import type { Address, ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig } from './config.ts'
+import type {
+  Address,
+  ForwardAuthConfig,
+  IdentityTokenConfig,
+  PagesConfig,
+  PathsConfig,
+  ServerConfig,
+} from './config.ts'
 import type { Checks } from './checks.ts'
 import type { Settings } from './schema.ts'
 import { pathText } from './problems.ts'
@@ -110,6 +117,19 @@ const servicePaths = ({ upstreams }: Settings): readonly string[] => (upstreams.
 export function pagesConfig({ settings }: Checks): PagesConfig {
   const { name, logo, accentColor, skipSignIn } = settings.pages
   return { name, logo, accentColor, skipSignIn }
+}
+
+export function identityTokenConfig({ settings, refuse, warn }: Checks): IdentityTokenConfig | undefined {
+  const { enabled, onAuth, issuer } = settings.identityToken
+  if (!enabled) {
+    if (onAuth)
+      refuse(['identityToken', 'onAuth'], 'is true while identityToken.enabled is false; set both, or neither')
+    return undefined
+  }
+  if (settings.upstreams.length === 0 && !onAuth) {
+    warn(['identityToken', 'enabled'], 'reaches nobody: without upstreams it needs identityToken.onAuth: true')
+  }
+  return { issuer: issuer ?? settings.publicURL ?? 'foregate', onAuth }
 }
 
 export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConfig {

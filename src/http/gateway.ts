@@ -5,6 +5,7 @@ import type { AccessRules, OriginalRequest } from '../access/access.ts'
 import type { CompiledRules } from '../access/rules.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
+import { identityTokenHeader, type IdentityTokens } from '../identity-token/identity-token.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SessionEnd, Watched } from '../session/watch.ts'
@@ -47,6 +48,7 @@ export function createGateway(deps: {
   cookies: Pick<BrowserCookies, 'tickets' | 'passes'>
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
+  identityTokens: Pick<IdentityTokens, 'tokenFor'> | undefined
   endpointRequestOf: (raw: FastifyRequest['raw']) => EndpointRequest
   addresses: Addresses
   refusals: Refusals
@@ -69,6 +71,13 @@ export function createGateway(deps: {
     } catch (error) {
       return refusals.forError(endpointRequest, error)
     }
+  }
+
+  /** The token is for this application alone: another one that gets hold of it is not its audience. */
+  function told(headers: HeaderRecord, session: Session | undefined, { url }: UpstreamConfig): HeaderRecord {
+    if (deps.identityTokens === undefined) return headers
+    const token = session === undefined ? '' : deps.identityTokens.tokenFor(session, url)
+    return { ...headers, [identityTokenHeader]: token }
   }
 
   /** Whoever was named to the application stands behind what they keep open; a public page that names nobody is for everybody. */
@@ -95,7 +104,8 @@ export function createGateway(deps: {
       if (!('original' in question)) return void send(reply, question)
       const decision = await auth.direct(question.original, question.request, question.rules)
       if (decision.allow === undefined) return void send(reply, decision.answer)
-      return { headers: decision.allow.headers, follow: follow(question, decision.session) }
+      const { allow, session } = decision
+      return { headers: told(allow.headers, session, upstream), follow: follow(question, session) }
     },
 
     forwarded({ raw }) {

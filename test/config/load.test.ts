@@ -47,6 +47,7 @@ const refusals: [text: string, problem: RegExp][] = [
   // server
   ['listen: nowhere', /listen: must be an address to listen on/],
   ['metrics: { listen: ":4180" }', /metrics\.listen: has the port of `listen`/],
+  ['identityToken: { onAuth: true }', /identityToken\.onAuth: is true while identityToken\.enabled is false/],
   ['upstreams: [{ url: "http://a", allowedOrigins: ["*"] }]', /upstreams\[0\]\.allowedOrigins\[0\]: must be an origin/],
   ['upstreams: [{ url: "http://a", idleTimeout: 10ms }]', /upstreams\[0\]\.idleTimeout: must be /],
   [
