@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ProviderUnavailable, RefreshRejected } from '../../src/errors.ts'
+import { sweepId } from '../../src/session/sweeps.ts'
+import { everyGeneration } from '../../src/store/withdrawal-log.ts'
 import type { Session } from '../../src/session/session.ts'
 import { failingWith } from '../fixtures/fake-store.ts'
 import { aWorld, hour, keyOf, minute, quiet, refreshGrant, sessionIn, type World } from './world.ts'
@@ -101,6 +103,37 @@ test('a logout at another replica is heard at once', async () => {
   await world.sessions.end(ticket)
   await quiet()
   assert.equal(heard.end, 'revoked')
+})
+
+for (const nearLimits of [undefined, { maxItems: 1, maxBytes: 10_000_000 }]) {
+  const kept = nearLimits === undefined ? 'is near' : 'has no copy here any more'
+  test(`a person whose sessions all end at another replica loses what is open under one that ${kept}, and nobody else does`, async () => {
+    const world = aWorld()
+    const there = world.replica({ ...(nearLimits && { nearLimits }) })
+    const { issuer, subject, heard } = await open(there, await world.login()).then(({ session, ...rest }) => ({
+      ...session,
+      ...rest,
+    }))
+    const bob = { iss: 'https://id.example.com', sub: 'bob', sid: 'sid-2' }
+    const other = await open(there, await world.login({ claims: bob }))
+    await world.sessions.endSelected({ by: 'person', issuer, subject })
+    await quiet()
+    assert.deepEqual([heard.end, other.heard.end], ['revoked', undefined])
+  })
+}
+
+test('where everybody’s sessions end, so does what is open under one that has no copy here', async () => {
+  const world = aWorld()
+  const there = world.replica({ nearLimits: { maxItems: 1, maxBytes: 10_000_000 } })
+  const first = await open(there, await world.login())
+  const second = await open(there, await world.login())
+  // As the log or a peer brings it: one withdrawal, and no word of any session by itself.
+  there.cache.floors.raise(
+    { id: sweepId({ by: 'everybody', until: world.time.clock() }), floor: everyGeneration },
+    true,
+  )
+  await quiet()
+  assert.deepEqual([first.heard.end, second.heard.end], ['revoked', 'revoked'])
 })
 
 test('a session that was ended while its connection was being opened is heard of, too', async () => {
