@@ -24,6 +24,7 @@ import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
+import { withIdentityToken } from './http/token-admissions.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -31,6 +32,7 @@ import { cannotListen } from './listen-fault.ts'
 import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
+import { createUpstreamStates } from './proxy/upstream-states.ts'
 import type { Runtime } from './runtime.ts'
 import { createSealer } from './sealing.ts'
 import type { Service } from './service.ts'
@@ -50,7 +52,8 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, cache, provider, sessions, logins, signals, usesPasses } = service
+  const { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, usesPasses } =
+    service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -98,6 +101,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     withinBudget: cache.withinBudget,
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: usesPasses,
+    jwks: identityTokens?.jwks,
     randomId,
     metrics,
     logger,
@@ -118,6 +122,13 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logger,
     clock,
   })
+  const admissions = createAdmissions({
+    identityHeaders,
+    sessions,
+    denials,
+    passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
+    metrics,
+  })
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
     rules,
@@ -126,19 +137,22 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     peers,
     addresses,
     relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
-    admissions: createAdmissions({
-      identityHeaders,
-      sessions,
-      denials,
-      passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
-      metrics,
-    }),
+    admissions:
+      identityTokens !== undefined && config.identityToken?.onAuth === true
+        ? withIdentityToken(admissions, identityTokens, addresses)
+        : admissions,
     denials,
     withinBudget: cache.withinBudget,
     metrics,
     stopwatch,
   })
-  const health = createHealth({ cache: cache.health, provider: () => provider.status(), phase })
+  const upstreamStates = createUpstreamStates(config.upstreams, { logger, metrics })
+  const health = createHealth({
+    cache: cache.health,
+    provider: () => provider.status(),
+    phase,
+    ...(config.upstreams.length > 0 && { upstreams: upstreamStates.all }),
+  })
   const { listen, metricsListen } = config.server
   const endpointRequestOf = createEndpointRequestReader({ peers, requestIdOf: requestId })
   const server = createServer({
@@ -165,8 +179,11 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   // Reverse-proxy mode
   const gateway = createGateway({
     auth,
+    sessions,
+    cookies: browserCookies,
     rules,
     upstreams: config.upstreams,
+    identityTokens,
     endpointRequestOf,
     addresses,
     refusals: refusalsForApplications,
@@ -179,8 +196,9 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       upstreams: config.upstreams,
       identityHeaderNames: identityHeaders.names,
       ourCookieNames: (name) => browserCookies.isOurs(name),
+      states: upstreamStates,
       timer,
-      logger,
+      metrics,
     })
 
   return {

@@ -12,6 +12,8 @@ import { createSpoolFile } from './cache/spool-file.ts'
 import type { Config } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
 import { passRoom } from './http/cookie-budget.ts'
+import { createIdentityTokens, type IdentityTokens } from './identity-token/identity-token.ts'
+import { createSigningKeys } from './identity-token/signing-keys.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
@@ -33,6 +35,8 @@ export interface Service {
   readonly scope: string
   readonly rules: CompiledRules
   readonly identityHeaders: IdentityHeaders
+  /** Undefined: applications get none. */
+  readonly identityTokens: IdentityTokens | undefined
   readonly cache: Cache
   readonly provider: AwaitedProvider
   readonly sessions: Sessions
@@ -60,6 +64,15 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       'a groups header was cut at 4 KB, at a whole group',
     ),
   })
+
+  const identityTokens =
+    config.identityToken &&
+    createIdentityTokens({
+      issuer: config.identityToken.issuer,
+      access,
+      keys: createSigningKeys({ masters: lifetimes.encryptionKeys, scope, clock }),
+      clock,
+    })
 
   // Cache
   const origin = randomBytes(9).toString('base64url')
@@ -205,5 +218,5 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     { labels: { tier: 'l1' }, value: sessions.nearBytes },
   ])
 
-  return { scope, rules, identityHeaders, cache, provider, sessions, logins, signals, usesPasses }
+  return { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, usesPasses }
 }

@@ -14,6 +14,8 @@ export interface Config {
   readonly tokens: TokensConfig
   readonly forwardAuth: ForwardAuthConfig
   readonly upstreams: readonly UpstreamConfig[]
+  /** Undefined: applications get none. */
+  readonly identityToken: IdentityTokenConfig | undefined
   readonly outage: OutageConfig
   readonly memory: { readonly maxBytes: number }
   readonly redis: RedisConfig
@@ -207,10 +209,35 @@ export interface UpstreamConfig {
   /** Path prefix that ends at a segment boundary; `/` for all. */
   readonly path: string
   readonly url: string
+  /** Trusted for its certificate, instead of the system's. */
   readonly caPEM: string | undefined
+  /** What we show for ourselves, and its key. */
+  readonly certPEM: string | undefined
+  readonly keyPEM: string | undefined
+  /** The name that its certificate must have; undefined: the host of `url`. */
+  readonly serverName: string | undefined
   /** The application gets the browser's `Host`, rather than the one of `url`. */
   readonly passHost: boolean
+  /** Origins beside the application's own whose pages may open WebSockets. */
+  readonly allowedOrigins: readonly string[]
+  readonly connectTimeoutMs: number
+  /** For an answer's first byte. */
+  readonly responseTimeoutMs: number
+  /** Of an answer, or of a WebSocket, between two pieces of it; undefined: they may be silent for ever. */
+  readonly idleTimeoutMs: number | undefined
+  /** Requests and WebSockets at a time; undefined: any number. */
+  readonly maxConnections: number | undefined
+  /** Asked for by ourselves. Undefined: how it fares is known from the requests that it gets. */
+  readonly health: { readonly path: string; readonly intervalMs: number } | undefined
   readonly rules: readonly RuleConfig[]
+}
+
+/** A signed JWT for applications about who asks. */
+export interface IdentityTokenConfig {
+  /** Its `iss`. */
+  readonly issuer: string
+  /** Also on the answers of the decision endpoints. */
+  readonly onAuth: boolean
 }
 
 export interface OutageConfig {

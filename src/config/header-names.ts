@@ -46,6 +46,7 @@ const reserved = new Set([
   'x-original-method',
   'x-rewrite-url',
   'x-auth-request-redirect',
+  'x-foregate-jwt',
 ])
 
 export const isReservedHeader = (name: string): boolean => reserved.has(plainHeaderName(name))

@@ -29,7 +29,8 @@ import { openShorthands } from './shorthands.ts'
 import { resolveReferences } from './references.ts'
 import { failureCode } from './secrets.ts'
 import type { ReadFile } from './secrets.ts'
-import { forwardAuthConfig, pagesConfig, pathsConfig, serverConfig, upstreamsConfig } from './server.ts'
+import { forwardAuthConfig, identityTokenConfig, pagesConfig, pathsConfig, serverConfig } from './server.ts'
+import { upstreamsConfig } from './upstreams.ts'
 import { cookieConfig, sessionConfig } from './session.ts'
 import { signalsConfig } from './signals.ts'
 
@@ -171,6 +172,7 @@ function configOf(checks: Checks): Config {
     tokens: { disableReplayDetection: settings.disableReplayDetection },
     forwardAuth: forwardAuthConfig(checks),
     upstreams: upstreamsConfig(checks),
+    identityToken: identityTokenConfig(checks),
     outage: outageConfig(checks),
     memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
     redis: redisConfig(checks),

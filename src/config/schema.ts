@@ -18,6 +18,7 @@ import {
 } from './network.ts'
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
 import { redisOptions } from './schema-redis.ts'
+import { upstreamOptions } from './schema-upstreams.ts'
 import { secret } from './secrets.ts'
 import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
 import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
@@ -210,21 +211,8 @@ const serviceOptions = {
     allowStatus: withDefault(200, leaf(integer(200, 299))),
     renewPass: off(),
   }),
-  upstreams: withDefault(
-    [],
-    structured(
-      z.array(
-        z.strictObject({
-          host: leaf(ruleHost).optional(),
-          path: leaf(plainPath).prefault('/'),
-          url: leaf(webURL),
-          caFile: leaf(text).optional(),
-          passHost: leaf(flag).prefault(true),
-          rules: rules().prefault([] as never),
-        }),
-      ),
-    ),
-  ),
+  identityToken: group({ enabled: off(), onAuth: off(), issuer: optional(leaf(text)) }),
+  upstreams: withDefault([], structured(z.array(upstreamOptions(rules())))),
   outage: group({
     maxStale: withDefault('10m', leaf(duration('0s', '30d'))),
     pass: on(),

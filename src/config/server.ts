@@ -1,9 +1,14 @@
-// Slices without much to check together: server, paths, pages, forward auth and upstreams.
-import type { Address, ForwardAuthConfig, PagesConfig, PathsConfig, ServerConfig, UpstreamConfig } from './config.ts'
-import { checkCertificates, fileText } from './checks.ts'
+// Slices without much to check together: server, paths, pages and forward auth.
+import type {
+  Address,
+  ForwardAuthConfig,
+  IdentityTokenConfig,
+  PagesConfig,
+  PathsConfig,
+  ServerConfig,
+} from './config.ts'
 import type { Checks } from './checks.ts'
 import type { Settings } from './schema.ts'
-import { ruleConfig } from './access.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
 import { parseWebURL } from './network.ts'
@@ -139,6 +144,19 @@ export function pagesConfig({ settings }: Checks): PagesConfig {
   return { name, logo, accentColor, skipSignIn }
 }
 
+export function identityTokenConfig({ settings, refuse, warn }: Checks): IdentityTokenConfig | undefined {
+  const { enabled, onAuth, issuer } = settings.identityToken
+  if (!enabled) {
+    if (onAuth)
+      refuse(['identityToken', 'onAuth'], 'is true while identityToken.enabled is false; set both, or neither')
+    return undefined
+  }
+  if (settings.upstreams.length === 0 && !onAuth) {
+    warn(['identityToken', 'enabled'], 'reaches nobody: without upstreams it needs identityToken.onAuth: true')
+  }
+  return { issuer: issuer ?? settings.publicURL ?? 'foregate', onAuth }
+}
+
 export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConfig {
   const { contract, allowStatus } = settings.forwardAuth
   if (contract === 'envoy' && allowStatus !== 200) {
@@ -151,31 +169,4 @@ export function forwardAuthConfig({ settings, refuse }: Checks): ForwardAuthConf
     )
   }
   return settings.forwardAuth
-}
-
-export function upstreamsConfig(checks: Checks): UpstreamConfig[] {
-  const { settings, refuse } = checks
-  const seen = new Set<string>()
-  return settings.upstreams.map((upstream, index) => {
-    const at = ['upstreams', index]
-    const place = `${upstream.host ?? '*'} ${upstream.path}`
-    if (seen.has(place))
-      refuse(at, 'has the host and path of an earlier one and would never be used; remove one of them')
-    seen.add(place)
-    if (covers(settings.pathPrefix, upstream.path)) {
-      refuse([...at, 'path'], 'lies where only this service answers; move the application to another path')
-    }
-    if (new URL(upstream.url).search !== '')
-      refuse([...at, 'url'], 'must not have a query; only scheme, host, port and path')
-    const caPEM = fileText(checks, [...at, 'caFile'], upstream.caFile)
-    if (caPEM !== undefined) checkCertificates(checks, [...at, 'caFile'], caPEM)
-    return {
-      host: upstream.host === '*' ? undefined : upstream.host,
-      path: upstream.path,
-      url: upstream.url,
-      caPEM,
-      passHost: upstream.passHost,
-      rules: upstream.rules.map(ruleConfig),
-    }
-  })
 }

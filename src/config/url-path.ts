@@ -93,6 +93,7 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'sign_out',
     'signed_out',
     'userinfo',
+    'jwks',
     'session',
     'backchannel_logout',
     'frontchannel_logout',

@@ -17,6 +17,8 @@ export interface Admissions {
     ticket: string,
     allowed: Count | undefined,
   ): AuthDecision | Promise<AuthDecision>
+  /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
+  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, session: Session): boolean
   /** A public page, and nobody whom to name. */
   publicly(context: DecisionContext): AuthDecision
 }
@@ -60,12 +62,17 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
       return context.policy.kind === 'public' ? publicly(context) : denied(context, refusal, session)
     if (context.label === 'oauth2-proxy') {
       const headers = () => identityHeaders.headersForOAuth2Proxy(session)
-      return allow(context, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers())), allowed)
+      return allow(context, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers(), session)), allowed)
     }
     const { admission } = remembered
     if (admission !== undefined) return allow(context, session, admission, allowed)
     if (identityHeaders.needsTokens) return allowWithTokens(context, session, ticket, allowed)
-    return allow(context, session, (remembered.admission = allowing(identityHeaders.headersFor(session))), allowed)
+    return allow(
+      context,
+      session,
+      (remembered.admission = allowing(identityHeaders.headersFor(session), session)),
+      allowed,
+    )
   }
 
   function remember(session: Session): Remembered {
@@ -78,7 +85,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   }
 
   function refusalFor(
-    { policy, rules, constraint }: DecisionContext,
+    { policy, rules, constraint }: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>,
     session: Session,
     { verdicts }: Remembered,
   ): DenialReason | undefined {
@@ -97,7 +104,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   ): Promise<AuthDecision> {
     try {
       const tokens = await deps.sessions.tokens(ticket)
-      const admission = allowing(identityHeaders.headersFor(session, tokens))
+      const admission = allowing(identityHeaders.headersFor(session, tokens), session)
       // Without its tokens a header would stay empty for as long as the session is near.
       if (tokens !== undefined) remember(session).admission = admission
       return allow(context, session, admission, allowed)
@@ -124,5 +131,9 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     return nobody
   }
 
-  return { allowOrDeny, publicly }
+  return {
+    allowOrDeny,
+    meets: (context, session) => refusalFor(context, session, remember(session)) === undefined,
+    publicly,
+  }
 }

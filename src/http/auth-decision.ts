@@ -2,13 +2,14 @@
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
 import { contractNames, type Contract } from '../config/contracts.ts'
+import type { Session } from '../session/session.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Subrequest } from './contracts.ts'
 import type { Constraint } from './oauth2-proxy-query.ts'
 
-/** Either the makings of a 200, or a whole answer. `cookies`: only where the operator says that they arrive. */
+/** Either the makings of a 200, with the session that it names, or a whole answer. `cookies`: only where the operator says that they arrive. */
 export type AuthDecision =
-  | { readonly allow: Allowed; readonly cookies?: readonly string[] }
+  | { readonly allow: Allowed; readonly session?: Session | undefined; readonly cookies?: readonly string[] }
   | { readonly allow: undefined; readonly answer: HttpResponse }
 
 /** The identity headers, as a record and as they go out: name, value, name, value, ... with the empty body's length. */
@@ -36,8 +37,9 @@ export interface DecisionContext {
   readonly constraint: Constraint | undefined
 }
 
-export const allowing = (headers: HeaderRecord): AuthDecision & { readonly allow: Allowed } => ({
+export const allowing = (headers: HeaderRecord, session?: Session): AuthDecision & { readonly allow: Allowed } => ({
   allow: { headers, wire: [...Object.entries(headers).flat(), 'content-length', '0'] },
+  session,
 })
 
 export const refusedWith = (answer: HttpResponse): AuthDecision => ({ allow: undefined, answer })

@@ -3,6 +3,7 @@
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
 import type { LookupResult } from '../session/lookup-result.ts'
+import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Admissions } from './admissions.ts'
@@ -20,6 +21,8 @@ export interface Auth {
   forward(contract: Contract, request: AuthRequest, constraint?: Constraint): AuthDecision | Promise<AuthDecision>
   /** A request that came here itself (reverse-proxy mode). The same decision. */
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): AuthDecision | Promise<AuthDecision>
+  /** Whether what `direct` let pass may go on under this newer state of its session. Never throws: whatever goes wrong denies. */
+  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean
 }
 
 export interface AuthDeps {
@@ -41,7 +44,7 @@ export interface AuthDeps {
 
 export function createAuth(deps: AuthDeps): Auth {
   const { sessions, cookies, peers, addresses, metrics, stopwatch } = deps
-  const { allowOrDeny, publicly } = deps.admissions
+  const { allowOrDeny, meets, publicly } = deps.admissions
   const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const hot = new Map(
     labels.map((contract) => [
@@ -115,6 +118,15 @@ export function createAuth(deps: AuthDeps): Auth {
     })
   }
 
+  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean {
+    try {
+      const policy = policyFor(rules, original, request)
+      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, session)
+    } catch {
+      return false
+    }
+  }
+
   function policyFor(rules: AccessRules, original: OriginalRequest, { peer, headers }: AuthRequest): Policy {
     // Who asks from where is read only where a rule wants to know.
     return rules.policyFor(original, rules.usesNetworks ? peers.statedClient(peer, headers) : undefined)
@@ -172,5 +184,5 @@ export function createAuth(deps: AuthDeps): Auth {
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })
 
-  return { forward, direct }
+  return { forward, direct, mayGoOn }
 }

@@ -19,8 +19,18 @@ export interface Endpoints {
 export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps & SignalDeps, 'currentSession'> {
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
+  /** The keys of identity tokens, as JSON; absent where there are none. */
+  readonly jwks?: (() => string) | undefined
   readonly logger: Logger
 }
+
+/** Whoever caches them for longer than this still has tomorrow's. */
+const publicKeys = (body: string): HttpResponse => ({
+  status: 200,
+  headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'public, max-age=3600' },
+  cookies: [],
+  body,
+})
 
 interface Endpoint {
   /** As in the header `Allow`. */
@@ -52,6 +62,8 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   addIfOn(signalPath.backChannelLogout, 'POST', signals.backChannelLogout)
   addIfOn(signalPath.frontChannelLogout, 'GET', signals.frontChannelLogout)
   addIfOn(signalPath.securityEvents, 'POST', signals.securityEvents)
+  const { jwks } = deps
+  if (jwks !== undefined) table.set(ownPath.jwks, { allow: 'GET, HEAD', answer: () => publicKeys(jwks()) })
 
   /** To a forward-auth proxy a 2xx means "let them through to the application": our own paths never say that. */
   function neverAllowing(request: EndpointRequest, answer: HttpResponse): HttpResponse {

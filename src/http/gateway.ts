@@ -1,70 +1,111 @@
 // What reverse-proxy mode asks of the HTTP edge: the same decision as `/auth`, for a request that came here itself.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { originalRequest } from '../access/canonical.ts'
-import type { AccessRules } from '../access/access.ts'
+import type { AccessRules, OriginalRequest } from '../access/access.ts'
 import type { CompiledRules } from '../access/rules.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
+import { identityTokenHeader, type IdentityTokens } from '../identity-token/identity-token.ts'
+import type { Session } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import type { SessionEnd, Watched } from '../session/watch.ts'
 import type { Addresses } from './addresses.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Auth } from './auth.ts'
-import { refusedWith, type AuthDecision } from './auth-decision.ts'
+import type { BrowserCookies } from './browser-cookies.ts'
+import type { AuthRequest } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
+/** A request that may pass. */
+export interface Passed {
+  /** The identity headers for the application. */
+  readonly headers: HeaderRecord
+  /** For what stays open: undefined where no session stands behind it. `onEnd`: it may not go on; called once at most. */
+  follow(onEnd: (reason: SessionEnd | 'not_allowed') => void): Watched | undefined
+}
+
 export interface Gateway {
-  /** The identity headers for the application, or undefined once the request was answered here. */
-  authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<HeaderRecord | undefined>
-  /** Whether a connection that was let through may stay open. */
-  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
+  /** Undefined once the request was answered here. */
+  authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<Passed | undefined>
   /** Throws BadRequest where the request has not exactly one good host. */
   forwarded(request: FastifyRequest): { for: string; proto: 'http' | 'https'; host: string }
   refuse(request: FastifyRequest, status: number, reason: string): HttpResponse
   isOurs(path: string): boolean
 }
 
+/** A request, as it is decided about. */
+interface Asked {
+  readonly original: OriginalRequest
+  readonly request: AuthRequest
+  readonly rules: AccessRules
+}
+
 export function createGateway(deps: {
-  auth: Auth
+  auth: Pick<Auth, 'direct' | 'mayGoOn'>
+  sessions: Pick<Sessions, 'watch'>
+  cookies: Pick<BrowserCookies, 'tickets' | 'passes'>
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
+  identityTokens: Pick<IdentityTokens, 'tokenFor'> | undefined
   endpointRequestOf: (raw: FastifyRequest['raw']) => EndpointRequest
   addresses: Addresses
   refusals: Refusals
   send: Send
   requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
-  const { auth, endpointRequestOf, addresses, refusals, send } = deps
+  const { auth, sessions, cookies, endpointRequestOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )
 
-  async function decide(raw: FastifyRequest['raw'], upstream: UpstreamConfig): Promise<AuthDecision> {
+  function asked(raw: FastifyRequest['raw'], upstream: UpstreamConfig): Asked | HttpResponse {
     const endpointRequest = endpointRequestOf(raw)
     const rules = rulesFor.get(upstream)
     if (rules === undefined) throw new TypeError('an upstream that was not configured')
     const { method = 'GET', headers, url = '/' } = raw
-    let original
     try {
-      original = originalRequest({ ...endpointRequest, target: url })
+      const original = originalRequest({ ...endpointRequest, target: url })
+      return { original, request: { method, headers, url, peer: raw.socket.remoteAddress }, rules }
     } catch (error) {
-      return refusedWith(refusals.forError(endpointRequest, error))
+      return refusals.forError(endpointRequest, error)
     }
-    return auth.direct(original, { method, headers, url, peer: raw.socket.remoteAddress }, rules)
   }
+
+  /** The token is for this application alone: another one that gets hold of it is not its audience. */
+  function told(headers: HeaderRecord, session: Session | undefined, { url }: UpstreamConfig): HeaderRecord {
+    if (deps.identityTokens === undefined) return headers
+    const token = session === undefined ? '' : deps.identityTokens.tokenFor(session, url)
+    return { ...headers, [identityTokenHeader]: token }
+  }
+
+  /** Whoever was named to the application stands behind what they keep open; a public page that names nobody is for everybody. */
+  const follow =
+    ({ original, request, rules }: Asked, session: Session | undefined): Passed['follow'] =>
+    (onEnd) => {
+      const { cookie } = request.headers
+      const ticket = session && cookies.tickets(cookie).find((candidate) => candidate.startsWith(session.id))
+      if (session === undefined || ticket === undefined) return undefined
+      const watched = sessions.watch(ticket, cookies.passes(cookie), session, {
+        onChange(newer) {
+          if (auth.mayGoOn(original, request, rules, newer)) return
+          watched.stop()
+          onEnd('not_allowed')
+        },
+        onEnd,
+      })
+      return watched
+    }
 
   return {
     async authorize({ raw }, reply, upstream) {
-      const outcome = await decide(raw, upstream)
-      if (outcome.allow !== undefined) return outcome.allow.headers
-      void send(reply, outcome.answer)
-      return undefined
-    },
-
-    async mayGoOn({ raw }, upstream) {
-      const outcome = await decide(raw, upstream)
-      // Trouble of ours ends nobody's work.
-      return outcome.allow !== undefined || outcome.answer.status >= 500
+      const question = asked(raw, upstream)
+      if (!('original' in question)) return void send(reply, question)
+      const decision = await auth.direct(question.original, question.request, question.rules)
+      if (decision.allow === undefined) return void send(reply, decision.answer)
+      const { allow, session } = decision
+      return { headers: told(allow.headers, session, upstream), follow: follow(question, session) }
     },
 
     forwarded({ raw }) {

@@ -9,6 +9,8 @@ export interface HealthSources {
   provider(): 'starting' | 'ready' | 'failing'
   /** `starting` until listening and configured, `draining` from the first stop signal on. */
   phase(): 'starting' | 'serving' | 'draining'
+  /** Reverse-proxy mode: how each application fares. */
+  upstreams?(): readonly object[]
 }
 
 export interface Health {
@@ -25,7 +27,10 @@ export function createHealth(sources: HealthSources): Health {
       const troubled = cache.mode !== 'memory' && !isWell
       const phase = sources.phase()
       const status = phase === 'serving' ? (troubled ? 'degraded' : 'healthy') : 'unhealthy'
-      return json(status === 'unhealthy' ? 503 : 200, { status, cache, provider: sources.provider(), phase })
+      // An application that is away is away for every replica, and no fault of ours: it changes no status.
+      const upstreams = sources.upstreams?.()
+      const body = { status, cache, provider: sources.provider(), phase, ...(upstreams && { upstreams }) }
+      return json(status === 'unhealthy' ? 503 : 200, body)
     },
 
     livez: () => json(200, { status: 'alive' }),

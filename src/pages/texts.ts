@@ -15,6 +15,7 @@ export type ServiceReason =
   | 'rate_limited'
   | 'bad_gateway'
   | 'gateway_timeout'
+  | 'upstream_busy'
   | 'internal'
 
 export interface ErrorText {
@@ -215,6 +216,11 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   gateway_timeout: {
     title: 'The application takes too long',
     what: 'The application behind this page did not answer in time. Your sign-in is not at fault.',
+    next: 'Wait a moment and try again.',
+  },
+  upstream_busy: {
+    title: 'The application is busy',
+    what: 'As many requests are under way as the application behind this page may have. Your sign-in is not at fault.',
     next: 'Wait a moment and try again.',
   },
   internal: {

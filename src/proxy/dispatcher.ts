@@ -1,87 +1,127 @@
-// Connections to upstreams. Made here and not by the proxy's own package, which does not verify an https upstream's certificate
+// Connections to one upstream. Made here and not by the proxy's own package, which does not verify an https upstream's certificate
 // unless told to (reply-from CVE-2026-107318), and so that each upstream is verified against its own CA.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { Agent, buildConnector, type Dispatcher as UndiciDispatcher } from 'undici'
+import type { UpstreamConfig } from '../config/config.ts'
+import type { Timer } from '../time.ts'
 
-export interface DispatcherOptions {
-  /** The certificates to trust for an origin, instead of the system's. */
-  readonly caPEM: ReadonlyMap<string, string | undefined>
-  readonly connectTimeoutMs: number
-  /** For an upstream's first byte; its body may take as long as it likes. */
-  readonly headersTimeoutMs: number
+type RequestOptions = UndiciDispatcher.RequestOptions & { headers: IncomingHttpHeaders }
+type Answer = (error: Error | null, data: UndiciDispatcher.ResponseData) => void
+
+export interface Dispatcher {
+  /** `body`: of a GET or HEAD. */
+  request(options: RequestOptions, body: IncomingMessage | undefined, answer: Answer): void
+  /** Rejects when the upstream does not answer. */
+  upgrade(target: { path: string; headers: IncomingHttpHeaders }): Promise<Upgraded>
+  destroy(): void
 }
-
-const body = Symbol('body')
-
-/** Headers of a GET or HEAD together with its body, which reply-from would not pass on. */
-export const withBody = (headers: IncomingHttpHeaders, raw: IncomingMessage): IncomingHttpHeaders =>
-  Object.assign(headers, { [body]: raw })
 
 /** What an application says to an upgrade: yes, with what is now its end of it, or another answer. */
 export type Upgraded =
   | { readonly kind: 'open'; readonly headers: IncomingHttpHeaders; readonly socket: Duplex }
   | { readonly kind: 'refused'; readonly status: number }
 
-/** What reply-from sends requests with, and destroys when the server closes. */
-export function createDispatcher({ caPEM, connectTimeoutMs, headersTimeoutMs }: DispatcherOptions) {
+export interface DispatcherDeps {
+  readonly upstream: UpstreamConfig
+  /** The last word of the upstream was that it cannot be reached: nobody is kept waiting for another try. */
+  readonly isDown: () => boolean
+  readonly timer: Timer
+}
+
+export function createDispatcher({ upstream, isDown, timer }: DispatcherDeps): Dispatcher {
+  const { origin } = new URL(upstream.url)
+  const timeouts = { headersTimeout: upstream.responseTimeoutMs, bodyTimeout: upstream.idleTimeoutMs ?? 0 }
   const agent = new Agent({
     pipelining: 1,
     // The connector offers none; left to find that out, undici makes one connection to an https upstream at a time until one stands.
     allowH2: false,
-    // No upper bound of them: one for each request under way. Of a bounded number, event streams or clients that take an answer
-    // slowly would leave none to everybody else.
-    headersTimeout: headersTimeoutMs,
-    bodyTimeout: 0,
-    connect: createConnector(caPEM, connectTimeoutMs),
+    // No upper bound of them here: one for each request under way. Of a bounded number, event streams or clients that take an answer
+    // slowly would leave none to everybody else, who would wait in silence.
+    ...timeouts,
+    connect: withRetries(createConnector(upstream), isDown, timer),
   })
-  const request = (
-    options: Dispatcher.RequestOptions & { headers: IncomingHttpHeaders & { [body]?: IncomingMessage } },
-    answer: (error: Error | null, data: Dispatcher.ResponseData) => void,
-  ): void => {
-    const { [body]: given, ...headers } = options.headers
-    // A server may stop reading a GET at its head, and take the body for the next request: there is none on this connection.
-    agent.request(given === undefined ? options : { ...options, headers, body: given, reset: true }, answer)
-  }
-  /** Rejects when the upstream does not answer. */
-  function upgrade(target: { origin: string; path: string; headers: IncomingHttpHeaders }): Promise<Upgraded> {
-    const { promise, resolve, reject } = Promise.withResolvers<Upgraded>()
-    agent.dispatch(
-      { ...target, method: 'GET', upgrade: 'websocket' },
-      {
-        onRequestUpgrade(_controller, _status, headers, socket) {
-          if (/^websocket$/i.test(String(headers['upgrade']))) return resolve({ kind: 'open', headers, socket })
-          socket.destroy()
-          reject(new Error('the upstream agreed to another protocol'))
+  return {
+    request(options, body, answer) {
+      const timed = { ...options, ...timeouts }
+      // A server may stop reading a GET at its head, and take the body for the next request: there is none on this connection.
+      agent.request(body === undefined ? timed : { ...timed, body, reset: true }, answer)
+    },
+
+    upgrade(target) {
+      const { promise, resolve, reject } = Promise.withResolvers<Upgraded>()
+      agent.dispatch(
+        { ...target, origin, method: 'GET', upgrade: 'websocket' },
+        {
+          onRequestUpgrade(_controller, _status, headers, socket) {
+            if (/^websocket$/i.test(String(headers['upgrade']))) return resolve({ kind: 'open', headers, socket })
+            socket.destroy()
+            reject(new Error('the upstream agreed to another protocol'))
+          },
+          onResponseStart(controller, status) {
+            // Early hints: the answer is still to come.
+            if (status < 200) return
+            resolve({ kind: 'refused', status })
+            controller.abort(new Error('no upgrade'))
+          },
+          onResponseError: (_controller, error) => reject(error),
+          // undici wants all of them.
+          onRequestStart: () => undefined,
+          onResponseData: () => undefined,
+          onResponseEnd: () => undefined,
         },
-        onResponseStart(controller, status) {
-          // Early hints: the answer is still to come.
-          if (status < 200) return
-          resolve({ kind: 'refused', status })
-          controller.abort(new Error('no upgrade'))
-        },
-        onResponseError: (_controller, error) => reject(error),
-        // undici wants all of them.
-        onRequestStart: () => undefined,
-        onResponseData: () => undefined,
-        onResponseEnd: () => undefined,
-      },
-    )
-    return promise
+      )
+      return promise
+    },
+
+    destroy: () => void agent.destroy(),
   }
-  return { request, upgrade, headersTimeout: headersTimeoutMs, bodyTimeout: 0, destroy: () => void agent.destroy() }
 }
 
-function createConnector(caPEM: DispatcherOptions['caPEM'], timeout: number): buildConnector.connector {
-  const connectorFor = (ca: string | undefined) =>
-    buildConnector({ timeout, allowH2: false, rejectUnauthorized: true, ...(ca !== undefined && { ca }) })
-  const otherwise = connectorFor(undefined)
-  const own = new Map([...caPEM].flatMap(([origin, ca]) => (ca === undefined ? [] : [[origin, connectorFor(ca)]])))
+function createConnector(upstream: UpstreamConfig): buildConnector.connector {
+  const { caPEM: ca, certPEM: cert, keyPEM: key, serverName, connectTimeoutMs: timeout } = upstream
+  const connect = buildConnector({
+    timeout,
+    allowH2: false,
+    rejectUnauthorized: true,
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && key !== undefined && { cert, key }),
+  })
   return (options, connected) => {
-    const { protocol, host, hostname } = options
-    const connect = own.get(`${protocol}//${host}`) ?? otherwise
+    const { hostname } = options
     // Without it the name to verify would come from the Host header, which is the browser's. An address is none (RFC 6066).
-    connect({ ...options, servername: isIP(hostname) === 0 ? hostname : '' }, connected)
+    const servername = serverName ?? (isIP(hostname) === 0 ? hostname : '')
+    if (options.protocol === 'https:') connect({ ...options, servername }, connected)
+    // To undici a server name without TLS is the host to connect to.
+    else connect({ ...options, servername: '' }, connected)
+  }
+}
+
+/** An application that is being replaced is away for less than a second. */
+const retryAfterMs = [100, 400]
+const passing: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+])
+
+/**
+ * The one thing that is tried again: a connection that did not come about, over which nothing can have been sent. A request that may
+ * have reached the application may have had its effect; whether to repeat it is for the browser to say.
+ */
+function withRetries(connect: buildConnector.connector, isDown: () => boolean, timer: Timer): buildConnector.connector {
+  return (options, connected) => {
+    const attempt = (number: number): void =>
+      connect(options, (...outcome) => {
+        const [error] = outcome
+        const delayMs = retryAfterMs[number]
+        const isPassing = error !== null && 'code' in error && passing.has(error.code)
+        if (!isPassing || delayMs === undefined || isDown()) return connected(...outcome)
+        timer(() => attempt(number + 1), delayMs)
+      })
+    attempt(0)
   }
 }

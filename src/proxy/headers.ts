@@ -31,6 +31,7 @@ const ours = new Set([
   'x-original-uri',
   'x-original-method',
   'x-rewrite-url',
+  'x-foregate-jwt',
 ])
 const ourFamilies = /^x-(?:forwarded|auth-request|original-forwarded)(?:-|$)/
 

@@ -5,45 +5,51 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { METHODS, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HttpResponse } from '../http/http-response.ts'
 import { hasBody } from '../http/bodies.ts'
-import type { Logger } from '../telemetry/logger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Timer } from '../time.ts'
-import { createDispatcher, withBody } from './dispatcher.ts'
+import { createDispatcher, type Dispatcher } from './dispatcher.ts'
+import { createExchanges, type Exchange } from './exchanges.ts'
+import { checkHealth } from './health-checks.ts'
 import { createRequestHeaders, responseHeaders, withoutNominated, type Forwarded } from './headers.ts'
+import { createLoads } from './loads.ts'
 import { createUpstreamChoice, readTarget, upstreamPath, type Upstream } from './target.ts'
-import { createUpstreamNotices } from './notices.ts'
+import { createStreams, type Follow } from './streams.ts'
+import type { UpstreamStates } from './upstream-states.ts'
+import { createRouter, onTheWay } from './router.ts'
 import { createWebSockets, isOwnOrigin } from './websocket.ts'
 
 export interface ProxyOptions {
   readonly upstreams: readonly UpstreamConfig[]
-  /** Whether what `authorize` let pass may stay open. */
-  mayGoOn(request: FastifyRequest, upstream: UpstreamConfig): Promise<boolean>
-  /** Identity headers to set, or undefined after it has answered the request itself. Throwing denies. */
-  authorize(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    upstream: UpstreamConfig,
-  ): Promise<Readonly<Record<string, string>> | undefined>
+  /** Undefined after it has answered the request itself. Throwing denies. */
+  authorize(request: FastifyRequest, reply: FastifyReply, upstream: UpstreamConfig): Promise<Admitted | undefined>
   /** Every header that `authorize` may set: no client's copy of one ever gets through, in any spelling. */
   readonly identityHeaderNames: readonly string[]
   ourCookieNames(name: string): boolean
   /** The browser's address, scheme and host; `host` in lower case, with its port if it has one. */
   forwarded(request: FastifyRequest): Forwarded
   readonly timer: Timer
-  readonly logger: Logger
+  readonly states: UpstreamStates
+  readonly metrics: Pick<Metrics, 'streamsClosed' | 'gauge'>
   /** What we say when it is us who answer (`bad_gateway`, ...). Absent: JSON. */
   refuse?(request: FastifyRequest, status: number, reason: ProxyRefusal): HttpResponse
   /** Paths (decoded) that are never proxied. */
   isOurs(path: string): boolean
-  /** For an upstream's first byte; its body may take as long as it likes. Default 60 s. */
-  readonly headersTimeoutMs?: number
-  /** Default 10 s. */
-  readonly connectTimeoutMs?: number
 }
 
-export type ProxyRefusal = 'bad_request' | 'foreign_origin' | 'not_found' | 'bad_gateway' | 'gateway_timeout'
+/** A request that may pass. */
+export interface Admitted {
+  /** Identity headers to set. */
+  readonly headers: Readonly<Record<string, string>>
+  /** What stands behind it for as long as it stays open. */
+  readonly follow: Follow
+}
+
+export type ProxyRefusal =
+  'bad_request' | 'foreign_origin' | 'not_found' | 'bad_gateway' | 'gateway_timeout' | 'upstream_busy'
 
 /** What was decided about a request, from its authorization to its answer. */
 interface Passage {
@@ -54,24 +60,38 @@ interface Passage {
   readonly bodyOfGet: IncomingMessage | undefined
   /** The browser's. Kept here, because undici takes it away from a request whose body it gives up. */
   readonly socket: Socket
+  readonly follow: Follow
+  /** Undefined for a WebSocket. */
+  readonly exchange: Exchange | undefined
   /** Answers in the upstream's place. */
   fail(status: 502 | 504): void
 }
 
 /** Adds a catch-all behind every route of ours. The agent's connections end with `app.close()`. */
 export async function registerProxy(app: FastifyInstance, options: ProxyOptions): Promise<void> {
-  const { upstreams, ourCookieNames, authorize, forwarded, isOurs, logger } = options
+  const { upstreams, ourCookieNames, authorize, forwarded, isOurs, states, timer } = options
   const refuse = options.refuse ?? plainRefusal
   const choose = createUpstreamChoice(upstreams)
   const requestHeaders = createRequestHeaders(options)
-  const notices = createUpstreamNotices(logger)
-  const caPEM = new Map(upstreams.map(({ url, caPEM }) => [new URL(url).origin, caPEM]))
-  const dispatcher = createDispatcher({
-    caPEM,
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    headersTimeoutMs: options.headersTimeoutMs ?? 60_000,
-  })
-  const webSockets = createWebSockets(app.server, options.timer)
+  const dispatchers = new Map(
+    upstreams.map((upstream): [UpstreamConfig, Dispatcher] => [
+      upstream,
+      createDispatcher({ upstream, isDown: () => states.isDown(upstream), timer }),
+    ]),
+  )
+  const dispatcherOf = ({ config }: Upstream): Dispatcher => {
+    const dispatcher = dispatchers.get(config)
+    if (dispatcher === undefined) throw new TypeError('an upstream that was not configured')
+    return dispatcher
+  }
+  const healthChecks = Array.from(dispatchers, ([upstream, dispatcher]) =>
+    checkHealth({ upstream, dispatcher, states, timer }),
+  )
+  app.addHook('onClose', async () => healthChecks.forEach((end) => end()))
+  const loads = createLoads()
+  const webSockets = createWebSockets(app.server, timer)
+  const streams = createStreams(options.metrics)
+  const exchanges = createExchanges(streams, timer)
   const passages = new WeakMap<object, Passage>()
   const passageOf = (request: object): Passage => {
     const passage = passages.get(request)
@@ -96,14 +116,18 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
     const target = readTarget(raw.url ?? '')
     if (target === undefined) return refused(400, 'bad_request')
     const from = forwarded(request)
-    if (webSockets.isOne(raw) && !isOwnOrigin(raw.headers.origin, from)) return refused(403, 'foreign_origin')
     const upstream = isOurs(target.path) ? undefined : choose(from.host, target.path)
     if (upstream === undefined) return refused(404, 'not_found')
+    const { allowedOrigins } = upstream.config
+    const isWebSocket = webSockets.isOne(raw)
+    if (isWebSocket && !isOwnOrigin(raw.headers.origin, from, allowedOrigins)) return refused(403, 'foreign_origin')
 
-    const identity = socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
+    const admitted = socket.destroyed ? undefined : await authorize(request, reply, upstream.config)
     // Nobody to answer any more: the application is spared what is only wanted by somebody who has gone.
     if (socket.destroyed) void reply.hijack()
-    if (identity === undefined || reply.sent) return false
+    if (admitted === undefined || reply.sent) return false
+    const { headers: identity, follow } = admitted
+    if (!loads.take(upstream.config, isWebSocket ? socket : reply.raw)) return refused(503, 'upstream_busy')
     passages.set(request, {
       upstream,
       path: upstreamPath(upstream, target),
@@ -111,6 +135,10 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       forwarded: from,
       bodyOfGet: isGet(raw) && hasBody(raw) ? raw : undefined,
       socket,
+      follow,
+      exchange: isWebSocket
+        ? undefined
+        : exchanges.begin({ socket, response: reply.raw, hasBody: hasBody(raw), follow }),
       fail: (status) => answer(request, reply, status, status === 504 ? 'gateway_timeout' : 'bad_gateway'),
     })
     // Fastify reads no body for methods that it does not know to have one (PROPFIND): passed on as it comes.
@@ -125,22 +153,22 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
   }
 
   function headersBack({ upstream, forwarded }: Passage, received: Readonly<IncomingHttpHeaders>): IncomingHttpHeaders {
-    notices.answered(upstream.origin)
+    states.answered(upstream.config)
     const publicOrigin = `${forwarded.proto}://${forwarded.host}`
     return responseHeaders(received, { ourCookieNames, upstreamOrigin: upstream.origin, publicOrigin })
   }
 
   function openWebSocket(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const passage = passageOf(request)
-    const { upstream, path, fail } = passage
-    const { origin } = upstream
+    const { upstream, path, follow, fail } = passage
     const headers = headersFor(passage, withoutNominated(request.raw.headers))
     return webSockets.open(request.raw, reply, {
-      upgrade: () => dispatcher.upgrade({ origin, path: path + queryOf(request.raw.url), headers }),
+      upgrade: () => dispatcherOf(upstream).upgrade({ path: path + queryOf(request.raw.url), headers }),
       headersBack: (received) => headersBack(passage, received),
-      mayGoOn: () => options.mayGoOn(request, upstream.config),
+      opened: (close) => streams.open(() => 'websocket', follow, close),
+      idleMs: upstream.config.idleTimeoutMs,
       fail(error) {
-        notices.failed(origin, error)
+        states.failed(upstream.config, error)
         fail(502)
       },
     })
@@ -162,7 +190,7 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
       destroyAgent: true,
       // A request that was sent may have had its effect: whether to repeat it is for the browser to say.
       retryMethods: [],
-      undici: dispatcher,
+      undici: createRouter(() => dispatchers.values()),
       preHandler: (request, reply, done) => {
         // http-proxy's type gives its own narrower reply; ours is any Fastify reply.
         admit(request, reply as FastifyReply).then(
@@ -179,17 +207,23 @@ export async function registerProxy(app: FastifyInstance, options: ProxyOptions)
         rewriteRequestHeaders: (request, headers) => {
           const passage = passageOf(request)
           const sent = headersFor(passage, headers)
-          return passage.bodyOfGet === undefined ? sent : withBody(sent, passage.bodyOfGet)
+          return onTheWay(sent, dispatcherOf(passage.upstream), passage.bodyOfGet)
         },
         rewriteHeaders: (received, request) => {
           if (request === undefined) return received
           return headersBack(passageOf(request), received)
         },
+        onResponse: (request, reply, { stream }) => {
+          // http-proxy's type knows of no stream but the answer that it came with: the body, as undici gives it.
+          const body = stream as unknown as Readable
+          passageOf(request).exchange?.answered(body)
+          reply.send(body)
+        },
         onError: (reply, { error }) => {
           const { upstream, socket, fail } = passageOf(reply.request)
           // The browser has gone: nobody to answer, and no fault of the upstream's.
           if (socket.destroyed) return void reply.hijack()
-          notices.failed(upstream.origin, error)
+          states.failed(upstream.config, error)
           fail('statusCode' in error && error.statusCode === 504 ? 504 : 502)
         },
       },

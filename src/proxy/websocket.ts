@@ -1,18 +1,22 @@
 // WebSockets of reverse-proxy mode. Each upgrade is decided like any other request, by the same code: it is handed to the server's
-// ordinary way, with its socket put aside. Once the application has agreed, bytes go through as they come; messages are its own
-// business. (http-proxy's own handling takes the server's `upgrade` event for itself and answers by a library that opens and reads
+// ordinary way, with its socket put aside. Once the application has agreed, bytes go through as they come (tunnel.ts); messages are
+// its own business. (http-proxy's own handling takes the server's `upgrade` event for itself and answers by a library that opens and reads
 // messages: CVE-2026-130647, -129500, -129502, -133111.)
 import type { FastifyReply } from 'fastify'
 import { ServerResponse, type IncomingHttpHeaders, type IncomingMessage, type Server } from 'node:http'
 import { Socket } from 'node:net'
-import { pipeline, type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { hasBody } from '../http/bodies.ts'
 import { minutes, type Timer } from '../time.ts'
 import type { Upgraded } from './dispatcher.ts'
 import type { Forwarded } from './headers.ts'
+import type { OpenStream, StreamEnd } from './streams.ts'
+import { joinWebSocket } from './tunnel.ts'
 
-/** How late a session that has ended ends its open connections, at most. */
-const lookAgainMs = 5_000
+/** Of the close frame, where a session's end closes it: of those that are an application's own (RFC 6455 section 7.4.2). */
+const sessionEnded = 4401
+/** Going away (section 7.4.1). */
+const goingAway = 1001
 
 export interface WebSockets {
   /** False: any other request, whose Upgrade is ignored (RFC 9110 section 7.8). */
@@ -26,8 +30,10 @@ export interface UpgradePassage {
   upgrade(): Promise<Upgraded>
   /** What of its headers may go to the browser. */
   headersBack(received: IncomingHttpHeaders): IncomingHttpHeaders
-  /** Whether it may stay open. */
-  mayGoOn(): Promise<boolean>
+  /** Registers it as open; `close`: see Streams. */
+  opened(close: (reason: StreamEnd) => void): OpenStream
+  /** Undefined: it may be silent for ever. */
+  readonly idleMs: number | undefined
   /** Answers in the application's place. */
   fail(error: Error): void
 }
@@ -60,6 +66,19 @@ export function createWebSockets(server: Server, timer: Timer): WebSockets {
     server.emit('request', request, response)
   })
 
+  function join(client: Socket, application: Duplex, { opened, idleMs }: UpgradePassage): void {
+    const tunnel = joinWebSocket({
+      client,
+      application,
+      onUse: () => stream.used(),
+      onEnd: () => stream.done(),
+      idleMs,
+      onIdle: () => stream.end('silent'),
+      timer,
+    })
+    const stream = opened((reason) => tunnel.close(reason === 'silent' ? goingAway : sessionEnded, reason))
+  }
+
   return {
     isOne: (request) => sockets.has(request),
 
@@ -73,8 +92,8 @@ export function createWebSockets(server: Server, timer: Timer): WebSockets {
         void reply.hijack()
         if (socket.destroyed) upgraded.socket.destroy()
         else {
-          const upstream = { socket: upgraded.socket, headers: passage.headersBack(upgraded.headers) }
-          tunnel(reply.raw, socket, upstream, passage.mayGoOn, timer)
+          agree(reply.raw, socket, passage.headersBack(upgraded.headers))
+          join(socket, upgraded.socket, passage)
         }
       } catch (error) {
         // The browser has gone: nobody to answer, and no fault of the upstream's.
@@ -90,26 +109,25 @@ const isWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && /^websocket$/i.test(headers.upgrade ?? '')
 
 /**
- * Whether the page that asks is one of the host that it asks. Browsers send cookies with the WebSockets of any page of the same
+ * Whether the page that asks is one of the host that it asks, or of those that the operator lists. Browsers send cookies with the WebSockets of any page of the same
  * site, and no rule of theirs keeps it from reading the answers (RFC 6455 section 10.2). Other programs name no origin.
  */
-export function isOwnOrigin(origin: string | undefined, { proto, host }: Forwarded): boolean {
-  if (origin === undefined) return true
+export function isOwnOrigin(
+  origin: string | undefined,
+  { proto, host }: Forwarded,
+  allowedOrigins: readonly string[] = [],
+): boolean {
+  // Browsers write an origin in one way only: what is written otherwise is none of those listed.
+  if (origin === undefined || allowedOrigins.includes(origin)) return true
   const page = URL.parse(origin)
   const asked = URL.parse(`${proto}://${host}`)
   // Where https ends in front of us unseen, a page's https is no other place.
   return page !== null && page.host === asked?.host && (page.protocol === 'https:' || proto === 'http')
 }
 
-/** Joins the two ends, after telling the browser of the application's agreement, until one of them ends or `mayGoOn` says no. */
-function tunnel(
-  response: ServerResponse,
-  socket: Socket,
-  upstream: { readonly socket: Duplex; readonly headers: IncomingHttpHeaders },
-  mayGoOn: () => Promise<boolean>,
-  timer: Timer,
-): void {
-  const lines = Object.entries(upstream.headers).flatMap(([name, value]) =>
+/** Tells the browser of the application's agreement. */
+function agree(response: ServerResponse, socket: Socket, headers: IncomingHttpHeaders): void {
+  const lines = Object.entries(headers).flatMap(([name, value]) =>
     [value ?? []].flat().map((one) => `${name}: ${one}\r\n`),
   )
   response.detachSocket(socket)
@@ -117,24 +135,4 @@ function tunnel(
     `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`,
     'latin1',
   )
-
-  let isOpen = true
-  const end = () => {
-    isOpen = false
-    callOff()
-    socket.destroy()
-    upstream.socket.destroy()
-  }
-  const look = () => {
-    // A decision never rejects; should it ever, nobody is let through.
-    void mayGoOn()
-      .catch(() => false)
-      .then((may) => {
-        if (!isOpen) return
-        if (may) callOff = timer(look, lookAgainMs)
-        else end()
-      })
-  }
-  let callOff = timer(look, lookAgainMs)
-  pipeline(socket, upstream.socket, socket, end)
 }

@@ -72,7 +72,7 @@ export function createFallback(deps: FallbackDeps): Fallback {
     const { session } = entry
     if (!stands(session) || lifetimes.isIdle(entry.lastSeenAt)) return undefined
     if (!isKnowing && stopwatch() - entry.confirmedAt > exposureMs) return undefined
-    near.seen(entry, clock())
+    if (ticket.unattended !== true) near.seen(entry, clock())
     return session
   }
 

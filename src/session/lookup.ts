@@ -25,6 +25,8 @@ export interface Lookup {
    * reason to log anybody out.
    */
   find(ticket: string, passes?: readonly string[]): Promise<LookupResult>
+  /** What `find` says, for a connection that stays open under the session: no use of it. Throws the same. */
+  review(ticket: string, passes: readonly string[]): Promise<LookupResult>
 }
 
 export interface LookupDeps extends Pick<
@@ -94,8 +96,7 @@ export function createLookup(deps: LookupDeps): Lookup {
     return entry.session
   }
 
-  async function find(text: string, passes: readonly string[]): Promise<LookupResult> {
-    const ticket = parseTicket(text)
+  async function find(ticket: Ticket | undefined, passes: readonly string[]): Promise<LookupResult> {
     if (ticket === undefined) return { kind: 'absent', reason: 'malformed' }
     if (floors.isEnded(ticket.id)) return { kind: 'absent', reason: 'revoked' }
     if (shared) nearMisses.value++
@@ -188,16 +189,17 @@ export function createLookup(deps: LookupDeps): Lookup {
     const now = clock()
     const { session } = entry
     if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
-    near.seen(entry, now)
+    const { unattended } = ticket
+    if (unattended !== true) near.seen(entry, now)
     if (now < session.tokenExpiresAt) {
-      revalidation.startDue(entry, ticketValue(ticket), now)
+      revalidation.startDue(entry, ticketValue(ticket), now, unattended)
       return { kind: 'found', session, from: 'shared' }
     }
     if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
     const graceEnd = session.tokenExpiresAt + maxStaleMs
     // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed, and not before.
     if (entry.refreshFailures > 0 && (now < graceEnd || now < entry.refreshAt)) {
-      revalidation.startDue(entry, ticketValue(ticket), now)
+      revalidation.startDue(entry, ticketValue(ticket), now, unattended)
       if (now < graceEnd) return stale(session)
       throw new ProviderUnavailable('the session could not be refreshed a moment ago')
     }
@@ -271,7 +273,17 @@ export function createLookup(deps: LookupDeps): Lookup {
     near: nearSession,
     async find(text, passes = []) {
       const session = nearSession(text)
-      return session === undefined ? find(text, passes) : { kind: 'found', session, from: 'near' }
+      return session === undefined ? find(parseTicket(text), passes) : { kind: 'found', session, from: 'near' }
+    },
+    async review(text, passes) {
+      const now = clock()
+      const entry = stopwatch() < trust.until ? near.standing(text, now) : undefined
+      if (entry !== undefined) {
+        if (now >= entry.attentionAt) revalidation.startDue(entry, text, now, true)
+        return { kind: 'found', session: entry.session, from: 'near' }
+      }
+      const ticket = parseTicket(text)
+      return find(ticket && { ...ticket, unattended: true }, passes)
     },
   }
 }

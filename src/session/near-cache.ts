@@ -50,6 +50,8 @@ export interface NearCache {
    * epoch. It counts as seen.
    */
   answering(ticket: string, now: number): NearSession | undefined
+  /** The same, without being a use of it. */
+  standing(ticket: string, now: number): NearSession | undefined
   /**
    * The copy made from `value`, kept near unless it is below its session's floor or older than what is there.
    * `touchedAt`: when the stored value was last given its whole idle time, as far as this process knows.
@@ -191,6 +193,10 @@ export function createNearCache(deps: {
       entry.lastSeenAt = now
       return entry
     },
+    standing(ticket, now) {
+      const entry = cache.peek(ticket)
+      return entry !== undefined && mayAnswer(entry, now) ? entry : undefined
+    },
     adopt(ticket, session, value, { pending, storedGeneration = session.generation, touchedAt = clock() } = {}) {
       const now = clock()
       const previous = get(ticket.id)
@@ -206,7 +212,8 @@ export function createNearCache(deps: {
         attentionAt: 0,
         refreshAt: session.refreshAt + random() * maxJitterMs,
         refreshFailures: 0,
-        lastSeenAt: now,
+        // That it was read or refreshed is no use of it: whoever asks for somebody says so (`seen`).
+        lastSeenAt: previous?.lastSeenAt ?? now,
         listedAt: previous?.listedAt ?? now,
         touchedAt: previous?.touchedAt ?? touchedAt,
         pending,

@@ -14,8 +14,11 @@ import type { Ticket } from './ticket.ts'
 import { revalidateAfterMs, type SessionLifetimes } from './lifetimes.ts'
 
 export interface Revalidation {
-  /** Starts what is due for the entry, in the background, and sets when it is to be looked at next. */
-  startDue(entry: NearSession, ticket: string, now: number): void
+  /**
+   * Starts what is due for the entry, in the background, and sets when it is to be looked at next. `unattended`: nobody used it,
+   * so that none of its idle time is given back.
+   */
+  startDue(entry: NearSession, ticket: string, now: number, unattended?: boolean): void
   /**
    * The outcome of a refresh, for a request that depends on it; a failure where it has been under way for longer than anybody
    * waits (`providerTimeout`). It goes on in the background. Never rejects.
@@ -44,19 +47,23 @@ export function createRevalidation(deps: {
   const { outage, inBackground } = deps.cache
   const { idleTimeoutMs, idleGrainMs } = lifetimes
 
-  function startDue(entry: NearSession, ticketText: string, now: number): void {
+  function startDue(entry: NearSession, ticketText: string, now: number, unattended = false): void {
     const { session } = entry
-    const ticket: Ticket = { id: session.id, secret: ticketText.slice(session.id.length) }
+    const ticket: Ticket = {
+      id: session.id,
+      secret: ticketText.slice(session.id.length),
+      ...(unattended && { unattended }),
+    }
     if (session.refreshable && now >= entry.refreshAt && !outage.isAway()) {
       near.refreshing(entry, now)
       inBackground(() => void refresh(ticket, entry))
     }
     if (shared && stopwatch() - entry.confirmedAt >= revalidateAfterMs) inBackground(() => void revalidate(ticket))
-    if (now - entry.listedAt >= seenGrainMs) {
+    if (!unattended && now - entry.listedAt >= seenGrainMs) {
       near.listed(entry, now)
       inBackground(() => void deps.seen(session))
     }
-    if (idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) writer.touch(entry, now)
+    if (!unattended && idleTimeoutMs !== undefined && now - entry.touchedAt >= idleGrainMs) writer.touch(entry, now)
     near.attended(entry)
   }
 

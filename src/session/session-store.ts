@@ -36,7 +36,17 @@ export function createSessionStore(deps: {
   const setUnlessWithdrawn = createSetUnlessWithdrawn(cache.store, cache.floors)
   return {
     reader: createSessionReader({ cache, codec, near, lifetimes, withdrawn }),
-    writer: createSessionWriter({ cache, codec, near, lifetimes, recentWrites, setUnlessWithdrawn, isWithdrawn, list }),
+    writer: createSessionWriter({
+      cache,
+      codec,
+      near,
+      lifetimes,
+      recentWrites,
+      setUnlessWithdrawn,
+      isWithdrawn,
+      list,
+      clock,
+    }),
     writeBack: createSessionWriteBack({
       cache,
       near,

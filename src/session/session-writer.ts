@@ -1,6 +1,7 @@
 // Sessions, written: new ones, and the states that follow. A write that the store misses goes to the journal, so that none is lost
 // with an outage.
 import { StoreUnavailable, StoreValueRejected } from '../errors.ts'
+import type { Clock } from '../time.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
 import { sessionKey } from '../store/keys.ts'
 import { everyGeneration } from '../store/withdrawal-log.ts'
@@ -37,15 +38,16 @@ export function createSessionWriter(deps: {
   cache: Pick<SharedCache, 'store' | 'journal' | 'outage' | 'changed' | 'withdraw'>
   codec: SessionCodec
   near: NearCache
-  lifetimes: Pick<SessionLifetimes, 'endOf' | 'storedTtl'>
+  lifetimes: Pick<SessionLifetimes, 'endOf' | 'storedTtl' | 'idleTimeoutMs' | 'idleGrainMs'>
   recentWrites: Pick<RecentWrites, 'add'>
   setUnlessWithdrawn: SetUnlessWithdrawn
   isWithdrawn: (session: Session) => boolean
   list: (session: Session) => Promise<void>
+  clock: Clock
 }): SessionWriter {
-  const { cache, codec, near, recentWrites, setUnlessWithdrawn, isWithdrawn, list } = deps
+  const { cache, codec, near, recentWrites, setUnlessWithdrawn, isWithdrawn, list, clock } = deps
   const { store, journal } = cache
-  const { endOf, storedTtl } = deps.lifetimes
+  const { endOf, storedTtl, idleTimeoutMs, idleGrainMs } = deps.lifetimes
 
   async function create(ticket: Ticket, full: SessionWithTokens): Promise<boolean> {
     const { session } = full
@@ -83,7 +85,7 @@ export function createSessionWriter(deps: {
     // taken away stays in somebody's copy or pass.
     if (isOther) await supersede(next.session)
     try {
-      if (!(await overwrite(id, next.session, value, stored))) return false
+      if (!(await overwrite(ticket, next.session, value, stored))) return false
     } catch (error) {
       // Something else lies under its key now: what that means is what a look will say.
       if (error instanceof StoreValueRejected) return false
@@ -117,20 +119,41 @@ export function createSessionWriter(deps: {
       expiresAt: endOf(session),
       async write() {
         // Where it is gone it was ended, or lost with the store's data: the latter is the business of re-seeding, with its caution.
-        near.settle(id, !isWithdrawn(session) && (await overwrite(id, session, value, storedGeneration)))
+        near.settle(id, !isWithdrawn(session) && (await overwrite(ticket, session, value, storedGeneration)))
       },
     })
   }
 
-  async function overwrite(id: string, session: Session, value: Buffer, storedGeneration: number): Promise<boolean> {
+  async function overwrite(
+    ticket: Ticket,
+    session: Session,
+    value: Buffer,
+    storedGeneration: number,
+  ): Promise<boolean> {
+    const { id } = ticket
+    const ttlMs = await ttlOfNext(ticket, session)
     const note = cache.changed(id, session.generation)
     const head = headOf(value, storedGeneration)
-    const written = await store.compareAndSet(sessionKey(id), value, storedTtl(session), head, note)
+    const written = await store.compareAndSet(sessionKey(id), value, ttlMs, head, note)
     if (!written) return false
     recentWrites.add(id)
     // Nobody waits for it.
     void list(session)
     return true
+  }
+
+  /**
+   * A refresh is no use of the session: where nobody has asked for it here lately, it keeps what is left of its idle time, of which the
+   * store knows best (it may be in use at another replica).
+   */
+  async function ttlOfNext({ id, unattended }: Ticket, next: Session): Promise<number> {
+    const whole = storedTtl(next)
+    if (idleTimeoutMs === undefined) return whole
+    const entry = near.get(id)
+    const idleMs = entry === undefined ? 0 : clock() - entry.lastSeenAt
+    if (unattended !== true && idleMs <= idleGrainMs) return whole
+    const leftMs = await store.ttl(sessionKey(id))
+    return leftMs === undefined ? whole : Math.min(whole, Math.max(leftMs, storedTtl(next, idleMs)))
   }
 
   function createLater(id: string, session: Session, value: Buffer): void {

@@ -22,9 +22,10 @@ import { createSelections } from './selections.ts'
 import type { EndSelected, Selection } from './selection.ts'
 import type { Session, SessionWithTokens, WhereFrom } from './session.ts'
 import { createSessionStore } from './session-store.ts'
-import { createSweeps, type Taggers } from './sweeps.ts'
+import { createSweeps, parseSweep, type Taggers } from './sweeps.ts'
 import { createTagged } from './tagged.ts'
 import { newTicket, parseTicket, ticketValue } from './ticket.ts'
+import { createSessionWatch, type SessionWatch } from './watch.ts'
 import { createWithdrawn, watchSweeps } from './withdrawn.ts'
 
 export interface NewSession {
@@ -48,7 +49,7 @@ export interface LoginOrigin extends WhereFrom {
   readonly startedAt: number
 }
 
-export interface Sessions extends Lookup {
+export interface Sessions extends Pick<Lookup, 'near' | 'find'>, Pick<SessionWatch, 'watch'> {
   /** Throws LoginRejected where whose login it is was ended before it was complete. */
   begin(grant: Grant, origin?: LoginOrigin): Promise<NewSession>
   /**
@@ -208,27 +209,30 @@ export function createSessions(deps: SessionsDeps): Sessions {
     passHonoured: count('pass_honoured'),
     runtime,
   })
+  const watch = createSessionWatch({ cache, near, withdrawn, lookup, lifetimes, clock, stopwatch, timer })
   const coherenceCheck = createCoherenceCheck({ near, store, checked: metrics.coherenceChecked })
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
 
-  function ended(id: string): void {
+  function heard(id: string): void {
     reader.overtakeReads(id)
     signals.raise(id)
+    watch.stir(id)
   }
 
-  watchSweeps({ floors, sweeps, isSwept, near, onEnded: ended })
+  watchSweeps({ floors, sweeps, isSwept, near, onEnded: heard })
 
   floors.onRaise(({ id, floor }) => {
     near.deleteBelow(id, floor)
-    ended(id)
+    heard(id)
+    // What it ends need not be near to be open.
+    if (parseSweep(id) !== undefined) watch.stirEnded()
   })
 
   cache.setNearCopies({
     changed(id, generation) {
-      reader.overtakeReads(id)
       near.changed(id, generation)
-      signals.raise(id)
+      heard(id)
     },
     unconfirmAll: near.unconfirmAll,
     offerAgain: writeBack.offerAgain,
@@ -246,6 +250,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   return {
     near: lookup.near,
     find: lookup.find,
+    watch: watch.watch,
 
     async begin(grant, origin) {
       const ticket = newTicket(randomBytes)

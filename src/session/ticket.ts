@@ -4,6 +4,8 @@ export interface Ticket {
   readonly id: string
   /** 32 random bytes, base64url: without it the stored session does not open. Never stored, never logged. */
   readonly secret: string
+  /** Shown for a connection that merely stays open: no use of the session, which may idle out meanwhile. */
+  readonly unattended?: true
 }
 
 const idLength = 22

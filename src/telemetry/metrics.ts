@@ -53,6 +53,8 @@ export interface Metrics {
   /** What providers said unasked. */
   readonly signals: Counts<'kind' | 'outcome' | 'reason'>
   readonly tokenRefreshes: Counts<'outcome'>
+  /** Streams of reverse-proxy mode that were closed here, and why. */
+  readonly streamsClosed: Counts<'reason'>
   readonly providerRequests: Durations<'operation' | 'outcome'>
   /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */
   gauge(name: string, help: string, labelNames: readonly string[], read: () => readonly Sample[]): void

@@ -81,6 +81,7 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
       'reason',
     ]),
     tokenRefreshes: counts('token_refreshes_total', 'Refreshes of tokens.', ['outcome']),
+    streamsClosed: counts('streams_closed_total', 'Streams of reverse-proxy mode that Foregate closed.', ['reason']),
     providerRequests: durations(
       'provider_request_duration_seconds',
       'Requests to the provider.',

@@ -1,6 +1,6 @@
 import { originalRequest } from '../../src/access/canonical.ts'
 import type { Identity, OriginalRequest } from '../../src/access/access.ts'
-import type { AccessConfig, Requirement, RuleConfig, UpstreamConfig } from '../../src/config/config.ts'
+import type { AccessConfig, Requirement, RuleConfig } from '../../src/config/config.ts'
 import type { Claims } from '../../src/oidc/provider.ts'
 
 /** Nothing limited, nothing public: a test names what it is about. */
@@ -37,16 +37,6 @@ export const aRequirement = (given: Partial<Requirement> = {}): Requirement => (
   groups: undefined,
   roles: undefined,
   claims: undefined,
-  ...given,
-})
-
-export const anUpstream = (given: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
-  host: undefined,
-  path: '/',
-  url: 'http://127.0.0.1:8080',
-  caPEM: undefined,
-  passHost: true,
-  rules: [],
   ...given,
 })
 

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { compileIdentityHeaders } from '../../src/access/identity-headers.ts'
 import type { AccessConfig } from '../../src/config/config.ts'
-import { aRequirement, aRule, anAccess, anIdentity, anUpstream } from './fixtures.ts'
+import { anUpstream } from '../fixtures/upstream.ts'
+import { aRequirement, aRule, anAccess, anIdentity } from './fixtures.ts'
 
 const headersOf = (access: Partial<AccessConfig> = {}, onTruncated = () => {}) =>
   compileIdentityHeaders({ access: anAccess(access), onTruncated })

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { compileIdentityHeaders } from '../../src/access/identity-headers.ts'
 import { compileLackingClaims } from '../../src/access/lacking-claims.ts'
 import type { AccessConfig } from '../../src/config/config.ts'
-import { aRequirement, aRule, anAccess, anUpstream } from './fixtures.ts'
+import { anUpstream } from '../fixtures/upstream.ts'
+import { aRequirement, aRule, anAccess } from './fixtures.ts'
 
 function lackingOf(given: Partial<AccessConfig>, upstreams = [anUpstream()]) {
   const access = anAccess(given)

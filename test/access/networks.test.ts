@@ -5,7 +5,8 @@ import * as fc from 'fast-check'
 import type { OriginalRequest, Policy } from '../../src/access/access.ts'
 import { compileRules, ruleFindings } from '../../src/access/rules.ts'
 import type { RuleConfig } from '../../src/config/config.ts'
-import { aRequestFor, aRequirement, aRule, anAccess, anUpstream } from './fixtures.ts'
+import { anUpstream } from '../fixtures/upstream.ts'
+import { aRequestFor, aRequirement, aRule, anAccess } from './fixtures.ts'
 
 const rulesOf = (...rules: Partial<RuleConfig>[]) => compileRules({ access: anAccess({ rules: rules.map(aRule) }) })
 const word = (policy: Policy) =>

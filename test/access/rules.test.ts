@@ -4,7 +4,8 @@ import * as fc from 'fast-check'
 import { compileRules } from '../../src/access/rules.ts'
 import type { RuleConfig } from '../../src/config/config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
-import { aRequestFor, aRequirement, aRule, anAccess, anIdentity, anUpstream } from './fixtures.ts'
+import { anUpstream } from '../fixtures/upstream.ts'
+import { aRequestFor, aRequirement, aRule, anAccess, anIdentity } from './fixtures.ts'
 
 const rulesOf = (...rules: Partial<RuleConfig>[]) => compileRules({ access: anAccess({ rules: rules.map(aRule) }) })
 

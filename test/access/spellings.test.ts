@@ -9,7 +9,8 @@ import type { Policy } from '../../src/access/access.ts'
 import { lenientForm } from '../../src/access/lenient-path.ts'
 import { compileRules } from '../../src/access/rules.ts'
 import type { AccessConfig, RuleConfig } from '../../src/config/config.ts'
-import { aRequestFor, aRequirement, aRule, anAccess, anUpstream } from './fixtures.ts'
+import { anUpstream } from '../fixtures/upstream.ts'
+import { aRequestFor, aRequirement, aRule, anAccess } from './fixtures.ts'
 
 const needs = (group: string) => ({ require: aRequirement({ groups: [group] }) })
 const rulesOf = (rules: Partial<RuleConfig>[], access: Partial<AccessConfig> = {}) =>

@@ -4,6 +4,7 @@ import test from 'node:test'
 import * as fc from 'fast-check'
 import { loadConfig } from '../../src/load-config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
+import { createAuthority } from '../fixtures/certificates.ts'
 import { KEY, load, problemsOf, SECRET } from './load-fixture.ts'
 
 const refusals: [text: string, problem: RegExp][] = [
@@ -46,6 +47,14 @@ const refusals: [text: string, problem: RegExp][] = [
   // server
   ['listen: nowhere', /listen: must be an address to listen on/],
   ['metrics: { listen: ":4180" }', /metrics\.listen: has the port of `listen`/],
+  ['identityToken: { onAuth: true }', /identityToken\.onAuth: is true while identityToken\.enabled is false/],
+  ['upstreams: [{ url: "http://a", allowedOrigins: ["*"] }]', /upstreams\[0\]\.allowedOrigins\[0\]: must be an origin/],
+  ['upstreams: [{ url: "http://a", idleTimeout: 10ms }]', /upstreams\[0\]\.idleTimeout: must be /],
+  [
+    'upstreams: [{ url: "http://a", healthPath: up }]',
+    /upstreams\[0\]\.healthPath: must be a path that starts with \//,
+  ],
+  ['upstreams: [{ url: "http://a", maxConnections: 0 }]', /upstreams\[0\]\.maxConnections: must be /],
   ['listen: ":9180"\nupstreams: [{ url: "http://a" }]', /metrics\.listen: has the port of `listen`/],
   ['drainDelay: 11m', /drainDelay: must be a duration from 0s to 10m/],
   [
@@ -732,3 +741,18 @@ for (const [text, message] of examples) {
   test(`the example in a message is one for the option: ${text} (D9)`, () =>
     assert.match(problemsOf({ text }).join(), message))
 }
+
+test('a client certificate of an upstream needs both of its files, which belong together', () => {
+  assert.match(
+    problemsOf({ text: 'upstreams: [{ url: "https://a", certFile: /x.pem }]' }).join('\n'),
+    /upstreams\[0\]\.keyFile: is missing; a client certificate needs both certFile and keyFile/,
+  )
+  const authority = createAuthority()
+  const [one, other] = [authority.issue('one'), authority.issue('other')]
+  const text = 'upstreams: [{ url: "https://a", certFile: /cert, keyFile: /key }]'
+  assert.deepEqual(problemsOf({ text, files: { '/cert': one.cert, '/key': one.key } }), [])
+  assert.match(
+    problemsOf({ text, files: { '/cert': one.cert, '/key': other.key } }).join('\n'),
+    /upstreams\[0\]\.keyFile: is not the key of the certificate in certFile/,
+  )
+})

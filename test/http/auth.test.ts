@@ -65,6 +65,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
     listed: notHere,
     passFor: notHere,
     generationOfPass: () => undefined,
+    watch: notHere,
     settled: notHere,
     nearSize: 0,
     nearBytes: 0,

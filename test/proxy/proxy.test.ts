@@ -6,6 +6,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { after, afterEach, test } from 'node:test'
 import { createAuthority } from '../fixtures/certificates.ts'
 import {
+  admitted,
   anUpstream,
   createCleanUp,
   sendRaw,
@@ -87,7 +88,7 @@ test('authorize is asked for the upstream that the request will reach, by public
       forwarded: (request) => ({ for: '', proto: 'https', host: String(request.headers['x-public-host']) }),
       authorize: (_request, _reply, { url }) => {
         asked.push(url)
-        return Promise.resolve({})
+        return admitted()
       },
     },
   )
@@ -282,7 +283,7 @@ test('an upstream that is down is a 502, said in one log line, and one more when
 test('an upstream that accepts and says nothing is a 504', async () => {
   const upstream = await startUpstream(() => {}, cleanUp)
   // undici's timers tick coarsely below a second; this is the shortest wait of any test here.
-  const { port } = await startProxy([anUpstream(url(upstream))], cleanUp, { headersTimeoutMs: 50 })
+  const { port } = await startProxy([anUpstream(url(upstream), { responseTimeoutMs: 50 })], cleanUp)
   const response = await fetch(url(port))
   assert.equal(response.status, 504)
   assert.deepEqual(await response.json(), { error: 'gateway_timeout' })

@@ -8,6 +8,10 @@ import { connect, type AddressInfo } from 'node:net'
 import { closeServer } from '../../deploy/demo/listen.ts'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { registerProxy, type ProxyOptions } from '../../src/proxy/proxy.ts'
+import type { Follow } from '../../src/proxy/streams.ts'
+import { createUpstreamStates } from '../../src/proxy/upstream-states.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import { anUpstream as usualUpstream } from '../fixtures/upstream.ts'
 import { recordedLog, type Line } from '../fixtures/recorded-log.ts'
 import { systemTimer } from '../../src/time.ts'
 
@@ -39,15 +43,12 @@ export const startUpstream = (listener: RequestListener, cleanUp: CleanUp): Prom
 export const startSecureUpstream = (tls: { key: string; cert: string }, listener: RequestListener, cleanUp: CleanUp) =>
   listening(createSecureServer(tls, listener), cleanUp)
 
-export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): UpstreamConfig => ({
-  host: undefined,
-  path: '/',
-  url,
-  caPEM: undefined,
-  passHost: true,
-  rules: [],
-  ...more,
-})
+export const anUpstream = (url: string, more: Partial<UpstreamConfig> = {}): UpstreamConfig =>
+  usualUpstream({ url, ...more })
+
+/** With no session behind it, unless `follow` says so. */
+export const admitted = (headers: Readonly<Record<string, string>> = {}, follow: Follow = () => undefined) =>
+  Promise.resolve({ headers, follow })
 
 export interface Running {
   readonly app: FastifyInstance
@@ -61,19 +62,20 @@ export async function startProxy(
   more: Partial<ProxyOptions> & { routes?: (app: FastifyInstance) => void } = {},
 ): Promise<Running> {
   const { routes, ...options } = more
+  const metrics = createMetrics({ processMetrics: false })
   const logger = recordedLog()
   const app = fastify({ forceCloseConnections: true })
   routes?.(app)
   await registerProxy(app, {
     upstreams,
-    authorize: () => Promise.resolve({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
+    authorize: () => admitted({ 'x-auth-request-user': 'ann', 'x-auth-request-email': '', 'x-team': 'blue' }),
     identityHeaderNames: ['X-Auth-Request-User', 'X-Auth-Request-Email', 'X-Team'],
     ourCookieNames: (name) => name === '__Host-foregate' || name.startsWith('__Host-foregate-flow-'),
-    mayGoOn: () => Promise.resolve(true),
     timer: systemTimer,
+    metrics,
+    states: createUpstreamStates(upstreams, { logger, metrics }),
     isOurs: (path) => path.startsWith('/oauth2/'),
     forwarded: (request) => ({ for: '192.0.2.7', proto: 'https', host: request.headers.host ?? '' }),
-    logger,
     ...options,
   })
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import type { UpstreamConfig } from '../../src/config/config.ts'
 import { createUpstreamChoice, readTarget, upstreamPath } from '../../src/proxy/target.ts'
-import { anUpstream, createCleanUp, sendRaw, startProxy, startUpstream, statusOf } from './running.ts'
+import { admitted, anUpstream, createCleanUp, sendRaw, startProxy, startUpstream, statusOf } from './running.ts'
 
 const cleanUp = createCleanUp()
 afterEach(() => cleanUp.run())
@@ -80,7 +80,7 @@ test('no hostile target reaches an upstream or the decision, sent over a raw soc
   const { port } = await startProxy([anUpstream(`http://127.0.0.1:${upstream}`)], cleanUp, {
     authorize: () => {
       reached++
-      return Promise.resolve({})
+      return admitted()
     },
   })
   for (const target of hostile.filter((target) => target !== '')) {

@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach, test } from 'node:test'
+import type { UpstreamConfig } from '../../src/config/config.ts'
 import type { ProxyOptions } from '../../src/proxy/proxy.ts'
-import { fakeTime } from '../fixtures/fake-time.ts'
-import { anUpstream, createCleanUp, headersOf, listening, sendRaw, startProxy, statusOf } from './running.ts'
+import type { StreamEnd } from '../../src/proxy/streams.ts'
+import { createMetrics } from '../../src/telemetry/prometheus.ts'
+import { fakeTime, settled } from '../fixtures/fake-time.ts'
+import { admitted, anUpstream, createCleanUp, headersOf, listening, sendRaw, startProxy, statusOf } from './running.ts'
 
 const cleanUp = createCleanUp()
 afterEach(() => cleanUp.run())
@@ -169,7 +172,7 @@ for (const [name, bytes, status] of [
 
 test('an upgrade behind a request that is still being answered ends that connection, and nothing else (CVE-2026-130647)', async () => {
   const { port, upgrades } = await aBed({
-    authorize: (request) => (request.url === '/slow' ? new Promise(() => {}) : Promise.resolve({})),
+    authorize: (request) => (request.url === '/slow' ? new Promise(() => {}) : admitted()),
   })
   const browser = await dial(port, `GET /slow HTTP/1.1\r\nHost: app.example\r\n\r\n${handshake()}`)
   await browser.closed
@@ -178,20 +181,20 @@ test('an upgrade behind a request that is still being answered ends that connect
 })
 
 test('a browser that leaves while it is decided harms nobody (CVE-2026-129500)', async () => {
-  const decided = Promise.withResolvers<Record<string, string>>()
+  const decided = Promise.withResolvers<undefined>()
   const asked = Promise.withResolvers<void>()
   const { port } = await aBed({
     authorize: (request) => {
-      if (request.url !== '/ws?room=1') return Promise.resolve({})
+      if (request.url !== '/ws?room=1') return admitted()
       asked.resolve()
-      return decided.promise
+      return decided.promise.then(() => admitted())
     },
   })
   const browser = await dial(port, handshake())
   await asked.promise
   browser.socket.resetAndDestroy()
   await browser.closed
-  decided.resolve({})
+  decided.resolve(undefined)
   assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200)
 })
 
@@ -221,18 +224,166 @@ test('when one end leaves, so does the other', async () => {
   await second.closed
 })
 
-test('a WebSocket ends within 5 s of what let it pass, and stays open for as long as that does', async () => {
-  let may = true
-  const time = fakeTime()
-  const { port, upgrades } = await aBed({ mayGoOn: () => Promise.resolve(may), timer: time.timer })
-  const browser = await dial(port, handshake())
-  await browser.until('hello')
-  await time.pass(60_000)
-  browser.socket.write('still here')
-  await browser.until('still here')
-  may = false
-  const gone = once(upgrades[0]?.socket ?? browser.socket, 'close')
-  await time.pass(5_000)
+/** Frames as they go over the wire. */
+const fromServer = (text: string) => `\x81${String.fromCharCode(text.length)}${text}`
+const fromClient = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`
+const agreement = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+/** An application that speaks only when the test does, and a session that ends when the test says so. */
+async function aSilentBed(more: Partial<ProxyOptions> = {}, upstreamOptions: Partial<UpstreamConfig> = {}) {
+  const heard: { text: string } = { text: '' }
+  const opened = Promise.withResolvers<Socket>()
+  const server = createServer()
+  server.on('upgrade', (_request, socket: Socket) => {
+    socket.on('error', () => {})
+    socket.on('data', (bytes: Buffer) => (heard.text += bytes.toString('latin1')))
+    socket.on('end', () => socket.end())
+    socket.write(agreement)
+    opened.resolve(socket)
+  })
+  const upstream = await listening(server, cleanUp)
+  const log: string[] = []
+  const followed = Promise.withResolvers<(reason: StreamEnd) => void>()
+  const metrics = createMetrics({ processMetrics: false })
+  const running = await startProxy([anUpstream(`http://127.0.0.1:${upstream}`, upstreamOptions)], cleanUp, {
+    authorize: () =>
+      admitted({}, (onEnd) => {
+        followed.resolve(onEnd)
+        return { used: () => void log.push('used'), stop: () => void log.push('stop') }
+      }),
+    metrics,
+    ...more,
+  })
+  const browser = await dial(running.port, handshake())
+  const application = await opened.promise
+  cleanUp.add(async () => void application.destroy())
+  await browser.until('\r\n\r\n')
+  const applicationHeard = async (text: string) => {
+    while (!heard.text.includes(text)) await once(application, 'data')
+  }
+  const atBrowser = () => browser.received().slice(browser.received().indexOf('\r\n\r\n') + 4)
+  return { browser, application, heard, applicationHeard, atBrowser, log, end: await followed.promise, metrics }
+}
+
+const revokedToBrowser = '\x88\x09\x11\x31revoked'
+const revokedToApplication = '\x88\x89\0\0\0\0\x11\x31revoked'
+
+test('the end of a session closes its WebSocket with 4401, to both sides, and is counted', async () => {
+  const { browser, application, heard, applicationHeard, atBrowser, log, end, metrics } = await aSilentBed()
+  assert.match(await metrics.render(), /foregate_open_streams\{kind="websocket"\} 1/)
+  application.write(fromServer('hello'), 'latin1')
+  browser.socket.write(fromClient('hi'), 'latin1')
+  await Promise.all([browser.until('hello'), applicationHeard('hi')])
+  const gone = once(application, 'close')
+  end('revoked')
   await Promise.all([browser.closed, gone])
+  assert.equal(atBrowser(), fromServer('hello') + revokedToBrowser)
+  assert.equal(heard.text, fromClient('hi') + revokedToApplication)
+  assert.deepEqual(log, ['used', 'stop'])
+  const said = await metrics.render()
+  assert.match(said, /foregate_streams_closed_total\{reason="revoked"\} 1/)
+  assert.match(said, /foregate_streams_closed_total\{reason="idle"\} 0/)
+  assert.match(said, /foregate_open_streams\{kind="websocket"\} 0/)
+})
+
+test('within a frame of the application’s nothing is put in: the browser is cut off, the application told', async () => {
+  const { browser, application, applicationHeard, atBrowser, end } = await aSilentBed()
+  application.write('\x81\x0ahalf', 'latin1')
+  await browser.until('half')
+  end('revoked')
+  await browser.closed
+  assert.equal(atBrowser(), '\x81\x0ahalf')
+  await applicationHeard(revokedToApplication)
+})
+
+test('within a frame of the browser’s nothing is put in: the application is cut off, the browser told', async () => {
+  const { browser, application, heard, applicationHeard, atBrowser, end } = await aSilentBed()
+  browser.socket.write('\x81\x8a\0\0', 'latin1')
+  await applicationHeard('\x81\x8a\0\0')
+  const gone = once(application, 'close')
+  end('revoked')
+  await Promise.all([browser.closed, gone])
+  assert.equal(heard.text, '\x81\x8a\0\0')
+  assert.equal(atBrowser(), revokedToBrowser)
+})
+
+test('what is no WebSocket after all goes through, and is cut off without a word', async () => {
+  const { browser, application, heard, applicationHeard, atBrowser, end } = await aSilentBed()
+  application.write('SSH-2.0', 'latin1')
+  browser.socket.write('SSH-2.0', 'latin1')
+  await Promise.all([browser.until('SSH'), applicationHeard('SSH')])
+  end('revoked')
+  await browser.closed
+  assert.deepEqual([atBrowser(), heard.text], ['SSH-2.0', 'SSH-2.0'])
+})
+
+test('after its end nothing more goes through, and who does not take the end is cut off', async () => {
+  const time = fakeTime()
+  const { browser, application, heard, atBrowser, end } = await aSilentBed({ timer: time.timer })
+  end('not_allowed')
+  await browser.until('not_allowed')
+  application.write(fromServer('late'), 'latin1')
+  browser.socket.write(fromClient('late'), 'latin1')
+  await time.pass(1_000)
+  await browser.closed
+  assert.doesNotMatch(atBrowser() + heard.text, /late/)
   assert.equal(time.pending, 0)
+})
+
+test('what a person sends is use of their session; answers to pings, and what the application sends, are none', async () => {
+  const { browser, application, applicationHeard, log } = await aSilentBed()
+  application.write(`\x89\0${fromServer('news')}`, 'latin1')
+  await browser.until('news')
+  browser.socket.write('\x8a\x80\0\0\0\0', 'latin1')
+  await applicationHeard('\x8a\x80')
+  assert.deepEqual(log, [])
+  // In two pieces, cut within the header.
+  browser.socket.write('\x81', 'latin1')
+  await applicationHeard('\x81')
+  browser.socket.write('\x82\0\0\0\0ok', 'latin1')
+  await applicationHeard('ok')
+  assert.deepEqual(log, ['used'])
+  browser.socket.destroy()
+  while (log.length < 2) await settled()
+  assert.deepEqual(log, ['used', 'stop'])
+})
+
+test('pages of the origins that the operator lists may open WebSockets as well', async () => {
+  const upstream = await listening(
+    createServer().on('upgrade', (_request, socket) => socket.end(agreement)),
+    cleanUp,
+  )
+  const allowedOrigins = ['https://portal.example', 'https://other.example:8443']
+  const { port } = await startProxy([anUpstream(`http://127.0.0.1:${upstream}`, { allowedOrigins })], cleanUp)
+  for (const [origin, status] of [
+    ['https://portal.example', 101],
+    ['https://other.example:8443', 101],
+    ['https://app.example', 101],
+    ['http://portal.example', 403],
+    ['https://PORTAL.example', 403],
+    ['https://other.example', 403],
+    ['https://portal.example.evil.example', 403],
+    ['https://portal.example, https://portal.example', 403],
+  ] as const) {
+    assert.equal(statusOf(await sendRaw(port, handshake([`Origin: ${origin}`]))), status, origin)
+  }
+})
+
+test('a WebSocket over which nothing goes for longer than idleTimeout ends, and one that is used does not', async () => {
+  const time = fakeTime()
+  const { browser, applicationHeard, atBrowser, metrics } = await aSilentBed(
+    { timer: time.timer },
+    { idleTimeoutMs: 60_000 },
+  )
+  for (const letter of 'abc') {
+    await time.pass(59_000)
+    browser.socket.write(fromClient(letter), 'latin1')
+    await applicationHeard(letter)
+  }
+  await time.pass(59_000)
+  assert.equal(atBrowser(), '')
+  await time.pass(31_000)
+  await browser.until('silent')
+  assert.ok(atBrowser().startsWith('\x88\x08\x03\xe9silent'))
+  assert.match(await metrics.render(), /streams_closed_total\{reason="silent"\} 1/)
 })

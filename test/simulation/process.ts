@@ -196,6 +196,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       sessions: counts,
       signals: counts,
       tokenRefreshes: counts,
+      streamsClosed: counts,
       providerRequests: durations,
       gauge: () => undefined,
       render: () => Promise.resolve(''),
