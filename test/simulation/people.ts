@@ -214,7 +214,10 @@ export function createPeople(world: World, judge: Judge): People {
     visitor.isLeaving = true
     arrive(replica, async () => {
       story.say(`s${visitor.number} is ended by ${selection.by} at r${replica.index}`)
-      await replica.sessions?.endSelected(selection)
+      const { loop } = replica
+      const answer = await replica.sessions?.endSelected(selection)
+      if (replica.loop !== loop || answer?.isKept !== true || visitor.withdrawals.length > 0) return
+      judge.violation('answered-but-lost', `s${visitor.number} at r${replica.index}: nothing was withdrawn`)
     })
   }
 

@@ -123,8 +123,8 @@ export const outageMutations: readonly Mutation[] = [
     edits: [
       {
         file: 'session/sessions.ts',
-        find: 'reader.overtakeReads(id)\n    signals.raise(id)\n  }\n\n  watch',
-        replace: 'signals.raise(id)\n  }\n\n  watch',
+        find: 'reader.overtakeReads(id)\n    signals.raise(id)\n    watch',
+        replace: 'signals.raise(id)\n    watch',
       },
       { file: 'session/near-cache.ts', find: 'if (isWithdrawn(session)) return entry', replace: '' },
     ],
