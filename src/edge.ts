@@ -24,6 +24,7 @@ import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
+import { acrNamed } from './http/step-up.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -92,6 +93,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     frameRateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
+    acrNamed: acrNamed(config),
     skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',
     hintSealer: createSealer(lifetimes.encryptionKeys, `logout ${scope}`, randomBytes),
@@ -132,6 +134,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       denials,
       passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
       metrics,
+      clock,
     }),
     denials,
     withinBudget: cache.withinBudget,

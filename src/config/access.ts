@@ -135,8 +135,8 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {
   if (require === undefined) return undefined
-  const { users, domains, groups, roles, claims } = require
-  return { users, domains, groups, roles, claims }
+  const { users, domains, groups, roles, claims, acr, maxAge } = require
+  return { users, domains, groups, roles, claims, acr, maxAgeMs: maxAge }
 }
 
 /** Names and templates are access/identity-headers.ts's to judge. */

@@ -147,6 +147,9 @@ export interface Requirement {
   readonly roles: readonly string[] | undefined
   /** Dot path -> accepted values (any of them). */
   readonly claims: Readonly<Record<string, readonly string[]>> | undefined
+  /** How they logged in: one of these `acr`, and how long ago at most. */
+  readonly acr: readonly string[] | undefined
+  readonly maxAgeMs: number | undefined
 }
 
 export interface RuleConfig {

@@ -20,7 +20,7 @@ import { group, leaf, listOf, listOptions, optional, structured, withDefault } f
 import { redisOptions } from './schema-redis.ts'
 import { secret } from './secrets.ts'
 import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
-import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
+import { acrValue, block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
@@ -148,12 +148,12 @@ const rules = () =>
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
-            acr: someTexts().optional(),
-            maxAge: leaf(duration('0s', '400d')).optional(),
+            acr: nonEmpty(listOf(leaf(acrValue))).optional(),
+            maxAge: leaf(duration('1s', '400d')).optional(),
           })
           .refine(
             (parts) => Object.keys(parts).length > 0,
-            'is empty; name users, domains, groups, roles or claims, or leave it out',
+            'is empty; name users, domains, groups, roles, claims, acr or maxAge, or leave it out',
           )
           .optional(),
       }),

@@ -2,7 +2,7 @@
 import { LoginRejected } from '../errors.ts'
 import type { LoginTrace, Logins } from '../login/login.ts'
 import type { LoginRateLimit } from '../login/rate-limit.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Provider, StepUp } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -14,6 +14,7 @@ import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
 import { loginReasons, type Refusals } from './refusals.ts'
+import { stepUpIn } from './step-up.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 import { whereFrom } from './where-from.ts'
 
@@ -24,6 +25,8 @@ export interface LoginWish {
   readonly returnTo: string
   readonly prompt?: Prompt | undefined
   readonly loginHint?: string | undefined
+  /** See Flow. */
+  readonly stepUp?: StepUp | undefined
   /** See Flow. */
   readonly again?: boolean
 }
@@ -41,6 +44,8 @@ export interface LoginDeps {
   readonly currentSession: CurrentSession
   /** The provider's issuer. */
   readonly issuer: string
+  /** Every `acr` that a rule asks for. */
+  readonly acrNamed: ReadonlySet<string>
   /** `pages.skipSignIn` */
   readonly skipSignIn: boolean
   /** `cookieSameSite: strict` */
@@ -69,9 +74,10 @@ export function createLoginEndpoints(deps: LoginDeps) {
     const asked = query.get('prompt')
     const prompt = asked === 'select_account' || asked === 'login' ? asked : undefined
     const loginHint = query.get('login_hint')?.slice(0, 256) || undefined
+    const stepUp = stepUpIn(query, deps.acrNamed)
     try {
       if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(request, returnTo)
-      return await sendToProvider(request, { returnTo, prompt, loginHint, again: query.get('again') === '1' })
+      return await sendToProvider(request, { returnTo, prompt, loginHint, stepUp, again: query.get('again') === '1' })
     } catch (error) {
       return refusals.forError(request, error, { retryURL: addresses.startURL(request, returnTo) })
     }
@@ -106,13 +112,14 @@ export function createLoginEndpoints(deps: LoginDeps) {
       metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
       return refusals.refuse(request, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
     }
-    const { returnTo, prompt, loginHint, again = false } = wish
+    const { returnTo, prompt, loginHint, stepUp, again = false } = wish
     const begun = await logins.start({
       redirectURI: addresses.redirectURI(request),
       returnTo,
       flows: cookies.flows(request.headers.cookie),
       prompt,
       loginHint,
+      stepUp,
       again,
     })
     if (begun.isCut) destinations.tellCut(request, returnTo)

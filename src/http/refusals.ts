@@ -46,6 +46,7 @@ const loginStatus: Readonly<Record<LoginReason, number>> = {
   id_token_at_hash: 403,
   id_token_subject: 403,
   id_token_auth_time: 403,
+  id_token_acr: 403,
   id_token_replayed: 403,
   access_token_audience: 403,
   userinfo_subject: 403,

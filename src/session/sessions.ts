@@ -14,7 +14,7 @@ import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
 import { createLookup, type Lookup } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
-import { createNextStates } from './next-states.ts'
+import { authenticationOf, createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
 import { createRevalidation } from './revalidation.ts'
@@ -256,6 +256,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         issuer: String(grant.claims['iss']),
         providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
         claims: deps.claimsToKeep(grant.claims),
+        ...authenticationOf(undefined, grant.authentication),
         createdAt: now,
         issuedAt: grant.idTokenIssuedAt,
         expiresAt: now + maxAgeMs,

@@ -37,6 +37,8 @@ export const aRequirement = (given: Partial<Requirement> = {}): Requirement => (
   groups: undefined,
   roles: undefined,
   claims: undefined,
+  acr: undefined,
+  maxAgeMs: undefined,
   ...given,
 })
 

@@ -100,6 +100,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
       identityHeaders: compileIdentityHeaders({ access: { ...config.access, headers: [] } }),
       denials,
       metrics,
+      clock: time.clock,
       ...overrides,
       sessions: allSessions,
       passRenewal: renewPass && passRenewal,

@@ -44,6 +44,7 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     sessions: world.sessions,
     provider: { ...logins.loginProvider, ...provider },
     issuer: 'https://id.example.com',
+    acrNamed: new Set(),
     skipSignIn: false,
     strictCookies: false,
     hintSealer: createSealer([encryptionKey], 'logout', randomBytes),

@@ -49,6 +49,13 @@ test('what a session lacks, it lacks again', () => {
   assert.deepEqual(codec.decodeTokens(stored, ticket), bare.tokens)
 })
 
+test('how and when a person authenticated comes back, and a session of before those fields says nothing of it', () => {
+  const known = { ...full().session, acr: 'gold', authenticatedAt: 500 }
+  assert.deepEqual(codec.decode(codec.encode({ ...full(), session: known }, ticket), ticket), known)
+  // `full` is what a version before wrote: the bytes have nothing of them.
+  assert.equal('authenticatedAt' in (codec.decode(value, ticket) as object), false)
+})
+
 test('nothing of it can be read in the store', () => {
   for (const text of ['alice', 'example.com', 'at"', 'rt"', 'sid-1', ticket.secret]) {
     assert.equal(value.includes(text), false, text)
