@@ -29,7 +29,6 @@ import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
 import { cannotListen } from './listen-fault.ts'
-import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
 import type { Runtime } from './runtime.ts'
@@ -51,7 +50,7 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, cache, provider, sessions, logins, signals, usesPasses } = service
+  const { scope, rules, identityHeaders, cache, provider, sessions, logins, rateLimits, signals, usesPasses } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -88,9 +87,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     provider,
     pages,
     refusals,
-    rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     signals,
-    frameRateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
+    rateLimits,
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     acrNamed: acrNamed(config),

@@ -1,5 +1,5 @@
-// Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
+// Who may pass: rules, lists, the headers that tell the application, and how often anybody may try.
+import type { AccessConfig, HeaderConfig, RateLimitsConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import { coversHost, parseRuleHost } from './host-pattern.ts'
 import { isNetworkWithin, parseNetwork } from './network.ts'
@@ -26,8 +26,14 @@ export function accessConfig(checks: Checks): AccessConfig {
     headers: headers(checks),
     ignoredExtensions: settings.ignoredExtensions,
     allowedRedirectHosts: settings.allowedRedirectHosts,
-    loginsPerMinute: settings.rateLimit.enabled ? settings.rateLimit.loginsPerMinute : Infinity,
   }
+}
+
+export function rateLimitsConfig({ rateLimit }: Settings): RateLimitsConfig {
+  const { enabled, loginsPerMinute, bearerFailuresPerMinute, adminPerMinute } = rateLimit
+  return enabled
+    ? { loginsPerMinute, bearerFailuresPerMinute, adminPerMinute }
+    : { loginsPerMinute: Infinity, bearerFailuresPerMinute: Infinity, adminPerMinute: Infinity }
 }
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */

@@ -10,6 +10,7 @@ export interface Config {
   readonly session: SessionConfig
   readonly cookies: CookieConfig
   readonly access: AccessConfig
+  readonly rateLimits: RateLimitsConfig
   readonly cors: CORSConfig
   readonly tokens: TokensConfig
   readonly forwardAuth: ForwardAuthConfig
@@ -183,8 +184,14 @@ export interface AccessConfig {
   /** Lower case, without a dot; `*`: all. What the applications' routers drop at the end of a path. */
   readonly ignoredExtensions: readonly string[]
   readonly allowedRedirectHosts: readonly string[]
-  /** Logins started per minute and client address. */
+}
+
+/** Per minute and client network. Infinity: no limit. */
+export interface RateLimitsConfig {
+  /** For each on its own: the sign-in page, the start, the callback, and the frame of a front-channel logout. */
   readonly loginsPerMinute: number
+  readonly bearerFailuresPerMinute: number
+  readonly adminPerMinute: number
 }
 
 export interface CORSConfig {

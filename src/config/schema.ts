@@ -160,6 +160,8 @@ const rules = () =>
     ),
   )
 
+const perMinute = (usual: number) => withDefault(usual, leaf(integer(1, 1_000_000)))
+
 const header = z.strictObject({
   name: leaf(text),
   template: leaf(block).optional(),
@@ -180,7 +182,12 @@ const accessOptions = {
   ignoredExtensions: withDefault([], listOf(leaf(pathExtension))),
   allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
   cors: group({ allowedOrigins: withDefault([], listOf(leaf(pageOrigin))) }),
-  rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
+  rateLimit: group({
+    enabled: on(),
+    loginsPerMinute: perMinute(300),
+    bearerFailuresPerMinute: perMinute(300),
+    adminPerMinute: perMinute(120),
+  }),
 }
 
 const tokenOptions = {

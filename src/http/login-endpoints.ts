@@ -1,7 +1,7 @@
 // The way in: start, callback, the sign-in page.
+import type { RateLimit, RateLimits } from '../cache/rate-limits.ts'
 import { LoginRejected } from '../errors.ts'
 import type { LoginTrace, Logins } from '../login/login.ts'
-import type { LoginRateLimit } from '../login/rate-limit.ts'
 import type { Provider, StepUp } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -40,7 +40,7 @@ export interface LoginDeps {
   readonly provider: Provider
   readonly pages: Pages
   readonly refusals: Refusals
-  readonly rateLimit: LoginRateLimit
+  readonly rateLimits: Pick<RateLimits, 'start' | 'callback' | 'signIn'>
   readonly currentSession: CurrentSession
   /** The provider's issuer. */
   readonly issuer: string
@@ -55,7 +55,8 @@ export interface LoginDeps {
 }
 
 export function createLoginEndpoints(deps: LoginDeps) {
-  const { addresses, destinations, cookies, logins, provider, pages, refusals, currentSession, metrics, logger } = deps
+  const { addresses, destinations, cookies, logins, provider, pages, refusals, rateLimits, currentSession } = deps
+  const { metrics, logger } = deps
 
   fromZero(metrics.logins, [
     { outcome: 'succeeded', reason: '' },
@@ -108,10 +109,8 @@ export function createLoginEndpoints(deps: LoginDeps) {
     request: Omit<EndpointRequest, 'path' | 'query'>,
     wish: LoginWish,
   ): Promise<HttpResponse> {
-    if (!deps.rateLimit.allows(request.clientAddress)) {
-      metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
-      return refusals.refuse(request, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
-    }
+    const tooMany = await limited(rateLimits.start, request)
+    if (tooMany !== undefined) return tooMany
     const { returnTo, prompt, loginHint, stepUp, again = false } = wish
     const begun = await logins.start({
       redirectURI: addresses.redirectURI(request),
@@ -128,7 +127,17 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return redirect(status, begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
   }
 
+  /** Before anything is opened, derived or asked for. */
+  async function limited(limit: RateLimit, request: Omit<EndpointRequest, 'path' | 'query'>) {
+    const waitMs = await limit.take(request.clientAddress)
+    if (waitMs === 0) return undefined
+    metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
+    return refusals.tooMany(request, waitMs)
+  }
+
   async function callback(request: EndpointRequest): Promise<HttpResponse> {
+    const tooMany = await limited(rateLimits.callback, request)
+    if (tooMany !== undefined) return tooMany
     const flows = cookies.flows(request.headers.cookie)
     const trace = logins.trace(request.query, flows)
     const forget = (trace?.slots ?? []).map((slot) => cookies.expireFlow(slot))
@@ -179,7 +188,9 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return goal ?? `${addresses.origin(request)}/`
   }
 
-  function signIn(request: EndpointRequest): HttpResponse | Promise<HttpResponse> {
+  async function signIn(request: EndpointRequest): Promise<HttpResponse> {
+    const tooMany = await limited(rateLimits.signIn, request)
+    if (tooMany !== undefined) return tooMany
     if (deps.skipSignIn) return start(request)
     const loginURL = addresses.startURL(request, destinations.of(request, new URLSearchParams(request.query)))
     return page(200, pages.signIn({ loginURL }), pages.headers)

@@ -52,6 +52,8 @@ export interface Metrics {
   readonly sessions: Counts<'event'>
   /** What providers said unasked. */
   readonly signals: Counts<'kind' | 'outcome' | 'reason'>
+  /** Told to wait, by which limit. */
+  readonly rateLimited: Counts<'limit'>
   readonly tokenRefreshes: Counts<'outcome'>
   readonly providerRequests: Durations<'operation' | 'outcome'>
   /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */

@@ -17,7 +17,6 @@ export const anAccess = (given: Partial<AccessConfig> = {}): AccessConfig => ({
   headers: [],
   ignoredExtensions: [],
   allowedRedirectHosts: [],
-  loginsPerMinute: 300,
   ...given,
 })
 

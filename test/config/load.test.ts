@@ -373,7 +373,7 @@ headers:
     value: "{{.Claims.email}}"
 `,
   })
-  assert.equal(config.access.loginsPerMinute, 100)
+  assert.equal(config.rateLimits.loginsPerMinute, 100)
   assert.deepEqual(config.access.headers, [{ name: 'X-User-Email', template: '{{.Claims.email}}' }])
   assert.deepEqual(
     warnings.filter((line) => line.includes('does nothing')).map((line) => line.split(': ').slice(0, 3).join(': ')),
@@ -539,8 +539,8 @@ test('durations become milliseconds and sizes bytes', () => {
 })
 
 test('a rate limit that is off lets any number of logins through', () => {
-  assert.equal(load({ text: 'rateLimit: { enabled: false }' }).config.access.loginsPerMinute, Infinity)
-  assert.equal(load({}).config.access.loginsPerMinute, 300)
+  assert.equal(load({ text: 'rateLimit: { enabled: false }' }).config.rateLimits.loginsPerMinute, Infinity)
+  assert.equal(load({}).config.rateLimits.loginsPerMinute, 300)
 })
 
 test('a rule is read whole', () => {
