@@ -12,12 +12,14 @@ import { createTrustedPeers } from './http/client.ts'
 import { createConnections, type Connections } from './http/connections.ts'
 import { createReaders } from './http/contracts.ts'
 import { createCookieRepair } from './http/cookie-budget.ts'
+import { createCrossOrigin } from './http/cors.ts'
 import { createDenials } from './http/denials.ts'
 import { createDestinations } from './http/destination.ts'
 import { createEndpoints } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
+import { createPreflights } from './http/preflight.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
@@ -57,6 +59,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const refusals = createRefusals(pages)
   // Those that stand in an application's place.
   const refusalsForApplications = createRefusals(pages, config.cors.allowedOrigins)
+  const isPreflight = createPreflights(config.cors.allowedOrigins)
   const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
@@ -92,6 +95,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     acrNamed: acrNamed(config),
+    crossOrigin: createCrossOrigin(config.cors.allowedOrigins),
+    isPreflight,
     skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',
     hintSealer: createSealer(lifetimes.encryptionKeys, `logout ${scope}`, randomBytes),
@@ -135,6 +140,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       clock,
     }),
     denials,
+    isPreflight,
     withinBudget: cache.withinBudget,
     metrics,
     stopwatch,

@@ -13,6 +13,7 @@ export function accessConfig(checks: Checks): AccessConfig {
   checkPublicPorts(checks)
   checkOrder(checks)
   checkNetworks(checks)
+  checkPreflights(checks)
   return {
     excludedURLs: settings.excludedURLs,
     allowedUsers: settings.allowedUsers,
@@ -68,6 +69,21 @@ function checkOrder({ settings, warn }: Checks): void {
       const before = rules.slice(0, index).findIndex((earlier) => matchesAllOf(earlier, rule))
       if (before === -1) continue
       warn([...at, index], `is never reached: ${pathText([...at, before])} matches all that it does; put it in front`)
+    }
+  }
+}
+
+function checkPreflights({ settings, refuse }: Checks): void {
+  for (const { at, rules } of ruleLists(settings)) {
+    for (const [index, { policy, preflight }] of rules.entries()) {
+      if (preflight === 'refuse') continue
+      const path = [...at, index, 'preflight']
+      if (policy !== 'login') refuse(path, `means nothing with policy: ${policy}; use policy: login, or remove it`)
+      if (settings.cors.allowedOrigins.length > 0) continue
+      refuse(
+        [path, ['cors', 'allowedOrigins']],
+        'needs cors.allowedOrigins: only preflights of listed origins are passed',
+      )
     }
   }
 }
@@ -135,6 +151,7 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
     methods,
     networks: rule.networks,
     policy: rule.policy,
+    passesPreflight: rule.preflight === 'pass',
     require: requirement(rule.require),
   }
 }

@@ -160,6 +160,8 @@ export interface RuleConfig {
   /** Addresses and CIDR ranges of clients. */
   readonly networks: readonly string[] | undefined
   readonly policy: 'public' | 'login' | 'deny'
+  /** Preflights of listed origins go on to the application. */
+  readonly passesPreflight: boolean
   /** Every given part must hold (users and domains are one part: either of them). */
   readonly require: Requirement | undefined
 }

@@ -141,6 +141,7 @@ const rules = () =>
         methods: someTexts().optional(),
         networks: someTexts().optional(),
         policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
+        preflight: leaf(choice(['refuse', 'pass'])).prefault('refuse'),
         require: z
           .strictObject({
             users: someTexts().optional(),

@@ -10,6 +10,7 @@ const ownPaths = (pathPrefix: string) => ({
   signOut: `${pathPrefix}/sign_out`,
   signedOut: `${pathPrefix}/signed_out`,
   userinfo: `${pathPrefix}/userinfo`,
+  session: `${pathPrefix}/session`,
   auth: `${pathPrefix}/auth`,
 })
 

@@ -20,7 +20,7 @@ export interface Admissions {
     ticket: string,
     allowed: Count | undefined,
   ): AuthDecision | Promise<AuthDecision>
-  /** A public page, and nobody whom to name. */
+  /** A public page, or a preflight that is passed on, and nobody whom to name. */
   publicly(context: DecisionContext): AuthDecision
 }
 
@@ -135,7 +135,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   }
 
   function publicly(context: DecisionContext): AuthDecision {
-    const reason = context.policy.kind === 'public' ? context.policy.reason : 'public_rule'
+    const reason = context.policy.kind === 'public' ? context.policy.reason : 'preflight'
     metrics.decisions.labels({ contract: context.label, decision: 'allow', reason }).value++
     return nobody
   }

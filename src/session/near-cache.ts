@@ -50,6 +50,8 @@ export interface NearCache {
    * epoch. It counts as seen.
    */
   answering(ticket: string, now: number): NearSession | undefined
+  /** The same, and it does not count as seen. */
+  lookedAt(ticket: string, now: number): NearSession | undefined
   /**
    * The copy made from `value`, kept near unless it is below its session's floor or older than what is there.
    * `touchedAt`: when the stored value was last given its whole idle time, as far as this process knows.
@@ -190,6 +192,10 @@ export function createNearCache(deps: {
       if (entry === undefined || (now >= entry.attentionAt && !mayAnswer(entry, now))) return undefined
       entry.lastSeenAt = now
       return entry
+    },
+    lookedAt(ticket, now) {
+      const entry = cache.get(ticket)
+      return entry !== undefined && mayAnswer(entry, now) ? entry : undefined
     },
     adopt(ticket, session, value, { pending, storedGeneration = session.generation, touchedAt = clock() } = {}) {
       const now = clock()

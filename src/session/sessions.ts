@@ -12,11 +12,12 @@ import { createDirectory, type Listing, type Page, type SessionEntry } from './d
 import { createSessionCodec } from './codec.ts'
 import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
-import { createLookup, type Lookup } from './lookup.ts'
+import { createLookup, type Lookup, type LookupDeps } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
 import { authenticationOf, createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
+import { createRefreshNow, type RefreshNow } from './refresh-now.ts'
 import { createRevalidation } from './revalidation.ts'
 import { createSelections } from './selections.ts'
 import type { EndSelected, Selection } from './selection.ts'
@@ -51,6 +52,12 @@ export interface LoginOrigin extends WhereFrom {
 export interface Sessions extends Lookup {
   /** Throws LoginRejected where whose login it is was ended before it was complete. */
   begin(grant: Grant, origin?: LoginOrigin): Promise<NewSession>
+  /** As `find`, without consequence: no idle time begins anew, nothing is refreshed, nobody waits for the provider. */
+  readonly look: Lookup['find']
+  /** New tokens now, due or not. `known`: what `find` answered for this very ticket. Never throws. */
+  refreshNow(ticket: string, known: Session): Promise<RefreshNow>
+  /** ms since the epoch: the absolute end, or the access token's where that cannot be refreshed. */
+  endOf(session: Session): number
   /**
    * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `passes`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
@@ -194,7 +201,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     stopwatch,
     timer,
   })
-  const lookup = createLookup({
+  const lookupDeps: LookupDeps = {
     cache,
     near,
     reader,
@@ -207,7 +214,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
     withdrawn,
     passHonoured: count('pass_honoured'),
     runtime,
+  }
+  const lookup = createLookup(lookupDeps)
+  const looking = createLookup({
+    ...lookupDeps,
+    near: { ...near, answering: near.lookedAt, seen: () => undefined },
+    revalidation: { ...revalidation, startDue: () => undefined },
+    onlyLooks: true,
   })
+  const refreshNow = createRefreshNow({ near, revalidation, outage: cache.outage, clock })
   const coherenceCheck = createCoherenceCheck({ near, store, checked: metrics.coherenceChecked })
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
@@ -246,6 +261,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
   return {
     near: lookup.near,
     find: lookup.find,
+    look: looking.find,
+    refreshNow,
+    endOf: lifetimes.endOf,
 
     async begin(grant, origin) {
       const ticket = newTicket(randomBytes)

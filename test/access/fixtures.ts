@@ -26,6 +26,7 @@ export const aRule = (given: Partial<RuleConfig> = {}): RuleConfig => ({
   methods: undefined,
   networks: undefined,
   policy: 'login',
+  passesPreflight: false,
   require: undefined,
   ...given,
 })

@@ -553,6 +553,7 @@ test('a rule is read whole', () => {
       methods: ['GET'],
       networks: ['10.0.0.0/8', 'fd00::/8'],
       policy: 'login',
+      passesPreflight: false,
       require: {
         users: ['a@b.c'],
         domains: ['b.c'],

@@ -56,6 +56,9 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
   const allSessions: Sessions = {
     near: () => undefined,
     find: notHere,
+    look: notHere,
+    refreshNow: notHere,
+    endOf: notHere,
     begin: notHere,
     end: notHere,
     tokens: notHere,
@@ -106,6 +109,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
       passRenewal: renewPass && passRenewal,
     }),
     denials,
+    isPreflight: () => false,
     withinBudget: (task) => task(),
     stopwatch: () => 0,
     ...overrides,

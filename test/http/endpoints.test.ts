@@ -47,6 +47,8 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     provider: { ...logins.loginProvider, ...provider },
     issuer: 'https://id.example.com',
     acrNamed: new Set(),
+    crossOrigin: () => ({}),
+    isPreflight: () => false,
     skipSignIn: false,
     strictCookies: false,
     hintSealer: createSealer([encryptionKey], 'logout', randomBytes),
