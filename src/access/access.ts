@@ -37,8 +37,10 @@ export interface Identity {
 export type Policy =
   /** Anybody. */
   | { readonly kind: 'public'; readonly reason: 'public_rule' | 'excluded_url' }
-  /** Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others).
-   * `passesPreflight`: and a browser's question before the request of a script. */
+  /**
+   * Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others).
+   * `passesPreflight`: and a browser's question before a script's request.
+   */
   | { readonly kind: 'login'; readonly requirements: readonly number[]; readonly passesPreflight?: boolean }
   /** Nobody. */
   | { readonly kind: 'deny'; readonly reason: PolicyDenial }

@@ -169,7 +169,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
     // Its cookie has gone, pushed out by other tabs or by time: the login begins anew by itself, but not for ever.
     const isLost = trace?.isHeld === false && !trace.again
     const refusal = refusals.forError(request, error, {
-      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost }),
+      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost, stepUp: trace?.stepUp }),
       retriesByItself: isLost,
     })
     const reason = error instanceof LoginRejected ? error.reason : 'failed'

@@ -28,6 +28,8 @@ export interface LoginTrace {
   readonly isHeld: boolean
   readonly returnTo: string
   /** See Flow. */
+  readonly stepUp: StepUp | undefined
+  /** See Flow. */
   readonly again: boolean
   /** Cookies that are of no use any more once it is over. */
   readonly slots: readonly number[]
@@ -140,7 +142,8 @@ export function createLogins(deps: {
       const flow = flows.read(state)
       if (flow === undefined) return undefined
       const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
-      return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
+      const { returnTo, stepUp, again } = flow
+      return { isHeld: slots.length > 0, returnTo, stepUp, again, slots }
     },
   }
 

@@ -256,7 +256,7 @@ test('where a person wanted to go is known without the cookie, and whether it is
   const browser = aBrowser(world)
   const query = await browser.start()
   const slots = [...browser.flows.keys()]
-  const trace = { returnTo: 'https://app.example.com/wanted', again: false }
+  const trace = { returnTo: 'https://app.example.com/wanted', stepUp: undefined, again: false }
   assert.deepEqual(world.logins.trace(query, browser.cookies()), { ...trace, isHeld: true, slots })
   assert.deepEqual(world.logins.trace(query, []), { ...trace, isHeld: false, slots: [] })
   assert.equal(world.logins.trace('', browser.cookies()), undefined)

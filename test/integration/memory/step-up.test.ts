@@ -123,6 +123,9 @@ for (const [name, path, claims, code] of unable) {
     assert.equal(trip.back.status, 403)
     assert.match(trip.back.body, new RegExp(`${code} \\(403\\)`))
     assert.match(trip.back.body, /You are still signed in to the rest/)
+    const again = /href="([^"]+\/oauth2\/start[^"]+)"/.exec(trip.back.body)?.[1]?.replaceAll('&#38;', '&') ?? ''
+    const wanted = new URL(again).searchParams
+    assert.equal(wanted.get(path === '/pay' ? 'max_age' : 'acr_values'), path === '/pay' ? '300' : 'gold platinum')
     assert.equal(trip.cookie, cookie)
     assert.equal((await visit('/')).status, 200)
     const line = app.handed.find(({ event }) => event === 'login_refused')
