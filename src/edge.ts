@@ -12,12 +12,14 @@ import { createTrustedPeers } from './http/client.ts'
 import { createConnections, type Connections } from './http/connections.ts'
 import { createReaders } from './http/contracts.ts'
 import { createCookieRepair } from './http/cookie-budget.ts'
+import { createCrossOrigin } from './http/cors.ts'
 import { createDenials } from './http/denials.ts'
 import { createDestinations } from './http/destination.ts'
 import { createEndpoints } from './http/endpoints.ts'
 import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
+import { createPreflights } from './http/preflight.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
@@ -25,11 +27,11 @@ import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { withIdentityToken } from './http/token-admissions.ts'
+import { acrNamed } from './http/step-up.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
 import { cannotListen } from './listen-fault.ts'
-import { createLoginRateLimit } from './login/rate-limit.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
 import { createUpstreamStates } from './proxy/upstream-states.ts'
@@ -52,14 +54,26 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, usesPasses } =
-    service
+  const {
+    scope,
+    rules,
+    identityHeaders,
+    identityTokens,
+    cache,
+    provider,
+    sessions,
+    logins,
+    rateLimits,
+    signals,
+    usesPasses,
+  } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
   const refusals = createRefusals(pages)
   // Those that stand in an application's place.
   const refusalsForApplications = createRefusals(pages, config.cors.allowedOrigins)
+  const isPreflight = createPreflights(config.cors.allowedOrigins)
   const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
   const browserCookies = createBrowserCookies(cookieConfig, {
@@ -90,11 +104,13 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     provider,
     pages,
     refusals,
-    rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     signals,
-    frameRateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
+    rateLimits,
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
+    acrNamed: acrNamed(config),
+    crossOrigin: createCrossOrigin(config.cors.allowedOrigins),
+    isPreflight,
     skipSignIn: config.pages.skipSignIn,
     strictCookies: cookieConfig.sameSite === 'strict',
     hintSealer: createSealer(lifetimes.encryptionKeys, `logout ${scope}`, randomBytes),
@@ -128,6 +144,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     denials,
     passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
     metrics,
+    clock,
   })
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
@@ -142,6 +159,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
         ? withIdentityToken(admissions, identityTokens, addresses)
         : admissions,
     denials,
+    isPreflight,
     withinBudget: cache.withinBudget,
     metrics,
     stopwatch,

@@ -42,6 +42,7 @@ export type LoginReason =
   | 'id_token_at_hash'
   | 'id_token_subject'
   | 'id_token_auth_time'
+  | 'id_token_acr'
   | 'id_token_replayed'
   | 'access_token_audience'
   // the UserInfo answer

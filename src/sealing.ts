@@ -82,6 +82,14 @@ export function createSealer(keys: readonly Buffer[], purpose: string, randomByt
   }
 }
 
+/** A keyed hash (HMAC-SHA256) for names that must not tell what they are made from; replicas with the same first key agree. */
+export function createKeyedHash(keys: readonly Buffer[], purpose: string): (text: string) => Buffer {
+  const [master] = keys
+  if (master === undefined) throw new RangeError('a keyed hash needs a key')
+  const key = createSecretKey(Buffer.from(hkdfSync('sha256', master, Buffer.from(`foregate ${purpose}`), 'hash', 32)))
+  return (text) => createHmac('sha256', key).update(text).digest()
+}
+
 /** HKDF-Expand (RFC 5869 section 2.3) for one block of 32 bytes: HMAC(PRK, info || 0x01). */
 function expand(prk: KeyObject, info: string): KeyObject {
   return createSecretKey(createHmac('sha256', prk).update(info).update('\x01').digest())

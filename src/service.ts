@@ -7,6 +7,7 @@ import type { Cache } from './cache/cache.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
 import { registerCacheGauges } from './cache/gauges.ts'
+import { createRateLimits, type RateLimits } from './cache/rate-limits.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
 import { createSpoolFile } from './cache/spool-file.ts'
 import type { Config } from './config/config.ts'
@@ -23,7 +24,7 @@ import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
 import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import type { Runtime } from './runtime.ts'
-import { createSealer } from './sealing.ts'
+import { createKeyedHash, createSealer } from './sealing.ts'
 import type { Session } from './session/session.ts'
 import { createSessions, type Sessions } from './session/sessions.ts'
 import { createTaggers } from './session/sweeps.ts'
@@ -41,6 +42,7 @@ export interface Service {
   readonly provider: AwaitedProvider
   readonly sessions: Sessions
   readonly logins: Logins
+  readonly rateLimits: RateLimits
   readonly signals: Signals
   /** Browsers carry a pass, for an outage of what replicas share. */
   readonly usesPasses: boolean
@@ -103,6 +105,14 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     cache,
     local: createMemoryStore({ clock, maxBytes: 16 * 1024 * 1024 }),
     whenAway: outage.replay,
+    metrics,
+    logger,
+    clock,
+  })
+  const rateLimits = createRateLimits({
+    cache,
+    hash: createKeyedHash(keys, `rate ${scope}`),
+    limits: config.rateLimits,
     metrics,
     logger,
     clock,
@@ -218,5 +228,17 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     { labels: { tier: 'l1' }, value: sessions.nearBytes },
   ])
 
-  return { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, usesPasses }
+  return {
+    scope,
+    rules,
+    identityHeaders,
+    identityTokens,
+    cache,
+    provider,
+    sessions,
+    logins,
+    rateLimits,
+    signals,
+    usesPasses,
+  }
 }

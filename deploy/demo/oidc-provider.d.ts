@@ -11,7 +11,11 @@ declare module 'oidc-provider' {
       readonly client?: { readonly clientId: string }
       readonly params?: Readonly<Record<string, unknown>>
       readonly result?: { readonly consent?: { readonly grantId?: string } }
-      readonly session?: { readonly accountId?: string; grantIdFor(clientID: string): string | undefined }
+      readonly session?: {
+        readonly accountId?: string
+        readonly acr?: string
+        grantIdFor(clientID: string): string | undefined
+      }
     }
   }
 
@@ -45,6 +49,11 @@ declare module 'oidc-provider' {
 
   export const interactionPolicy: {
     readonly Prompt: new (properties: { name: string; requestable: boolean }) => object
-    base(): { add(prompt: object, index?: number): void }
+    /** `asks`: the person is to interact. */
+    readonly Check: new (reason: string, description: string, asks: (context: Context) => boolean) => object
+    base(): {
+      add(prompt: object, index?: number): void
+      get(name: string): { readonly checks: { add(check: object): void } } | undefined
+    }
   }
 }

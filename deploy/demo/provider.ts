@@ -45,6 +45,14 @@ export interface DemoProvider {
 /** Beside a dispatcher, which looks at addresses. */
 type CallOut = Required<Pick<RequestInit, 'method' | 'headers' | 'body' | 'redirect' | 'signal'>>
 
+/** No second factor either: who is asked for it is believed. */
+const demoAcrValues = ['password', 'second-factor']
+
+function wantedAcr(parameters: Readonly<Record<string, unknown>> | undefined): string[] {
+  const wanted = parameters?.['acr_values']
+  return typeof wanted === 'string' ? wanted.split(' ').filter((acr) => demoAcrValues.includes(acr)) : []
+}
+
 const accent = '#7a3ea8'
 const scopes = 'openid profile email groups offline_access'
 
@@ -65,6 +73,13 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
   // "Switch account" asks for select_account, which the package leaves to us.
   const policy = interactionPolicy.base()
   policy.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  // To the package `acr_values` are a wish; here whoever has not authenticated so is asked to.
+  policy.get('login')?.checks.add(
+    new interactionPolicy.Check('acr_values', 'another way of signing in is asked for', ({ oidc }) => {
+      const wanted = wantedAcr(oidc.params)
+      return wanted.length > 0 && !wanted.includes(oidc.session?.acr ?? '')
+    }),
+  )
 
   const provider: ProviderClass = new Provider(issuer, {
     clients: [
@@ -95,6 +110,7 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
       groups: ['groups'],
     },
     conformIdTokenClaims: false,
+    acrValues: demoAcrValues,
     ttl: {
       AccessToken: tokenSeconds,
       IdToken: tokenSeconds,
@@ -192,7 +208,7 @@ async function interact(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { uid, prompt } = await provider.interactionDetails(request, response)
+  const { uid, prompt, params } = await provider.interactionDetails(request, response)
   if (request.method !== 'POST') {
     response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
     response.end(choicePage(uid, people))
@@ -200,7 +216,7 @@ async function interact(
   }
   const choice = new URLSearchParams(await readBody(request)).get('person') ?? ''
   const result = Object.hasOwn(people, choice)
-    ? { login: { accountId: choice }, [prompt.name]: { accountId: choice } }
+    ? { [prompt.name]: { accountId: choice }, login: { accountId: choice, acr: wantedAcr(params)[0] ?? 'password' } }
     : { error: 'access_denied', error_description: 'The person chose not to sign in' }
   await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: true })
 }

@@ -1,6 +1,6 @@
 // May this request pass? Request + identity + rules -> decision. This room is pure: it knows no proxy, no cookie, no store
 // and no clock. What a forwarded header means is http/'s business; who somebody is, session/'s.
-import type { Claims } from '../oidc/provider.ts'
+import type { Claims, StepUp } from '../oidc/provider.ts'
 
 /** The original request, in one canonical form, whichever proxy described it. */
 export interface OriginalRequest {
@@ -29,22 +29,37 @@ export interface Identity {
   readonly subject: string
   readonly issuer: string
   readonly claims: Claims
+  /** How they proved who they are, and when (ms since the epoch): OpenID Connect Core 2, `acr` and `auth_time`. Absent: nobody said. */
+  readonly acr?: string
+  readonly authenticatedAt?: number
 }
 
 export type Policy =
   /** Anybody. */
   | { readonly kind: 'public'; readonly reason: 'public_rule' | 'excluded_url' }
-  /** Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others). */
-  | { readonly kind: 'login'; readonly requirements: readonly number[] }
+  /**
+   * Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others).
+   * `passesPreflight`: and a browser's question before a script's request.
+   */
+  | { readonly kind: 'login'; readonly requirements: readonly number[]; readonly passesPreflight?: boolean }
   /** Nobody. */
   | { readonly kind: 'deny'; readonly reason: PolicyDenial }
 
 export type PolicyDenial = 'denied_by_rule' | 'ambiguous_path' | 'request_not_stated'
 
-export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: DenialReason }
+export type Verdict =
+  /** `stepUp`: what was asked of their authentication. From `until` (ms since the epoch) on it is too long ago. */
+  | { readonly ok: true; readonly stepUp?: StepUp; readonly until?: number }
+  /** `stepUp`: another authentication of the same person would do. */
+  | { readonly ok: false; readonly reason: DenialReason; readonly stepUp?: StepUp }
 
 export type DenialReason =
-  'user_not_allowed' | 'group_not_allowed' | 'role_not_allowed' | 'claim_not_allowed' | 'email_not_verified'
+  | 'user_not_allowed'
+  | 'group_not_allowed'
+  | 'role_not_allowed'
+  | 'claim_not_allowed'
+  | 'email_not_verified'
+  | 'insufficient_user_authentication'
 
 /** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
 export interface AccessRules {
@@ -52,6 +67,6 @@ export interface AccessRules {
   readonly usesNetworks: boolean
   /** `client`: its address, or undefined where nobody whom we believe has said it. */
   policyFor(request: OriginalRequest, client?: string): Policy
-  /** Pure and cacheable per session: the verdict changes only with the identity. */
+  /** Pure and cacheable per session: the verdict changes only with the identity, and a good one may have an end, which it states. */
   meets(requirement: number, identity: Identity): Verdict
 }

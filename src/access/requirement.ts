@@ -4,6 +4,7 @@ import type { AccessConfig, Requirement } from '../config/config.ts'
 import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 import type { DenialReason, Identity, Verdict } from './access.ts'
+import { authenticationCheck } from './authentication.ts'
 import { claimText, claimValues, memberships } from './claims.ts'
 
 export type ClaimNames = Pick<AccessConfig, 'userIdentifierClaim' | 'groupClaimName' | 'roleClaimName'>
@@ -60,17 +61,20 @@ export function ruleRequirement(names: ClaimNames, require: Requirement): Check 
     checks.push(must(hasAny(path, accepted), 'claim_not_allowed'))
     checks.push(must(hasAnyProven(path, accepted), 'email_not_verified'))
   }
-  return all(checks)
+  // The last: who may not come here anyway is not asked to authenticate once more.
+  const authentication = authenticationCheck(require)
+  return all(authentication === undefined ? checks : [...checks, authentication])
 }
 
-/** Every check in turn; the first refusal counts. */
+/** Every check in turn; the first refusal counts, and of good verdicts the last. */
 export function all(checks: readonly Check[]): Check {
   return (identity) => {
+    let verdict = passed
     for (const check of checks) {
-      const verdict = check(identity)
+      verdict = check(identity)
       if (!verdict.ok) return verdict
     }
-    return passed
+    return verdict
   }
 }
 

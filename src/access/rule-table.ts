@@ -142,7 +142,14 @@ function strictest(policies: readonly Policy[]): Policy {
   const numbers = new Set(policies.flatMap((policy) => (policy.kind === 'login' ? policy.requirements : [])))
   // Every other one contains the global one.
   if (numbers.size > 1) numbers.delete(0)
-  return { kind: 'login', requirements: [...numbers].toSorted((one, other) => one - other) }
+  const passesPreflight = policies.every(
+    (policy) => policy.kind === 'public' || (policy.kind === 'login' && policy.passesPreflight),
+  )
+  return {
+    kind: 'login',
+    requirements: [...numbers].toSorted((one, other) => one - other),
+    ...(passesPreflight && { passesPreflight }),
+  }
 }
 
 /** The segment itself where its lenient form would be nothing (`...`): a rule for everything was not meant. */

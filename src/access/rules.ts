@@ -143,19 +143,20 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     })
   }
 
-  function policyOf(at: Path, { policy, require }: RuleConfig): Policy {
+  function policyOf(at: Path, { policy, require, passesPreflight }: RuleConfig): Policy {
     const demands = Object.values(require ?? {}).some((part) => part !== undefined)
     // Ignoring it silently would be the worst reading of the two (oauth2-proxy CVE-2021-21411).
     if (demands && policy !== 'login')
       findings.push({ path: at, message: `means nothing with policy: ${policy}; use policy: login, or remove it` })
     if (policy === 'public') return publicByRule
     if (policy === 'deny') return deniedByRule
-    if (require === undefined || !demands) return loginWithGlobalRequirement
-    const same = JSON.stringify(require)
+    if (!demands && !passesPreflight) return loginWithGlobalRequirement
+    const same = JSON.stringify([require, passesPreflight])
     const known = policyByRequire.get(same)
     if (known !== undefined) return known
-    const number = checks.push(all([globally, ruleRequirement(access, require)])) - 1
-    const made: Policy = { kind: 'login', requirements: [number] }
+    const number =
+      require === undefined || !demands ? 0 : checks.push(all([globally, ruleRequirement(access, require)])) - 1
+    const made: Policy = { kind: 'login', requirements: [number], ...(passesPreflight && { passesPreflight }) }
     policyByRequire.set(same, made)
     return made
   }

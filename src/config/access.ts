@@ -1,5 +1,5 @@
-// Who may pass: rules, lists, the headers that tell the application, and the login rate.
-import type { AccessConfig, HeaderConfig, Requirement, RuleConfig } from './config.ts'
+// Who may pass: rules, lists, the headers that tell the application, and how often anybody may try.
+import type { AccessConfig, HeaderConfig, RateLimitsConfig, Requirement, RuleConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import { coversHost, parseRuleHost } from './host-pattern.ts'
 import { isNetworkWithin, parseNetwork } from './network.ts'
@@ -13,6 +13,7 @@ export function accessConfig(checks: Checks): AccessConfig {
   checkPublicPorts(checks)
   checkOrder(checks)
   checkNetworks(checks)
+  checkPreflights(checks)
   return {
     excludedURLs: settings.excludedURLs,
     allowedUsers: settings.allowedUsers,
@@ -26,8 +27,14 @@ export function accessConfig(checks: Checks): AccessConfig {
     headers: headers(checks),
     ignoredExtensions: settings.ignoredExtensions,
     allowedRedirectHosts: settings.allowedRedirectHosts,
-    loginsPerMinute: settings.rateLimit.enabled ? settings.rateLimit.loginsPerMinute : Infinity,
   }
+}
+
+export function rateLimitsConfig({ rateLimit }: Settings): RateLimitsConfig {
+  const { enabled, loginsPerMinute, bearerFailuresPerMinute, adminPerMinute } = rateLimit
+  return enabled
+    ? { loginsPerMinute, bearerFailuresPerMinute, adminPerMinute }
+    : { loginsPerMinute: Infinity, bearerFailuresPerMinute: Infinity, adminPerMinute: Infinity }
 }
 
 /** An exclusion over our own paths would let a callback or a logout through to the application. */
@@ -62,6 +69,21 @@ function checkOrder({ settings, warn }: Checks): void {
       const before = rules.slice(0, index).findIndex((earlier) => matchesAllOf(earlier, rule))
       if (before === -1) continue
       warn([...at, index], `is never reached: ${pathText([...at, before])} matches all that it does; put it in front`)
+    }
+  }
+}
+
+function checkPreflights({ settings, refuse }: Checks): void {
+  for (const { at, rules } of ruleLists(settings)) {
+    for (const [index, { policy, preflight }] of rules.entries()) {
+      if (preflight === 'refuse') continue
+      const path = [...at, index, 'preflight']
+      if (policy !== 'login') refuse(path, `means nothing with policy: ${policy}; use policy: login, or remove it`)
+      if (settings.cors.allowedOrigins.length > 0) continue
+      refuse(
+        [path, ['cors', 'allowedOrigins']],
+        'needs cors.allowedOrigins: only preflights of listed origins are passed',
+      )
     }
   }
 }
@@ -129,14 +151,15 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
     methods,
     networks: rule.networks,
     policy: rule.policy,
+    passesPreflight: rule.preflight === 'pass',
     require: requirement(rule.require),
   }
 }
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {
   if (require === undefined) return undefined
-  const { users, domains, groups, roles, claims } = require
-  return { users, domains, groups, roles, claims }
+  const { users, domains, groups, roles, claims, acr, maxAge } = require
+  return { users, domains, groups, roles, claims, acr, maxAgeMs: maxAge }
 }
 
 /** Names and templates are access/identity-headers.ts's to judge. */

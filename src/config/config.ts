@@ -10,6 +10,7 @@ export interface Config {
   readonly session: SessionConfig
   readonly cookies: CookieConfig
   readonly access: AccessConfig
+  readonly rateLimits: RateLimitsConfig
   readonly cors: CORSConfig
   readonly tokens: TokensConfig
   readonly forwardAuth: ForwardAuthConfig
@@ -149,6 +150,9 @@ export interface Requirement {
   readonly roles: readonly string[] | undefined
   /** Dot path -> accepted values (any of them). */
   readonly claims: Readonly<Record<string, readonly string[]>> | undefined
+  /** How they logged in: one of these `acr`, and how long ago at most. */
+  readonly acr: readonly string[] | undefined
+  readonly maxAgeMs: number | undefined
 }
 
 export interface RuleConfig {
@@ -158,6 +162,8 @@ export interface RuleConfig {
   /** Addresses and CIDR ranges of clients. */
   readonly networks: readonly string[] | undefined
   readonly policy: 'public' | 'login' | 'deny'
+  /** Preflights of listed origins go on to the application. */
+  readonly passesPreflight: boolean
   /** Every given part must hold (users and domains are one part: either of them). */
   readonly require: Requirement | undefined
 }
@@ -182,8 +188,14 @@ export interface AccessConfig {
   /** Lower case, without a dot; `*`: all. What the applications' routers drop at the end of a path. */
   readonly ignoredExtensions: readonly string[]
   readonly allowedRedirectHosts: readonly string[]
-  /** Logins started per minute and client address. */
+}
+
+/** Per minute and client network. Infinity: no limit. */
+export interface RateLimitsConfig {
+  /** For each on its own: the sign-in page, the start, the callback, and the frame of a front-channel logout. */
   readonly loginsPerMinute: number
+  readonly bearerFailuresPerMinute: number
+  readonly adminPerMinute: number
 }
 
 export interface CORSConfig {

@@ -5,7 +5,7 @@
 // The way: document.ts (yaml-file.ts: YAML with lines; pasted.ts: the block in what was pasted; spelling.ts; interpolate.ts: `${VAR}`)
 // -> environment.ts (fallback) -> references.ts (mounted texts) -> schema.ts (each option by itself) -> server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
-import { accessConfig } from './access.ts'
+import { accessConfig, rateLimitsConfig } from './access.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
 import { readDocument } from './document.ts'
@@ -168,6 +168,7 @@ function configOf(checks: Checks): Config {
     session: sessionConfig(checks),
     cookies: cookieConfig(checks),
     access: accessConfig(checks),
+    rateLimits: rateLimitsConfig(settings),
     cors: settings.cors,
     tokens: { disableReplayDetection: settings.disableReplayDetection },
     forwardAuth: forwardAuthConfig(checks),

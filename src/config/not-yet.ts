@@ -16,10 +16,6 @@ const NOT_YET: readonly (readonly [path: string, turnsOn: (value: unknown) => bo
   ['allowOpaqueTokens', isOn],
   ['requireTokenIntrospection', isOn],
   ['introspectionURL', isGiven],
-  ['rules.*.require.acr', isGiven],
-  ['rules.*.require.maxAge', isGiven],
-  ['upstreams.*.rules.*.require.acr', isGiven],
-  ['upstreams.*.rules.*.require.maxAge', isGiven],
 ]
 
 /** Paths of the settings that ask for something not built yet. */

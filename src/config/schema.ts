@@ -21,7 +21,7 @@ import { redisOptions } from './schema-redis.ts'
 import { upstreamOptions } from './schema-upstreams.ts'
 import { secret } from './secrets.ts'
 import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
-import { block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
+import { acrValue, block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
@@ -142,6 +142,7 @@ const rules = () =>
         methods: someTexts().optional(),
         networks: someTexts().optional(),
         policy: leaf(choice(['public', 'login', 'deny'])).prefault('login'),
+        preflight: leaf(choice(['refuse', 'pass'])).prefault('refuse'),
         require: z
           .strictObject({
             users: someTexts().optional(),
@@ -149,17 +150,19 @@ const rules = () =>
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
-            acr: someTexts().optional(),
-            maxAge: leaf(duration('0s', '400d')).optional(),
+            acr: nonEmpty(listOf(leaf(acrValue))).optional(),
+            maxAge: leaf(duration('1s', '400d')).optional(),
           })
           .refine(
             (parts) => Object.keys(parts).length > 0,
-            'is empty; name users, domains, groups, roles or claims, or leave it out',
+            'is empty; name users, domains, groups, roles, claims, acr or maxAge, or leave it out',
           )
           .optional(),
       }),
     ),
   )
+
+const perMinute = (usual: number) => withDefault(usual, leaf(integer(1, 1_000_000)))
 
 const header = z.strictObject({
   name: leaf(text),
@@ -181,7 +184,12 @@ const accessOptions = {
   ignoredExtensions: withDefault([], listOf(leaf(pathExtension))),
   allowedRedirectHosts: withDefault([], listOf(leaf(hostPattern))),
   cors: group({ allowedOrigins: withDefault([], listOf(leaf(pageOrigin))) }),
-  rateLimit: group({ enabled: on(), loginsPerMinute: withDefault(300, leaf(integer(1, 1_000_000))) }),
+  rateLimit: group({
+    enabled: on(),
+    loginsPerMinute: perMinute(300),
+    bearerFailuresPerMinute: perMinute(300),
+    adminPerMinute: perMinute(120),
+  }),
 }
 
 const tokenOptions = {

@@ -99,6 +99,14 @@ export const scalar: Reader<string> = (value) => {
   return typeof value === 'string' && !/\p{Cc}/u.test(value) ? value : new Wrong('must be text, a number or true/false')
 }
 
+/** A class of authentication (`acr`): `acr_values` is a list with spaces, and RFC 9470 puts it in quotes into a header. */
+export const acrValue: Reader<string> = (value) => {
+  const written = text(value)
+  if (written instanceof Wrong) return written
+  const isPlain = /^[!#-[\]-~]{1,256}$/.test(written)
+  return isPlain ? written : new Wrong('must be at most 256 ASCII characters without spaces, quotes and backslashes')
+}
+
 /** RFC 9110 token: header, method and cookie names. */
 export function isToken(name: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)

@@ -1,4 +1,6 @@
 // Under which addresses browsers reach us and the application: derived from the original request, in one place.
+import type { StepUp } from '../oidc/provider.ts'
+import { stepUpParameters } from './step-up.ts'
 import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
 
 /** Our own pages and endpoints, apart from callback and logout, below `pathPrefix`. */
@@ -9,6 +11,7 @@ const ownPaths = (pathPrefix: string) => ({
   signedOut: `${pathPrefix}/signed_out`,
   userinfo: `${pathPrefix}/userinfo`,
   jwks: `${pathPrefix}/jwks`,
+  session: `${pathPrefix}/session`,
   auth: `${pathPrefix}/auth`,
 })
 
@@ -29,11 +32,17 @@ export interface Addresses {
   sharesCookies(request: HostAndScheme): boolean
   redirectURI(request: HostAndScheme): string
   /** Our start of a login that comes back to `returnTo`. `again`: see Flow. */
-  startURL(request: HostAndScheme, returnTo: string, options?: { prompt?: 'select_account'; again?: boolean }): string
+  startURL(request: HostAndScheme, returnTo: string, options?: StartOptions): string
   /** `candidate` if it stays on the allowed sites and does not lead to one of our own paths; undefined otherwise. */
   returnURL(request: HostAndScheme, candidate: string | undefined): string | undefined
   /** The same, with the reason where it is refused. */
   judgeReturn(request: HostAndScheme, candidate: string): { url: string } | { refused: ReturnRefusal | 'own_path' }
+}
+
+export interface StartOptions {
+  readonly prompt?: 'select_account'
+  readonly again?: boolean
+  readonly stepUp?: StepUp | undefined
 }
 
 export interface HostAndScheme {
@@ -110,8 +119,13 @@ export function createAddresses(config: {
       return here !== undefined && (here === there || (isUnder(here) && isUnder(there)))
     },
     redirectURI: (request) => ownOrigin(request) + callbackPath,
-    startURL(request, returnTo, { prompt, again } = {}) {
-      const query = new URLSearchParams({ rd: returnTo, ...(prompt && { prompt }), ...(again && { again: '1' }) })
+    startURL(request, returnTo, { prompt, again, stepUp } = {}) {
+      const query = new URLSearchParams({
+        rd: returnTo,
+        ...(prompt && { prompt }),
+        ...(again && { again: '1' }),
+        ...(stepUp && stepUpParameters(stepUp)),
+      })
       return `${ownOrigin(request)}${ownPath.start}?${query.toString()}`
     },
     returnURL(request, candidate) {

@@ -1,10 +1,13 @@
 // A session was found, or none is needed: does it meet what is required here, and what is the application told? On a near session
 // everything is ready-made: one look into a map, no promise, no allocation.
 import type { DenialReason, Verdict } from '../access/access.ts'
+import { bothOf } from '../access/authentication.ts'
 import type { IdentityHeaders } from '../access/identity-headers.ts'
+import type { StepUp } from '../oidc/provider.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
+import type { Clock } from '../time.ts'
 import type { Denials } from './denials.ts'
 import { allowing, type Allowed, type DecisionContext, type AuthDecision } from './auth-decision.ts'
 import type { PassRenewal } from './pass-renewal.ts'
@@ -19,17 +22,18 @@ export interface Admissions {
   ): AuthDecision | Promise<AuthDecision>
   /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
   meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, session: Session): boolean
-  /** A public page, and nobody whom to name. */
+  /** A public page, or a preflight that is passed on, and nobody whom to name. */
   publicly(context: DecisionContext): AuthDecision
 }
 
 export interface AdmissionsDeps {
   readonly identityHeaders: IdentityHeaders
   readonly sessions: Pick<Sessions, 'tokens'>
-  readonly denials: Pick<Denials, 'denied' | 'failed'>
+  readonly denials: Pick<Denials, 'denied' | 'failed' | 'stepUp'>
   /** Absent: the proxy does not pass our cookies on with a 200. */
   readonly passRenewal: PassRenewal | undefined
   readonly metrics: Pick<Metrics, 'decisions'>
+  readonly clock: Clock
 }
 
 type Admission = AuthDecision & { readonly allow: Allowed }
@@ -44,8 +48,8 @@ interface Remembered {
 const globally = [0] as const
 
 export function createAdmissions(deps: AdmissionsDeps): Admissions {
-  const { identityHeaders, passRenewal, metrics } = deps
-  const { denied, failed } = deps.denials
+  const { identityHeaders, passRenewal, metrics, clock } = deps
+  const { denied, failed, stepUp } = deps.denials
   const rememberedOf = new WeakMap<Session, Remembered>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
 
@@ -58,8 +62,10 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   ): AuthDecision | Promise<AuthDecision> {
     const remembered = remember(session)
     const refusal = refusalFor(context, session, remembered)
-    if (refusal !== undefined)
-      return context.policy.kind === 'public' ? publicly(context) : denied(context, refusal, session)
+    if (refusal !== undefined) {
+      if (context.policy.kind === 'public') return publicly(context)
+      return typeof refusal === 'string' ? denied(context, refusal, session) : stepUp(context, refusal, session)
+    }
     if (context.label === 'oauth2-proxy') {
       const headers = () => identityHeaders.headersForOAuth2Proxy(session)
       return allow(context, session, (remembered.admissionForOAuth2Proxy ??= allowing(headers(), session)), allowed)
@@ -88,12 +94,22 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     { policy, rules, constraint }: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>,
     session: Session,
     { verdicts }: Remembered,
-  ): DenialReason | undefined {
+  ): DenialReason | StepUp | undefined {
+    let wanted: StepUp | undefined
+    let isMet = true
     for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
       const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
-      if (!verdict.ok) return verdict.reason
+      if (verdict.stepUp === undefined) {
+        if (!verdict.ok) return verdict.reason
+        continue
+      }
+      // One authentication has to meet all of them: else each would undo what the other had asked for.
+      wanted = wanted === undefined ? verdict.stepUp : bothOf(wanted, verdict.stepUp)
+      isMet &&= verdict.ok && (verdict.until === undefined || clock() < verdict.until)
     }
-    return constraint === undefined || constraint(session) ? undefined : 'group_not_allowed'
+    // Who may not come here anyway is not asked to authenticate once more.
+    if (constraint !== undefined && !constraint(session)) return 'group_not_allowed'
+    return isMet ? undefined : wanted
   }
 
   async function allowWithTokens(
@@ -126,7 +142,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   }
 
   function publicly(context: DecisionContext): AuthDecision {
-    const reason = context.policy.kind === 'public' ? context.policy.reason : 'public_rule'
+    const reason = context.policy.kind === 'public' ? context.policy.reason : 'preflight'
     metrics.decisions.labels({ contract: context.label, decision: 'allow', reason }).value++
     return nobody
   }

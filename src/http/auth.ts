@@ -13,6 +13,7 @@ import type { TrustedPeers } from './client.ts'
 import type { createReaders } from './contracts.ts'
 import type { Denials } from './denials.ts'
 import type { Constraint } from './oauth2-proxy-query.ts'
+import type { IsPreflight } from './preflight.ts'
 import type { RelayedPaths } from './relayed-paths.ts'
 import { labels, type AuthRequest, type DecisionContext, type Label, type AuthDecision } from './auth-decision.ts'
 
@@ -35,6 +36,7 @@ export interface AuthDeps {
   readonly relayedPaths: RelayedPaths
   readonly admissions: Admissions
   readonly denials: Denials
+  readonly isPreflight: IsPreflight
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   readonly metrics: Pick<Metrics, 'decisions' | 'authDuration'>
@@ -141,8 +143,14 @@ export function createAuth(deps: AuthDeps): Auth {
       if (session === undefined) continue
       return allowOrDeny(context, session, ticket, hot.get(label)?.allowed)
     }
-    if (tickets.length === 0) return policy.kind === 'public' ? publicly(context) : notLoggedIn(context)
+    if (tickets.length === 0) return isOpen(context) ? publicly(context) : notLoggedIn(context)
     return deps.withinBudget(() => search(context, tickets))
+  }
+
+  /** Open to whoever has no cookie. */
+  function isOpen({ policy, original, request }: DecisionContext): boolean {
+    if (policy.kind !== 'login' || policy.passesPreflight !== true) return policy.kind === 'public'
+    return original.unstated === undefined && deps.isPreflight(original.method, request.headers)
   }
 
   async function search(context: DecisionContext, tickets: readonly string[]): Promise<AuthDecision> {

@@ -20,7 +20,7 @@ export function createCurrentSession({
   sessions,
   cookies,
 }: {
-  sessions: Sessions
+  sessions: Pick<Sessions, 'find'>
   cookies: BrowserCookies
 }): CurrentSession {
   return async ({ headers }) => {

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { DenialReason, OriginalRequest, PolicyDenial } from '../access/access.ts'
 import { contracts, type Contract, type ContractFacts } from '../config/contracts.ts'
 import { BadRequest, StoreUnavailable } from '../errors.ts'
+import type { StepUp } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Session } from '../session/session.ts'
 import { createLogQuota } from '../telemetry/log-quota.ts'
@@ -27,6 +28,7 @@ import {
   type AuthDecision,
 } from './auth-decision.ts'
 import { statusAndReason, type Refusals } from './refusals.ts'
+import { stepUpChallenge, stepUpParameters } from './step-up.ts'
 import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
 export interface DenialsDeps {
@@ -48,6 +50,8 @@ export interface Denials {
   notLoggedIn(context: DecisionContext, reason?: string): AuthDecision | Promise<AuthDecision>
   /** Theirs, but not to be believed while the store is away: a person goes to the provider and back, a program comes later. */
   unproven(context: DecisionContext, reason: string): AuthDecision | Promise<AuthDecision>
+  /** Theirs, and they may come here, but have to authenticate once more first. */
+  stepUp(context: DecisionContext, stepUp: StepUp, session: Session): AuthDecision | Promise<AuthDecision>
   denied(context: DecisionContext, reason: DenialReason | PolicyDenial, session: Session | undefined): AuthDecision
   untrustedPeer(contract: Contract, request: AuthRequest): AuthDecision
   failed(label: Label, request: AuthRequest, error: unknown, badRequestStatus: 400 | 403): AuthDecision
@@ -77,23 +81,38 @@ export function createDenials(deps: DenialsDeps): Denials {
   })
 
   function notLoggedIn(context: DecisionContext, reason = 'no_session'): AuthDecision | Promise<AuthDecision> {
+    return toLogin(context, reason, undefined)
+  }
+
+  function stepUp(context: DecisionContext, wanted: StepUp, session: Session): AuthDecision | Promise<AuthDecision> {
+    // Rules that name no `acr` in common: whoever were sent for one would come back, and be sent again.
+    return wanted.acr?.length === 0
+      ? denied(context, 'insufficient_user_authentication', session)
+      : toLogin(context, 'step_up', wanted)
+  }
+
+  function toLogin(
+    context: DecisionContext,
+    reason: string,
+    wanted: StepUp | undefined,
+  ): AuthDecision | Promise<AuthDecision> {
     const { original, request, label } = context
     const navigation = isNavigation(original.method, request.headers)
     if (original.ambiguity === 'host_dot' && navigation) return toPlainHost(context)
     count(label, 'login', reason)
     const returnTo = askedURL(original)
+    const startURL = (goal: string) => addresses.startURL(original, goal, { stepUp: wanted })
     const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     if (contract?.loginBy === 'refuse') {
-      const start = addresses.startURL(original, returnTo)
-      return refusedWith(loginRequired(context, start, { location: start, 'x-auth-request-redirect': returnTo }))
+      const start = startURL(returnTo)
+      return refusedWith(toldToLogIn(context, wanted, start, { location: start, 'x-auth-request-redirect': returnTo }))
     }
-    if (!navigation)
-      return refusedWith(loginRequired(context, addresses.startURL(original, pageOf(context) ?? returnTo)))
+    if (!navigation) return refusedWith(toldToLogIn(context, wanted, startURL(pageOf(context) ?? returnTo)))
     // The flow's cookie has to be set where the callback will be: not on plain http, nor on another host.
     if (contract?.loginBy === 'start' || !addresses.sharesCookies(original)) {
-      return refusedWith(redirect(statusOf(original.method), addresses.startURL(original, returnTo)))
+      return refusedWith(redirect(statusOf(original.method), startURL(returnTo)))
     }
-    return sendToProvider(context, returnTo)
+    return sendToProvider(context, returnTo, wanted)
   }
 
   /** `app.example.com.` is another host to cookies and to the provider: a login that begins there cannot be finished. */
@@ -103,7 +122,7 @@ export function createDenials(deps: DenialsDeps): Denials {
     const location = askedURL(original)
     return refusedWith(
       label !== 'proxy' && contracts[label].loginBy === 'refuse'
-        ? loginRequired(context, location, { location, 'x-auth-request-redirect': location })
+        ? toldToLogIn(context, undefined, location, { location, 'x-auth-request-redirect': location })
         : redirect(statusOf(original.method), location),
     )
   }
@@ -118,7 +137,11 @@ export function createDenials(deps: DenialsDeps): Denials {
     return failed(context.label, context.request, new StoreUnavailable(`the pass cannot count now: ${reason}`), 400)
   }
 
-  async function sendToProvider(context: DecisionContext, returnTo: string): Promise<AuthDecision> {
+  async function sendToProvider(
+    context: DecisionContext,
+    returnTo: string,
+    wanted: StepUp | undefined,
+  ): Promise<AuthDecision> {
     const { original, request } = context
     const endpointRequest = {
       ...asked(context, original.method),
@@ -131,6 +154,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       return refusedWith(
         await endpoints.sendToProvider(endpointRequest, {
           returnTo: addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
+          stepUp: wanted,
         }),
       )
     } catch (error) {
@@ -144,14 +168,19 @@ export function createDenials(deps: DenialsDeps): Denials {
     return referer === undefined ? undefined : addresses.returnURL(original, percentEncodedBytes(referer))
   }
 
-  function loginRequired(
+  function toldToLogIn(
     context: DecisionContext,
+    wanted: StepUp | undefined,
     loginURL: string,
     headers: Readonly<Record<string, string>> = {},
   ): HttpResponse {
-    const body = { error: 'login_required', login_url: loginURL }
-    const challenge = { 'www-authenticate': 'Bearer realm="foregate"' }
-    return refusals.toProgram(asked(context, context.original.method), 401, body, { ...challenge, ...headers })
+    const body =
+      wanted === undefined
+        ? { error: 'login_required', login_url: loginURL }
+        : { error: 'insufficient_user_authentication', ...stepUpParameters(wanted), login_url: loginURL }
+    const challenge = wanted === undefined ? 'Bearer realm="foregate"' : stepUpChallenge(wanted)
+    const all = { 'www-authenticate': challenge, ...headers }
+    return refusals.toProgram(asked(context, context.original.method), 401, body, all)
   }
 
   function denied(
@@ -204,5 +233,5 @@ export function createDenials(deps: DenialsDeps): Denials {
     return refusedWith(refusals.refuse(who, error instanceof BadRequest ? badRequestStatus : status, reason))
   }
 
-  return { notLoggedIn, unproven, denied, untrustedPeer, failed }
+  return { notLoggedIn, unproven, stepUp, denied, untrustedPeer, failed }
 }

@@ -1,7 +1,7 @@
 // Where a person wants to be after a login or a logout, as whoever sent them here says it. Each way of saying it is held to the same rules.
 import { createLogQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { clientNetwork } from '../login/rate-limit.ts'
+import { clientNetwork } from '../cache/client-network.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
 import { originOf, percentEncodedBytes } from './return-url.ts'

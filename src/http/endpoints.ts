@@ -5,8 +5,11 @@ import type { HttpResponse } from './http-response.ts'
 import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
+import { isNavigation } from './negotiation.ts'
+import { preflightAnswer, type IsPreflight } from './preflight.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
 import { createSignalEndpoints, type SignalDeps } from './signal-endpoints.ts'
+import { createSessionEndpoint, type SessionEndpointDeps } from './session-endpoint.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
 export interface Endpoints {
@@ -16,7 +19,11 @@ export interface Endpoints {
   sendToProvider(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
 }
 
-export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps & SignalDeps, 'currentSession'> {
+export interface EndpointsDeps extends Omit<
+  LoginDeps & LogoutDeps & ProfileDeps & SessionEndpointDeps & SignalDeps,
+  'currentSession'
+> {
+  readonly isPreflight: IsPreflight
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   /** The keys of identity tokens, as JSON; absent where there are none. */
@@ -35,6 +42,8 @@ const publicKeys = (body: string): HttpResponse => ({
 interface Endpoint {
   /** As in the header `Allow`. */
   readonly allow: string
+  /** Scripts of listed origins may read its answers. */
+  readonly isForScripts?: boolean
   readonly answer: (request: EndpointRequest) => Promise<HttpResponse> | HttpResponse
 }
 
@@ -44,6 +53,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const login = createLoginEndpoints({ ...deps, currentSession })
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
+  const { session } = createSessionEndpoint({ ...deps, currentSession })
 
   const signals = createSignalEndpoints({ ...deps, currentSession })
 
@@ -55,7 +65,8 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     [addresses.logoutPath, { allow: 'GET, POST', answer: logout }],
     [ownPath.signOut, { allow: 'GET, POST', answer: logout }],
     [ownPath.signedOut, { allow: 'GET, HEAD', answer: signedOut }],
-    [ownPath.userinfo, { allow: 'GET, HEAD', answer: userinfo }],
+    [ownPath.userinfo, { allow: 'GET, HEAD', isForScripts: true, answer: userinfo }],
+    [ownPath.session, { allow: 'GET, HEAD, POST', isForScripts: true, answer: session }],
   ])
   const addIfOn = (path: string, allow: string, answer: Endpoint['answer'] | undefined) =>
     answer === undefined ? undefined : table.set(path, { allow, answer })
@@ -72,28 +83,42 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     return isPage ? { ...answer, status: 403 } : refusals.refuse(request, 404, 'not_routed')
   }
 
+  async function answerOf(request: EndpointRequest, { allow, answer }: Endpoint): Promise<HttpResponse> {
+    if (!allow.split(', ').includes(request.method)) {
+      return refusals.refuse(request, 405, 'method_not_allowed', { headers: { allow } })
+    }
+    try {
+      return await deps.withinBudget(() => answer(request))
+    } catch (error) {
+      const refusal = refusals.forError(request, error)
+      // Redis or the provider being away is told once, by whoever watches them; here it would be a line for each request.
+      if (refusal.status === 500) {
+        logger.error(
+          { event: 'request_failed', requestId: request.requestId, path: request.path, err: error },
+          'an own endpoint failed',
+        )
+      }
+      return refusal
+    }
+  }
+
+  /** What a script of a listed origin may read, its browser's question before that included. A person's page is for no script. */
+  async function answerToScript(request: EndpointRequest, endpoint: Endpoint): Promise<HttpResponse> {
+    const { method, headers } = request
+    const answer = deps.isPreflight(method, headers)
+      ? preflightAnswer(endpoint.allow)
+      : await answerOf(request, endpoint)
+    return isNavigation(method, headers)
+      ? answer
+      : { ...answer, headers: { ...answer.headers, ...deps.crossOrigin(headers) } }
+  }
+
   return {
     async answer(request) {
       const endpoint = table.get(request.path)
       if (endpoint === undefined) return refusals.refuse(request, 404, 'not_found')
-      const { allow } = endpoint
-      if (!allow.split(', ').includes(request.method)) {
-        return refusals.refuse(request, 405, 'method_not_allowed', { headers: { allow } })
-      }
-      try {
-        const answer = await deps.withinBudget(() => endpoint.answer(request))
-        return request.relayed ? neverAllowing(request, answer) : answer
-      } catch (error) {
-        const answer = refusals.forError(request, error)
-        // Redis or the provider being away is told once, by whoever watches them; here it would be a line for each request.
-        if (answer.status === 500) {
-          logger.error(
-            { event: 'request_failed', requestId: request.requestId, path: request.path, err: error },
-            'an own endpoint failed',
-          )
-        }
-        return answer
-      }
+      const answer = await (endpoint.isForScripts === true ? answerToScript : answerOf)(request, endpoint)
+      return request.relayed ? neverAllowing(request, answer) : answer
     },
     sendToProvider: login.sendToProvider,
   }

@@ -1,8 +1,8 @@
 // The way in: start, callback, the sign-in page.
+import type { RateLimit, RateLimits } from '../cache/rate-limits.ts'
 import { LoginRejected } from '../errors.ts'
 import type { LoginTrace, Logins } from '../login/login.ts'
-import type { LoginRateLimit } from '../login/rate-limit.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Provider, StepUp } from '../oidc/provider.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -14,6 +14,7 @@ import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
 import { loginReasons, type Refusals } from './refusals.ts'
+import { stepUpIn } from './step-up.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 import { whereFrom } from './where-from.ts'
 
@@ -24,6 +25,8 @@ export interface LoginWish {
   readonly returnTo: string
   readonly prompt?: Prompt | undefined
   readonly loginHint?: string | undefined
+  /** See Flow. */
+  readonly stepUp?: StepUp | undefined
   /** See Flow. */
   readonly again?: boolean
 }
@@ -37,10 +40,12 @@ export interface LoginDeps {
   readonly provider: Provider
   readonly pages: Pages
   readonly refusals: Refusals
-  readonly rateLimit: LoginRateLimit
+  readonly rateLimits: Pick<RateLimits, 'start' | 'callback' | 'signIn'>
   readonly currentSession: CurrentSession
   /** The provider's issuer. */
   readonly issuer: string
+  /** Every `acr` that a rule asks for. */
+  readonly acrNamed: ReadonlySet<string>
   /** `pages.skipSignIn` */
   readonly skipSignIn: boolean
   /** `cookieSameSite: strict` */
@@ -50,7 +55,8 @@ export interface LoginDeps {
 }
 
 export function createLoginEndpoints(deps: LoginDeps) {
-  const { addresses, destinations, cookies, logins, provider, pages, refusals, currentSession, metrics, logger } = deps
+  const { addresses, destinations, cookies, logins, provider, pages, refusals, rateLimits, currentSession } = deps
+  const { metrics, logger } = deps
 
   fromZero(metrics.logins, [
     { outcome: 'succeeded', reason: '' },
@@ -69,9 +75,10 @@ export function createLoginEndpoints(deps: LoginDeps) {
     const asked = query.get('prompt')
     const prompt = asked === 'select_account' || asked === 'login' ? asked : undefined
     const loginHint = query.get('login_hint')?.slice(0, 256) || undefined
+    const stepUp = stepUpIn(query, deps.acrNamed)
     try {
       if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(request, returnTo)
-      return await sendToProvider(request, { returnTo, prompt, loginHint, again: query.get('again') === '1' })
+      return await sendToProvider(request, { returnTo, prompt, loginHint, stepUp, again: query.get('again') === '1' })
     } catch (error) {
       return refusals.forError(request, error, { retryURL: addresses.startURL(request, returnTo) })
     }
@@ -102,17 +109,16 @@ export function createLoginEndpoints(deps: LoginDeps) {
     request: Omit<EndpointRequest, 'path' | 'query'>,
     wish: LoginWish,
   ): Promise<HttpResponse> {
-    if (!deps.rateLimit.allows(request.clientAddress)) {
-      metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
-      return refusals.refuse(request, 429, 'rate_limited', { headers: { 'retry-after': '60' } })
-    }
-    const { returnTo, prompt, loginHint, again = false } = wish
+    const tooMany = await limited(rateLimits.start, request)
+    if (tooMany !== undefined) return tooMany
+    const { returnTo, prompt, loginHint, stepUp, again = false } = wish
     const begun = await logins.start({
       redirectURI: addresses.redirectURI(request),
       returnTo,
       flows: cookies.flows(request.headers.cookie),
       prompt,
       loginHint,
+      stepUp,
       again,
     })
     if (begun.isCut) destinations.tellCut(request, returnTo)
@@ -121,7 +127,17 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return redirect(status, begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
   }
 
+  /** Before anything is opened, derived or asked for. */
+  async function limited(limit: RateLimit, request: Omit<EndpointRequest, 'path' | 'query'>) {
+    const waitMs = await limit.take(request.clientAddress)
+    if (waitMs === 0) return undefined
+    metrics.logins.labels({ outcome: 'refused', reason: 'rate_limited' }).value++
+    return refusals.tooMany(request, waitMs)
+  }
+
   async function callback(request: EndpointRequest): Promise<HttpResponse> {
+    const tooMany = await limited(rateLimits.callback, request)
+    if (tooMany !== undefined) return tooMany
     const flows = cookies.flows(request.headers.cookie)
     const trace = logins.trace(request.query, flows)
     const forget = (trace?.slots ?? []).map((slot) => cookies.expireFlow(slot))
@@ -153,7 +169,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
     // Its cookie has gone, pushed out by other tabs or by time: the login begins anew by itself, but not for ever.
     const isLost = trace?.isHeld === false && !trace.again
     const refusal = refusals.forError(request, error, {
-      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost }),
+      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost, stepUp: trace?.stepUp }),
       retriesByItself: isLost,
     })
     const reason = error instanceof LoginRejected ? error.reason : 'failed'
@@ -172,7 +188,9 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return goal ?? `${addresses.origin(request)}/`
   }
 
-  function signIn(request: EndpointRequest): HttpResponse | Promise<HttpResponse> {
+  async function signIn(request: EndpointRequest): Promise<HttpResponse> {
+    const tooMany = await limited(rateLimits.signIn, request)
+    if (tooMany !== undefined) return tooMany
     if (deps.skipSignIn) return start(request)
     const loginURL = addresses.startURL(request, destinations.of(request, new URLSearchParams(request.query)))
     return page(200, pages.signIn({ loginURL }), pages.headers)

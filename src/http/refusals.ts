@@ -46,6 +46,7 @@ const loginStatus: Readonly<Record<LoginReason, number>> = {
   id_token_at_hash: 403,
   id_token_subject: 403,
   id_token_auth_time: 403,
+  id_token_acr: 403,
   id_token_replayed: 403,
   access_token_audience: 403,
   userinfo_subject: 403,
@@ -64,6 +65,8 @@ export interface Refusals {
   refuse(asked: Asked, status: number, reason: string, options?: RefuseOptions): HttpResponse
   /** JSON with the request's id: for a program, whatever it says of itself. */
   toProgram(asked: Asked, status: number, body: object, headers?: Readonly<Record<string, string>>): HttpResponse
+  /** 429, and in how long it may be tried again (RFC 6585 section 4). */
+  tooMany(asked: Asked, waitMs: number): HttpResponse
   /** The answer to an error, expected or not. */
   forError(asked: Asked, error: unknown, options?: RefuseOptions): HttpResponse
 }
@@ -97,6 +100,10 @@ export function createRefusals(pages: Pages, allowedOrigins: readonly string[] =
   return {
     refuse,
     toProgram,
+    tooMany(asked, waitMs) {
+      const seconds = Math.max(1, Math.ceil(waitMs / 1_000))
+      return refuse(asked, 429, 'rate_limited', { headers: { 'retry-after': String(seconds) } })
+    },
     forError(asked, error, options) {
       const [status, reason] = statusAndReason(error)
       return refuse(asked, status, reason, options)

@@ -2,7 +2,7 @@
 // cookie is read or set but in the provider's frame, and no other site's script may read a word.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { SignalRejected, type SignalReason } from '../errors.ts'
-import type { LoginRateLimit } from '../login/rate-limit.ts'
+import type { RateLimits } from '../cache/rate-limits.ts'
 import type { Provider } from '../oidc/provider.ts'
 import type { BackChannelLogout } from '../signals/backchannel-logout.ts'
 import type { FrontChannelLogout } from '../signals/frontchannel-logout.ts'
@@ -25,8 +25,8 @@ export interface SignalDeps {
   readonly cookies: BrowserCookies
   readonly currentSession: CurrentSession
   readonly refusals: Refusals
-  /** Frames per client address: each may cost a read. */
-  readonly frameRateLimit: LoginRateLimit
+  /** Frames per client network: each may cost a read. */
+  readonly rateLimits: Pick<RateLimits, 'logoutFrame'>
   readonly issuer: string
   readonly passes: boolean
   readonly logger: Logger
@@ -111,7 +111,8 @@ export function createSignalEndpoints(deps: SignalDeps): SignalEndpoints {
   const logoutFrame =
     (logout: FrontChannelLogout): Answer =>
     async (request) => {
-      if (!deps.frameRateLimit.allows(request.clientAddress)) return refusals.refuse(request, 429, 'rate_limited')
+      const waitMs = await deps.rateLimits.logoutFrame.take(request.clientAddress)
+      if (waitMs > 0) return refusals.tooMany(request, waitMs)
       let cookies: readonly string[] = []
       const outcome = await receive('frontchannel_logout', request.requestId, async () => {
         const sid = logout.read(request.query)

@@ -4,6 +4,7 @@
 // cookie has gone.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { StepUp } from '../oidc/provider.ts'
 import type { Sealer } from '../sealing.ts'
 import { minutes, type Clock } from '../time.ts'
 
@@ -19,6 +20,8 @@ export interface Flow {
   readonly startedAt: number
   /** The person asked for a login although one may exist (another account, step-up): a session does not cut it short. */
   readonly fresh: boolean
+  /** The authentication that the person was sent for. Absent: any. */
+  readonly stepUp?: StepUp
   /** Begun by us in place of one whose cookie had gone: when this one's is gone as well, the browser keeps none. */
   readonly again: boolean
   /** SHA-256 of the secret that the browser holds, base64url. */
@@ -54,7 +57,7 @@ export interface FlowStart {
 
 export interface Flows {
   /** A return address that is too long for a state loses its query, and where that is not enough, its path. */
-  start(request: Pick<Flow, 'redirectURI' | 'returnTo' | 'fresh' | 'again'>): FlowStart
+  start(request: Pick<Flow, 'redirectURI' | 'returnTo' | 'fresh' | 'stepUp' | 'again'>): FlowStart
   /** The flow that a state tells of, whoever presents it and however old it is; undefined for what was not made here. */
   read(state: string): Flow | undefined
   /** Whether this cookie's value proves that its browser began the flow, less than 15 minutes ago. */

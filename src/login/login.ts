@@ -3,7 +3,7 @@
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
-import type { Claims, Provider } from '../oidc/provider.ts'
+import type { Claims, Provider, StepUp } from '../oidc/provider.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session, WhereFrom } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -28,6 +28,8 @@ export interface LoginTrace {
   readonly isHeld: boolean
   readonly returnTo: string
   /** See Flow. */
+  readonly stepUp: StepUp | undefined
+  /** See Flow. */
   readonly again: boolean
   /** Cookies that are of no use any more once it is over. */
   readonly slots: readonly number[]
@@ -50,6 +52,8 @@ export interface StartRequest {
   readonly prompt: 'select_account' | 'login' | undefined
   /** Whom a third party that sent the person here expects (OpenID Connect Core 1.0 section 4). */
   readonly loginHint?: string | undefined
+  /** See Flow. */
+  readonly stepUp?: StepUp | undefined
   /** See Flow. */
   readonly again: boolean
 }
@@ -85,8 +89,9 @@ export function createLogins(deps: {
   const { flows, provider, sessions, used, clock, random } = deps
 
   return {
-    async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, again }) {
-      const { flow, state, cookie } = flows.start({ redirectURI, returnTo, fresh: prompt !== undefined, again })
+    async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, stepUp, again }) {
+      const fresh = prompt !== undefined || stepUp !== undefined
+      const { flow, state, cookie } = flows.start({ redirectURI, returnTo, fresh, again, ...(stepUp && { stepUp }) })
       const location = await provider.authorizationURL({
         redirectURI,
         state,
@@ -94,6 +99,7 @@ export function createLogins(deps: {
         codeVerifier: flow.codeVerifier,
         ...(prompt !== undefined && { prompt }),
         ...(loginHint !== undefined && { loginHint }),
+        ...(stepUp && { stepUp }),
       })
       return {
         location,
@@ -136,7 +142,8 @@ export function createLogins(deps: {
       const flow = flows.read(state)
       if (flow === undefined) return undefined
       const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
-      return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
+      const { returnTo, stepUp, again } = flow
+      return { isHeld: slots.length > 0, returnTo, stepUp, again, slots }
     },
   }
 

@@ -41,6 +41,9 @@ export function codeOf(parameters: URLSearchParams, metadata: Metadata): string 
   const message = inWords(errorWord(error), parameters.get('error_description'), secrets)
   if (error === 'access_denied' && code === null)
     throw new LoginRejected('access_denied', `access was denied: ${message}`)
+  // OpenID Connect Core Unmet Authentication Requirements 1.0.
+  if (error === 'unmet_authentication_requirements')
+    throw new LoginRejected('id_token_acr', `the provider cannot authenticate as asked: ${message}`)
   if (error !== null) throw new LoginRejected('provider_error', `the provider answered ${message}`)
   if (code === null || code === '') throw new LoginRejected('code_missing', 'the callback has no code')
   return code

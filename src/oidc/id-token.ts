@@ -5,6 +5,7 @@ import { LoginRejected } from '../errors.ts'
 import { minutes } from '../time.ts'
 import type { JSONObject } from './json.ts'
 import { instant } from './numeric-date.ts'
+import type { Authentication, StepUp } from './provider.ts'
 import type { Unverified } from './signature.ts'
 
 export interface Expected {
@@ -15,6 +16,10 @@ export interface Expected {
   /** A token of this login without any nonce is accepted, too. */
   readonly mayLackNonce: boolean
   readonly accessToken: string
+  /** What this login was for. */
+  readonly stepUp: StepUp | undefined
+  /** When the person was sent to the provider (ms since the epoch). Undefined at a refresh. */
+  readonly startedAt: number | undefined
   readonly clockSkewMs: number
   /** ms since the epoch. */
   readonly now: number
@@ -26,6 +31,7 @@ export interface IDTokenFacts {
   readonly expiresAt: number
   /** ms since the epoch, by the provider's clock. */
   readonly issuedAt: number
+  readonly authentication: Authentication
 }
 
 // The token comes straight from the token endpoint: a login that dawdled at the provider still gets a new one.
@@ -65,16 +71,51 @@ export function checkIDToken({ algorithm, type = 'JWT', claims }: Unverified, ex
     const isLackingRightly = expected.mayLackNonce && claims['nonce'] === undefined
     demand(claims['nonce'] === nonce || isLackingRightly, 'id_token_nonce', 'nonce is not the one this login sent')
   }
-  if (claims['auth_time'] !== undefined) {
-    const authenticatedAt = instant(claims['auth_time'])
-    const past = authenticatedAt !== undefined && authenticatedAt <= now + clockSkewMs
-    demand(past, 'id_token_auth_time', 'auth_time lies in the future or is not a number')
-  }
+  const authentication = { acr: acrIn(claims), at: authenticatedAt(claims, expected) }
+  if (expected.stepUp !== undefined) checkStepUp(expected.stepUp, authentication, now)
   if (claims['at_hash'] !== undefined) {
     const matches = claims['at_hash'] === leftHalfHash(algorithm, expected.accessToken)
     demand(matches, 'id_token_at_hash', 'at_hash does not belong to the access token')
   }
-  return { subject, expiresAt, issuedAt }
+  return { subject, expiresAt, issuedAt, authentication }
+}
+
+/** When the person authenticated; never in the future. Undefined where the token does not say. */
+function authenticatedAt(claims: JSONObject, { startedAt, clockSkewMs, now }: Expected): number | undefined {
+  if (claims['auth_time'] === undefined) return undefined
+  const said = instant(claims['auth_time'])
+  const past = said !== undefined && said <= now + clockSkewMs
+  demand(past, 'id_token_auth_time', 'auth_time lies in the future or is not a number')
+  // Of a refresh: the original login, which no rounding may make newer.
+  if (startedAt === undefined) return Math.min(said, now)
+  // Whole seconds, rounded down: it was within the second that follows.
+  const at = Math.min(said + (said % 1_000 === 0 ? 999 : 0), now)
+  // The provider's clock may be slow by the skew: what it says of a time as short before this login may have been in it.
+  return at + clockSkewMs >= startedAt ? Math.max(at, startedAt) : at
+}
+
+/** Core 2. Longer than any name of a class of authentication: none that a rule could mean. */
+const acrIn = ({ acr }: JSONObject): string | undefined =>
+  typeof acr === 'string' && acr !== '' && acr.length <= 256 ? acr : undefined
+
+/** Core 3.1.2.1 and 3.1.3.7, steps 12 and 13: what was asked for is voluntary to some providers, and unknown to others. */
+function checkStepUp(stepUp: StepUp, { acr, at }: Authentication, now: number): void {
+  if (stepUp.maxAgeMs !== undefined) {
+    demand(
+      at !== undefined,
+      'id_token_auth_time',
+      'max_age was sent, but there is no auth_time: require.maxAge needs it',
+    )
+    const isRecent = now - at < stepUp.maxAgeMs
+    demand(isRecent, 'id_token_auth_time', 'auth_time is older than the max_age that was sent: the provider ignores it')
+  }
+  if (stepUp.acr === undefined) return
+  const isAccepted = acr !== undefined && stepUp.acr.includes(acr)
+  demand(
+    isAccepted,
+    'id_token_acr',
+    'acr is none of the acr_values that were sent: the provider must offer one of them',
+  )
 }
 
 function checkAudience(claims: JSONObject, clientID: string): void {

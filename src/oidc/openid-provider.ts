@@ -21,7 +21,7 @@ import { createKeys } from './keys.ts'
 import { checkLogoutToken } from './logout-token.ts'
 import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
-import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
+import type { Authentication, Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
 import { verifySignal } from './signal-token.ts'
@@ -98,11 +98,14 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
   const tokenEndpoint = createTokenEndpoint({ issuer, authenticate: createClientAuth(config), transport, health })
 
-  const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
+  type LoginFacts = Pick<Callback, 'stepUp' | 'startedAt'> & { readonly nonce: string | undefined }
+  const checked = (token: Unverified, accessToken: string, { nonce, stepUp, startedAt }: LoginFacts): IDTokenFacts =>
     checkIDToken(token, {
       issuer,
       clientID,
       nonce,
+      stepUp,
+      startedAt,
       mayLackNonce: config.allowMissingNonce && config.enablePKCE,
       accessToken,
       clockSkewMs: config.clockSkewMs,
@@ -201,7 +204,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     const idToken = idTokenOf(answer)
     if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
     const token = await verifySignature(idToken, metadata, keys)
-    const facts = checked(token, answer.accessToken, callback.nonce)
+    const facts = checked(token, answer.accessToken, callback)
     if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? clientID)) {
       throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
     }
@@ -215,6 +218,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       tokens: { accessToken: answer.accessToken, idToken, refreshToken: answer.refreshToken },
       expiresAt: answer.expiresInMs === undefined ? facts.expiresAt : clock() + answer.expiresInMs,
       claims: withoutProtocol(claims),
+      authentication: facts.authentication,
       isHalfKnown: known.missed !== undefined,
       idTokenKey: singleUseKey(idToken, token.claims),
       idTokenExpiresAt: facts.expiresAt,
@@ -247,6 +251,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
           ? (identity.expiresAt ?? clock() + unknownLifetimeMs)
           : clock() + answer.expiresInMs,
       claims: identity.claims,
+      ...(identity.authentication && { authentication: identity.authentication }),
     }
   }
 
@@ -254,6 +259,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     readonly idToken: string | undefined
     readonly expiresAt: number | undefined
     readonly claims: JSONObject | undefined
+    readonly authentication: Authentication | undefined
   }
 
   /** Throws RefreshRejected only: the refresh token may have been rotated by now, and losing the new one ends the session. */
@@ -262,7 +268,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     expected: { issuer: string; subject: string },
     metadata: Metadata,
   ): Promise<Identity> {
-    const asBefore = { idToken: undefined, expiresAt: undefined, claims: undefined }
+    const asBefore = { idToken: undefined, expiresAt: undefined, claims: undefined, authentication: undefined }
     try {
       // Some send it empty where they have none: no news.
       const idToken = answer.idToken === '' ? undefined : idTokenOf(answer)
@@ -273,18 +279,19 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
       if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
       const token = await verifySignature(idToken, metadata, keys)
-      const facts = checked(token, answer.accessToken, undefined)
-      const { expiresAt } = facts
+      const facts = checked(token, answer.accessToken, { nonce: undefined })
+      const { expiresAt, authentication } = facts
       const known = await completedClaims(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
         if (!(error instanceof LoginRejected)) throw error
         if (error.reason === 'userinfo_subject')
           throw ended('subject_changed', 'userinfo is about somebody else', error)
         return { claims: token.claims, missed: error }
       })
-      if (known.missed === undefined) return { idToken, expiresAt, claims: withoutProtocol(known.claims) }
+      if (known.missed === undefined)
+        return { idToken, expiresAt, authentication, claims: withoutProtocol(known.claims) }
       // Half an identity would lock somebody out of what their groups allow: the old one stays.
       passedOver(known.missed)
-      return { idToken, expiresAt, claims: undefined }
+      return { idToken, expiresAt, authentication, claims: undefined }
     } catch (error) {
       if (error instanceof LoginRejected) throw ended('id_token_invalid', error.message, error)
       if (!(error instanceof ProviderUnavailable)) throw error

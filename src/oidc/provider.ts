@@ -6,6 +6,18 @@ import type { LogoutToken } from './logout-token.ts'
 
 export type Claims = Readonly<Record<string, unknown>>
 
+/** How a person has to have authenticated (RFC 9470): by one of these `acr`, and no longer ago than this. Undefined: either way. */
+export interface StepUp {
+  readonly acr: readonly string[] | undefined
+  readonly maxAgeMs: number | undefined
+}
+
+/** How and when (ms since the epoch) they did, as far as the ID token says. */
+export interface Authentication {
+  readonly acr: string | undefined
+  readonly at: number | undefined
+}
+
 /** What the provider must be sent to begin a login. */
 export interface AuthorizationRequest {
   readonly redirectURI: string
@@ -16,6 +28,7 @@ export interface AuthorizationRequest {
   /** `select_account`, `login`, ...: overrides nothing that we manage ourselves. */
   readonly prompt?: string
   readonly loginHint?: string
+  readonly stepUp?: StepUp
 }
 
 export interface EndSessionRequest {
@@ -32,6 +45,10 @@ export interface Callback {
   readonly state: string
   readonly nonce: string
   readonly codeVerifier: string
+  /** What the login was for, where not for any authentication: an ID token that does not say so is refused. */
+  readonly stepUp?: StepUp | undefined
+  /** When the person was sent to the provider (ms since the epoch). */
+  readonly startedAt?: number
 }
 
 export interface Tokens {
@@ -47,6 +64,8 @@ export interface Grant {
   readonly expiresAt: number
   /** Verified ID-token claims, completed from UserInfo where a configured claim was lacking. */
   readonly claims: Claims
+  /** Absent: nothing was said of it. */
+  readonly authentication?: Authentication
   /** A source of claims could not be asked: what is missing may be missing for that. */
   readonly isHalfKnown?: boolean
   /** What makes the ID token single use: its `jti`, else its SHA-256. */
@@ -62,6 +81,8 @@ export interface RefreshGrant {
   readonly tokens: Tokens
   readonly expiresAt: number
   readonly claims: Claims | undefined
+  /** Of the original login (Core 12.2). Absent: no ID token said anything of it. */
+  readonly authentication?: Authentication
 }
 
 export interface Provider {

@@ -8,7 +8,7 @@ import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 export async function authorizationURL(
   metadata: Metadata,
   config: ProviderConfig,
-  { redirectURI, state, nonce, codeVerifier, prompt, loginHint }: AuthorizationRequest,
+  { redirectURI, state, nonce, codeVerifier, prompt, loginHint, stepUp }: AuthorizationRequest,
 ): Promise<URL> {
   const google = asGoogleWantsIt(config)
   const parameters = new URLSearchParams({
@@ -17,6 +17,8 @@ export async function authorizationURL(
     ...config.extraAuthParams,
     ...(prompt === undefined ? {} : { prompt }),
     ...(loginHint === undefined ? {} : { login_hint: loginHint }),
+    ...(stepUp?.acr === undefined ? {} : { acr_values: stepUp.acr.join(' ') }),
+    ...(stepUp?.maxAgeMs === undefined ? {} : { max_age: String(Math.floor(stepUp.maxAgeMs / 1_000)) }),
     scope: google.scopes.join(' '),
     redirect_uri: redirectURI,
     state,

@@ -147,8 +147,13 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   id_token_subject: untrustedAnswer,
   id_token_auth_time: {
     title: 'Please sign in afresh',
-    what: 'This page asks for a recent sign-in, and yours was too long ago.',
-    next: 'Try again and enter your password when you are asked for it.',
+    what: 'This page asks for a recent sign-in, and the sign-in service did not say that yours is one. You are still signed in to the rest.',
+    next: 'Try again and enter your password when you are asked for it. If you are not asked, tell the person who runs this site: the sign-in service must support max_age and send auth_time.',
+  },
+  id_token_acr: {
+    title: 'Please sign in another way',
+    what: 'This page asks for a stronger way of signing in, such as a second factor, and the sign-in service did not use one. You are still signed in to the rest.',
+    next: 'Try again and sign in the way that you are asked to. If you are not asked, tell the person who runs this site: the sign-in service must offer one of the ways (acr) that its rule names.',
   },
   id_token_replayed: {
     title: 'This sign-in was already used',
@@ -236,6 +241,8 @@ export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> 
   role_not_allowed: 'You are signed in, but your account has none of the roles that may use this page.',
   claim_not_allowed: 'You are signed in, but your account lacks something that this page asks for.',
   email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',
+  insufficient_user_authentication:
+    'You are signed in, but this page asks for two ways of signing in that exclude each other: its rules name no way (acr) in common.',
   denied_by_rule: 'This page is closed to everybody.',
   ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
   request_not_stated:

@@ -41,6 +41,8 @@ interface StoredIdentity {
   readonly z?: Readonly<Record<string, number>>
   readonly n?: string
   readonly w?: string
+  readonly q?: string
+  readonly u?: number
 }
 
 interface StoredTokens {
@@ -71,6 +73,8 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(session.after !== undefined && { z: session.after }),
         ...(session.network !== undefined && { n: session.network }),
         ...(session.browser !== undefined && { w: session.browser }),
+        ...(session.acr !== undefined && { q: session.acr }),
+        ...(session.authenticatedAt !== undefined && { u: session.authenticatedAt }),
       }
       const beside: StoredTokens = {
         a: tokens.accessToken,
@@ -118,6 +122,8 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(stored.z !== undefined && { after: stored.z }),
         ...(stored.n !== undefined && { network: stored.n }),
         ...(stored.w !== undefined && { browser: stored.w }),
+        ...(stored.q !== undefined && { acr: stored.q }),
+        ...(stored.u !== undefined && { authenticatedAt: stored.u }),
         generation: head.generation,
       }
     },

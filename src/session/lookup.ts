@@ -40,6 +40,8 @@ export interface LookupDeps extends Pick<
   /** Resolves at the next change of the session, at the latest after `maxMs`. */
   readonly changed: (id: string, maxMs: number) => Promise<void>
   readonly lifetimes: SessionLifetimes
+  /** Nothing is renewed and nobody waits for a refresh: what is there is told, also past its access token's end. */
+  readonly onlyLooks?: boolean
   readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger' | 'metrics'>
 }
 
@@ -196,6 +198,7 @@ export function createLookup(deps: LookupDeps): Lookup {
       return { kind: 'found', session, from: 'shared' }
     }
     if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
+    if (deps.onlyLooks === true) return { kind: 'found', session, from: 'stale' }
     const graceEnd = session.tokenExpiresAt + maxStaleMs
     // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed, and not before.
     if (entry.refreshFailures > 0 && (now < graceEnd || now < entry.refreshAt)) {

@@ -1,5 +1,5 @@
 // What a session becomes by a refresh. Pure: each a new state with the next generation.
-import type { Claims, RefreshGrant } from '../oidc/provider.ts'
+import type { Authentication, Claims, RefreshGrant } from '../oidc/provider.ts'
 import type { Clock } from '../time.ts'
 import type { SessionLifetimes } from './lifetimes.ts'
 import type { Session, SessionWithTokens } from './session.ts'
@@ -33,13 +33,14 @@ export function createNextStates(deps: {
   }
 
   return {
-    renewed(before, { claims, expiresAt, tokens }) {
+    renewed(before, { claims, authentication, expiresAt, tokens }) {
       const { lostAnswers: _, ...session } = before.session
       return after(
         { ...before, session },
         {
           // A new ID token says all: a group that it does not name any more is gone.
           claims: claims === undefined ? session.claims : deps.claimsToKeep(claims),
+          ...authenticationOf(session, authentication),
           tokenExpiresAt: expiresAt,
           refreshAt: lifetimes.refreshTime(clock(), expiresAt),
           refreshable: tokens.refreshToken !== undefined,
@@ -56,4 +57,17 @@ export function createNextStates(deps: {
       })
     },
   }
+}
+
+/**
+ * How and when they authenticated, after an answer of the provider. What it does not speak of stays: many a refreshed ID token says
+ * nothing of the login (Core 12.2). A login is made newer by the provider's word alone, and never older.
+ */
+export function authenticationOf(
+  before: Pick<Session, 'acr' | 'authenticatedAt'> | undefined,
+  said: Authentication | undefined,
+): Pick<Session, 'acr' | 'authenticatedAt'> {
+  const acr = said?.acr ?? before?.acr
+  const times = [before?.authenticatedAt, said?.at].filter((time) => time !== undefined)
+  return { ...(acr !== undefined && { acr }), ...(times.length > 0 && { authenticatedAt: Math.max(...times) }) }
 }

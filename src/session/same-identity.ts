@@ -1,8 +1,12 @@
 import type { Session } from './session.ts'
 
-/** Whether nothing that decisions are made of has changed: names and lists of words (groups) have no order. */
-export function sameIdentity(a: Session, b: Session): boolean {
-  return a.claims === b.claims || inOrder(a.claims) === inOrder(b.claims)
+/**
+ * Whether nothing that decisions are made of has changed: names and lists of words (groups) have no order. That the provider says for
+ * the first time how a person authenticated takes nothing from what was known before.
+ */
+export function sameIdentity(before: Session, after: Session): boolean {
+  if (before.acr !== undefined && before.acr !== after.acr) return false
+  return before.claims === after.claims || inOrder(before.claims) === inOrder(after.claims)
 }
 
 /** JSON with one order for names and for lists of words. */

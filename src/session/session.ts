@@ -19,6 +19,9 @@ export interface Session extends WhereFrom {
   readonly providerSessionId: string | undefined
   /** Those claims that the configuration reads. */
   readonly claims: Claims
+  /** How the person proved who they are, and when, as the ID token says. Absent: it does not. */
+  readonly acr?: string
+  readonly authenticatedAt?: number
   /** ms since the epoch, as all times here. */
   readonly createdAt: number
   /**

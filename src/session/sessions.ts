@@ -12,11 +12,12 @@ import { createDirectory, type Listing, type Page, type SessionEntry } from './d
 import { createSessionCodec } from './codec.ts'
 import { createLeases } from './lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
-import { createLookup, type Lookup } from './lookup.ts'
+import { createLookup, type Lookup, type LookupDeps } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
-import { createNextStates } from './next-states.ts'
+import { authenticationOf, createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
 import { createRefresher } from './refresh.ts'
+import { createRefreshNow, type RefreshNow } from './refresh-now.ts'
 import { createRevalidation } from './revalidation.ts'
 import { createSelections } from './selections.ts'
 import type { EndSelected, Selection } from './selection.ts'
@@ -52,6 +53,12 @@ export interface LoginOrigin extends WhereFrom {
 export interface Sessions extends Pick<Lookup, 'near' | 'find'>, Pick<SessionWatch, 'watch'> {
   /** Throws LoginRejected where whose login it is was ended before it was complete. */
   begin(grant: Grant, origin?: LoginOrigin): Promise<NewSession>
+  /** As `find`, without consequence: no idle time begins anew, nothing is refreshed, nobody waits for the provider. */
+  readonly look: Lookup['find']
+  /** New tokens now, due or not. `known`: what `find` answered for this very ticket. Never throws. */
+  refreshNow(ticket: string, known: Session): Promise<RefreshNow>
+  /** ms since the epoch: the absolute end, or the access token's where that cannot be refreshed. */
+  endOf(session: Session): number
   /**
    * Ends it everywhere. Undefined when there was no such session. `known`: what `find` answered for this very ticket; `passes`: what
    * the browser carries beside it, proof even where its session lies in nobody's store yet, but in a journal. Asked again for a
@@ -195,7 +202,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     stopwatch,
     timer,
   })
-  const lookup = createLookup({
+  const lookupDeps: LookupDeps = {
     cache,
     near,
     reader,
@@ -208,8 +215,16 @@ export function createSessions(deps: SessionsDeps): Sessions {
     withdrawn,
     passHonoured: count('pass_honoured'),
     runtime,
+  }
+  const lookup = createLookup(lookupDeps)
+  const looking = createLookup({
+    ...lookupDeps,
+    near: { ...near, answering: near.standing, seen: () => undefined },
+    revalidation: { ...revalidation, startDue: () => undefined },
+    onlyLooks: true,
   })
   const watch = createSessionWatch({ cache, near, withdrawn, lookup, lifetimes, clock, stopwatch, timer })
+  const refreshNow = createRefreshNow({ near, revalidation, outage: cache.outage, clock })
   const coherenceCheck = createCoherenceCheck({ near, store, checked: metrics.coherenceChecked })
 
   // --- what other replicas and the store's life tell us ---------------------------------------------------------------
@@ -251,6 +266,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
     near: lookup.near,
     find: lookup.find,
     watch: watch.watch,
+    look: looking.find,
+    refreshNow,
+    endOf: lifetimes.endOf,
 
     async begin(grant, origin) {
       const ticket = newTicket(randomBytes)
@@ -261,6 +279,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         issuer: String(grant.claims['iss']),
         providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
         claims: deps.claimsToKeep(grant.claims),
+        ...authenticationOf(undefined, grant.authentication),
         createdAt: now,
         issuedAt: grant.idTokenIssuedAt,
         expiresAt: now + maxAgeMs,

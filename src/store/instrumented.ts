@@ -46,4 +46,5 @@ const commandNames: Record<StoreMethod, string> = {
   addMember: 'add_member',
   removeMember: 'remove_member',
   members: 'members',
+  take: 'take',
 }

@@ -26,5 +26,6 @@ export function intercept(store: Store, around: Interceptor): Store {
     addMember: (key, member, expiresAt, now) => around('addMember', () => store.addMember(key, member, expiresAt, now)),
     removeMember: (key, member) => around('removeMember', () => store.removeMember(key, member)),
     members: (key, now, limit, skip) => around('members', () => store.members(key, now, limit, skip)),
+    take: (key, rate) => around('take', () => store.take(key, rate)),
   }
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../time.ts'
 import { floorOfMark, markText } from './mark.ts'
 import { createMarks } from './marks.ts'
 import { createMemberSets } from './member-sets.ts'
+import { take } from './rate.ts'
 import { notEmpty, wholeTtl } from './rules.ts'
 import type { Key, Store } from './store.ts'
 import { everyGeneration } from './withdrawal-log.ts'
@@ -112,6 +113,12 @@ export function createMemoryStore({ clock, maxBytes, announce }: MemoryStorePart
     addMember: async (key, member, expiresAt, now) => sets.add(nameOf(key), member, expiresAt, now),
     removeMember: async (key, member) => sets.remove(nameOf(key), member),
     members: async (key, now, limit, skip = 0) => sets.of(nameOf(key), now).slice(skip, skip + limit),
+    take: async (key, rate) => {
+      const now = clock()
+      const { waitMs, dueAt } = take(Number(read(key)?.toString()) || 0, now, rate)
+      if (waitMs === 0) write(key, Buffer.from(String(dueAt)), Math.max(1, Math.ceil(dueAt - now)))
+      return waitMs
+    },
   }
 }
 

@@ -1,8 +1,10 @@
 // The port to the tier that all replicas share. Bytes in, bytes out: what they mean, and what an outage means, is decided
 // by the rooms that use it. Implementations: memory-store.ts, redis/store.ts; wrapped by instrumented.ts, and by the circuit of the shared cache.
 
+import type { Rate } from './rate.ts'
+
 /** A class of cached data: names the key (`<keyPrefix><kind>:<id>`), the metric label and the policy. */
-export type Kind = 'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'lease'
+export type Kind = 'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'lease' | 'rate'
 
 /** Where a value lives. `id` never holds a token or a secret; characters: A-Z a-z 0-9 - _ . : */
 export interface Key {
@@ -78,4 +80,10 @@ export interface Store {
 
   /** At most `limit` of those who stay longer than `now`, after the first `skip`: whoever leaves first comes first. */
   members(key: Key, now: number, limit: number, skip?: number): Promise<readonly string[]>
+
+  /**
+   * Takes one of what the rate allows at this key, all in one atomic step and by the store's own clock. How long (ms) until it may be
+   * taken; 0: it was.
+   */
+  take(key: Key, rate: Rate): Promise<number>
 }

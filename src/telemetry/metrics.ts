@@ -52,6 +52,8 @@ export interface Metrics {
   readonly sessions: Counts<'event'>
   /** What providers said unasked. */
   readonly signals: Counts<'kind' | 'outcome' | 'reason'>
+  /** Told to wait, by which limit. */
+  readonly rateLimited: Counts<'limit'>
   readonly tokenRefreshes: Counts<'outcome'>
   /** Streams of reverse-proxy mode that were closed here, and why. */
   readonly streamsClosed: Counts<'reason'>

@@ -74,6 +74,7 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
     ]),
     coherenceChecked: counts('coherence_checked_total', 'Near copies that were compared with Redis.', ['result']),
     replaysRejected: counts('replays_rejected_total', 'Second uses of something that is single use.', ['kind']),
+    rateLimited: counts('rate_limited_total', 'Requests that were told to wait, by limit.', ['limit']),
     sessions: counts('sessions_total', 'What happened to sessions.', ['event']),
     signals: counts('signals_total', 'Logouts and security events that a provider told of.', [
       'kind',

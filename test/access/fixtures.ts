@@ -17,7 +17,6 @@ export const anAccess = (given: Partial<AccessConfig> = {}): AccessConfig => ({
   headers: [],
   ignoredExtensions: [],
   allowedRedirectHosts: [],
-  loginsPerMinute: 300,
   ...given,
 })
 
@@ -27,6 +26,7 @@ export const aRule = (given: Partial<RuleConfig> = {}): RuleConfig => ({
   methods: undefined,
   networks: undefined,
   policy: 'login',
+  passesPreflight: false,
   require: undefined,
   ...given,
 })
@@ -37,6 +37,8 @@ export const aRequirement = (given: Partial<Requirement> = {}): Requirement => (
   groups: undefined,
   roles: undefined,
   claims: undefined,
+  acr: undefined,
+  maxAgeMs: undefined,
   ...given,
 })
 

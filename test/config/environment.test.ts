@@ -105,7 +105,7 @@ test('lists and maps from the environment are comma separated or flow syntax', (
   assert.deepEqual(config.provider.extraAuthParams, { prompt: 'login', max_age: '60' })
   assert.equal(config.access.rules[0]?.policy, 'deny')
   assert.deepEqual(config.provider.scopes, ['openid', 'profile', 'email', 'groups'])
-  assert.equal(config.access.loginsPerMinute, 42)
+  assert.equal(config.rateLimits.loginsPerMinute, 42)
 })
 
 test('a problem with a variable names the variable and the option', () => {

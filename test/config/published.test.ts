@@ -40,7 +40,7 @@ const accepted: readonly [
 ][] = [
   [
     'k8s-middleware.yaml',
-    ({ provider, access }) => [provider.clientID, access.allowedRolesAndGroups, access.loginsPerMinute],
+    ({ provider, access, rateLimits }) => [provider.clientID, access.allowedRolesAndGroups, rateLimits.loginsPerMinute],
     ['mounted-id', ['admin', 'developer'], 100],
     [
       /spec\.plugin\.traefikoidc/,

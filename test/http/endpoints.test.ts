@@ -32,6 +32,8 @@ const noSignals: Signals = {
   stop: () => undefined,
 }
 
+const noLimit = { take: () => Promise.resolve(0), waitMs: () => 0 }
+
 /** A replica's own paths, and a login world to look into. */
 function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
   const logins = aLoginWorld({}, world)
@@ -44,14 +46,16 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     sessions: world.sessions,
     provider: { ...logins.loginProvider, ...provider },
     issuer: 'https://id.example.com',
+    acrNamed: new Set(),
+    crossOrigin: () => ({}),
+    isPreflight: () => false,
     skipSignIn: false,
     strictCookies: false,
     hintSealer: createSealer([encryptionKey], 'logout', randomBytes),
     pages,
     refusals: createRefusals(pages),
-    rateLimit: { allows: () => true },
-    frameRateLimit: { allows: () => true },
     signals: noSignals,
+    rateLimits: { start: noLimit, callback: noLimit, signIn: noLimit, logoutFrame: noLimit },
     describe: ({ subject }) => ({ user: subject, email: '', groups: [], preferredUsername: '' }),
     withinBudget: (task) => task(),
     postLogoutRedirectURI: '/',

@@ -225,6 +225,22 @@ test('who asks for another account is not cut short by the session they have', a
   assert.equal(await look(world.sessions, current.ticket), 'revoked')
 })
 
+test('who is sent for another authentication is not cut short by the session they have, and what it is for comes along', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const stepUp = { acr: ['gold'], maxAgeMs: 60_000 }
+  const [stepping, other] = [await browser.start({ stepUp }), await browser.start()]
+  assert.deepEqual([world.asked[0]?.stepUp, world.asked[1]?.stepUp], [stepUp, undefined])
+  const startedAt = world.time.clock()
+  const current = await currentOf(world, await browser.callback(other))
+  assert.equal((await browser.callback(stepping, current)).kind, 'logged-in')
+  assert.deepEqual(
+    world.redeemed.map((callback) => callback.stepUp),
+    [undefined, stepUp],
+  )
+  assert.equal(world.redeemed[1]?.startedAt, startedAt)
+})
+
 test('a login that the provider fails keeps the session that is there', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)
@@ -240,7 +256,7 @@ test('where a person wanted to go is known without the cookie, and whether it is
   const browser = aBrowser(world)
   const query = await browser.start()
   const slots = [...browser.flows.keys()]
-  const trace = { returnTo: 'https://app.example.com/wanted', again: false }
+  const trace = { returnTo: 'https://app.example.com/wanted', stepUp: undefined, again: false }
   assert.deepEqual(world.logins.trace(query, browser.cookies()), { ...trace, isHeld: true, slots })
   assert.deepEqual(world.logins.trace(query, []), { ...trace, isHeld: false, slots: [] })
   assert.equal(world.logins.trace('', browser.cookies()), undefined)

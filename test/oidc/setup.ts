@@ -5,7 +5,7 @@ import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
 import type { Documents } from '../../src/cache/documents.ts'
 import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
 import { createProvider } from '../../src/oidc/openid-provider.ts'
-import type { Grant, Provider } from '../../src/oidc/provider.ts'
+import type { Callback, Grant, Provider } from '../../src/oidc/provider.ts'
 import { fakeTime, type FakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog, type RecordedLog } from '../fixtures/recorded-log.ts'
 import type { Claims, FaultyProvider, FaultyProviderOptions } from '../fixtures/provider.ts'
@@ -36,7 +36,7 @@ export interface World {
   /** `operation outcome` of every request, in order. */
   requests: string[]
   /** A login as a browser makes it. `query` replaces the callback's. */
-  login: (options?: { claims?: Claims; query?: string }) => Promise<Grant>
+  login: (options?: { claims?: Claims; query?: string } & Pick<Callback, 'stepUp' | 'startedAt'>) => Promise<Grant>
   /** The callback's query of a good login. */
   query: (claims?: Claims) => string
   /** Another replica or a later start: same cache, time and log. */
@@ -127,7 +127,8 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
     requests,
     query,
     another,
-    login: ({ claims, query: given } = {}) => provider.exchangeCode({ ...flow, query: given ?? query(claims) }),
+    login: ({ claims, query: given, ...more } = {}) =>
+      provider.exchangeCode({ ...flow, ...more, query: given ?? query(claims) }),
   }
 }
 

@@ -49,6 +49,15 @@ test('what a session lacks, it lacks again', () => {
   assert.deepEqual(codec.decodeTokens(stored, ticket), bare.tokens)
 })
 
+test('how and when a person authenticated comes back, and a session of before those fields says nothing of it', () => {
+  // With all that may be beside them: each has a name of its own.
+  const beside = { lostAnswers: 1, issuedAt: 600, after: { subject: 7 }, network: '192.0.2.0/24', browser: 'Firefox' }
+  const known = { ...full().session, acr: 'gold', authenticatedAt: 500, ...beside }
+  assert.deepEqual(codec.decode(codec.encode({ ...full(), session: known }, ticket), ticket), known)
+  // `full` is what a version before wrote: the bytes have nothing of them.
+  assert.equal('authenticatedAt' in (codec.decode(value, ticket) as object), false)
+})
+
 test('nothing of it can be read in the store', () => {
   for (const text of ['alice', 'example.com', 'at"', 'rt"', 'sid-1', ticket.secret]) {
     assert.equal(value.includes(text), false, text)

@@ -37,6 +37,12 @@ function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives
   return { time, passes, ticket, session, value: passes.issue(session, ticket) ?? '' }
 }
 
+test('how and when a person authenticated comes along: a rule that asks for it holds in an outage, too', () => {
+  const { passes, ticket, session } = aPass()
+  const known = { ...session, acr: 'gold', authenticatedAt: session.createdAt }
+  assert.deepEqual(passes.open([passes.issue(known, ticket) ?? ''], ticket), known)
+})
+
 test('a pass gives back the session that it was issued for', () => {
   const { passes, ticket, session, value } = aPass()
   assert.deepEqual(passes.open([value], ticket), session)

@@ -6,6 +6,19 @@ import { aSession } from '../fixtures/session.ts'
 
 const withClaims = (claims: Claims) => aSession({ claims })
 
+const acrs: [before: string | undefined, after: string | undefined, isSame: boolean][] = [
+  ['gold', 'gold', true],
+  ['gold', 'silver', false],
+  ['silver', 'gold', false],
+  [undefined, 'gold', true],
+]
+for (const [before, after, isSame] of acrs) {
+  test(`acr ${before} and then ${after}: ${isSame ? 'the same identity' : 'another identity'}`, () => {
+    const withAcr = (acr: string | undefined) => aSession(acr === undefined ? {} : { acr })
+    assert.equal(sameIdentity(withAcr(before), withAcr(after)), isSame)
+  })
+}
+
 const table: [name: string, before: Claims, after: Claims, isSame: boolean][] = [
   ['the same words', { sub: 'alice', groups: ['a', 'b'] }, { sub: 'alice', groups: ['a', 'b'] }, true],
   ['names in another order', { sub: 'alice', email: 'x' }, { email: 'x', sub: 'alice' }, true],

@@ -193,6 +193,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       },
       coherenceChecked: counts,
       replaysRejected: counts,
+      rateLimited: counts,
       sessions: counts,
       signals: counts,
       tokenRefreshes: counts,

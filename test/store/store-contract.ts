@@ -363,6 +363,32 @@ export function storeContract(
       assert.deepEqual(await store.members(longer, 30_000, 10), ['long'])
     })
 
+    test('take: so many at once, then at an even pace, and who has to wait takes nothing', async () => {
+      const [one, other] = [fresh('rate'), fresh('rate')]
+      const rate = { intervalMs: 20_000, windowMs: 60_000 }
+      for (let taken = 0; taken < 3; taken++) assert.equal(await store.take(one, rate), 0)
+      for (let again = 0; again < 5; again++) {
+        const waitMs = await store.take(one, rate)
+        assert.ok(waitMs > 10_000 && waitMs <= 20_000, String(waitMs))
+      }
+      assert.equal(await store.take(other, rate), 0, 'another key')
+      const left = (await store.ttl(one)) ?? 0
+      assert.ok(left > 50_000 && left <= 60_001, String(left))
+      if (realTime) return
+      await it.pass(20_000)
+      assert.deepEqual([await store.take(one, rate), await store.take(one, rate)], [0, 20_000])
+    })
+
+    test('take: what is damaged, or of a clock that was far ahead, says nothing', async () => {
+      const rate = { intervalMs: 30_000, windowMs: 30_000 }
+      for (const text of ['damaged', '9e15', '-5', 'NaN', '{}']) {
+        const key = fresh('rate')
+        await store.set(key, bytes(text), long)
+        assert.equal(await store.take(key, rate), 0, text)
+        assert.ok((await store.take(key, rate)) > 0, text)
+      }
+    })
+
     // Of one key: in a Cluster two notes about different keys may overtake each other, and nothing may depend on it.
     test('notes about one key come in the order of its writes, each once', async () => {
       const key = fresh()

@@ -25,6 +25,8 @@ test('every metric of the contract is exposed under its name, with its type', as
     foregate_stand_ins_total: 'counter',
     foregate_coherence_checked_total: 'counter',
     foregate_replays_rejected_total: 'counter',
+    foregate_rate_limited_total: 'counter',
+    foregate_streams_closed_total: 'counter',
     foregate_sessions_total: 'counter',
     foregate_signals_total: 'counter',
     foregate_token_refreshes_total: 'counter',

@@ -118,6 +118,23 @@ local last = tonumber(redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.max(1, last - tonumber(ARGV[3])))) return 1`,
   },
   /**
+   * key | interval, window -> ms to wait, 0: taken. As `take` in store/rate.ts, by the server's clock, whichever replica asks. What compares
+   * with nothing (`nan`) is not due. Nothing
+   * is written for who has to wait.
+   */
+  fgTake: {
+    numberOfKeys: 1,
+    lua: `${ofOwnType}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local interval, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+local due = tonumber(ofOwnType(false, 'GET', KEYS[1]) or '0') or 0
+if not (due >= now and due <= now + window) then due = now end
+local after = due + interval
+if after > now + window then return math.ceil(after - window - now) end
+redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', string.format('%.0f', math.max(1, math.ceil(after - now)))) return 0`,
+  },
+  /**
    * log, head, members | chain of a new history, ttl, replica, record, channel, token, n of the position or '', most entries,
    * how long a member is remembered -> n, chain, server time, members before, entries or false
    */

@@ -137,6 +137,8 @@ export function redisStore({ client, calls, keyPrefix, hashTags }: RedisStorePar
     },
     members: async (key, now, limit, skip = 0) =>
       read(() => client.zrangebyscore(nameOf(key), `(${Math.floor(now)}`, '+inf', 'LIMIT', skip, limit)),
+    take: async (key, { intervalMs, windowMs }) =>
+      Number(await write(() => client.fgTake(nameOf(key), intervalMs, windowMs))),
   }
 }
 

@@ -10,7 +10,6 @@ import { createAddresses } from '../../../src/http/addresses.ts'
 import { createBrowserCookies } from '../../../src/http/browser-cookies.ts'
 import { createTrustedPeers } from '../../../src/http/client.ts'
 import { createFlows } from '../../../src/login/flow.ts'
-import { createLoginRateLimit } from '../../../src/login/rate-limit.ts'
 import { maxTokenLength } from '../../../src/oidc/signature.ts'
 import { createRequestHeaders } from '../../../src/proxy/headers.ts'
 import { createSealer } from '../../../src/sealing.ts'
@@ -87,7 +86,6 @@ export const addresses = createAddresses({
   allowedRedirectHosts: config.access.allowedRedirectHosts,
 })
 export const browserCookies = createBrowserCookies(config.cookies, { sessionMaxAgeMs: 1_000, passMaxAgeMs: 1_000 })
-export const rateLimit = createLoginRateLimit(1, clock)
 export const app = { scheme: 'https', host: 'app.example.com' } as const
 
 export const rules = compileRules(config)

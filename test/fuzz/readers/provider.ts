@@ -55,6 +55,8 @@ export const provider: readonly Reader[] = [
           nonce: undefined,
           mayLackNonce: false,
           accessToken: 'a',
+          stepUp: { acr: [text.slice(0, 8)], maxAgeMs: undefined },
+          startedAt: undefined,
           clockSkewMs: 0,
           now: 0,
         },

@@ -6,7 +6,8 @@ import { isNavigation } from '../../../src/http/negotiation.ts'
 import { requestIdOf } from '../../../src/http/request-id.ts'
 import { createEndpointRequestReader } from '../../../src/http/endpoint-request.ts'
 import { asHeader } from '../recipes.ts'
-import { type Reader, headerSize, peers, rateLimit, app, rules } from './parts.ts'
+import { clientNetwork } from '../../../src/cache/client-network.ts'
+import { type Reader, headerSize, peers, app, rules } from './parts.ts'
 
 /** One contract by one of the headers that it reads, the others being what its proxy sends. */
 function byContract(): Reader[] {
@@ -89,14 +90,14 @@ export const request: readonly Reader[] = [
     as: asHeader,
     largest: headerSize,
     words: ['10.0.0.1,', 'fd00::1, ', '::ffff:10.0.0.1,'],
-    run: (text) => rateLimit.allows(peers.clientAddress('127.0.0.1', { 'x-forwarded-for': text })),
+    run: (text) => clientNetwork(peers.clientAddress('127.0.0.1', { 'x-forwarded-for': text })),
   },
   {
     name: 'a long IPv6 address with a zone',
     as: asHeader,
     largest: headerSize,
     start: '10.0.0.1,fe80::1%',
-    run: (text) => rateLimit.allows(peers.clientAddress('127.0.0.1', { 'x-forwarded-for': text })),
+    run: (text) => clientNetwork(peers.clientAddress('127.0.0.1', { 'x-forwarded-for': text })),
   },
   {
     name: 'Host and X-Forwarded-Host of a visit',

@@ -64,10 +64,10 @@ test('a navigation’s answer is for no script (C14)', async () => {
   }
 })
 
-test('our own pages and who is logged in are for no other origin (C14)', async () => {
+test('our own pages are for no other origin (C14)', async () => {
   const client = createHttpClient()
   for (const path of [
-    '/oauth2/userinfo',
+    '/oauth2/sign_in',
     '/oauth2/callback',
     '/oauth2/start?rd=/',
     '/oauth2/nothing',
@@ -78,6 +78,52 @@ test('our own pages and who is logged in are for no other origin (C14)', async (
       const reply = await client.send(`${app.url}${path}`, { headers: { ...script(page), ...who } })
       assert.deepEqual(corsOf(reply), {}, `${path}: ${reply.status}`)
     }
+  }
+})
+
+test('who is logged in is told to scripts of listed origins, whatever the answer, and to no others', async () => {
+  const client = createHttpClient()
+  for (const path of ['/oauth2/userinfo', '/oauth2/session']) {
+    for (const [who, method] of [
+      [{ cookie }, 'GET'],
+      [{}, 'GET'],
+      [{}, 'DELETE'],
+    ] as const) {
+      const ask = (origin: string | readonly string[]) =>
+        client.send(`${app.url}${path}`, { method, headers: { ...script(origin), ...who } })
+      assert.deepEqual(corsOf(await ask(page)), readable, `${method} ${path}`)
+      for (const origin of ['https://app.example.com.evil', 'null', '*', [page, page]])
+        assert.deepEqual(corsOf(await ask(origin)), { vary: 'Origin' }, `${method} ${path} ${String(origin)}`)
+    }
+    const navigation = { ...browserHeaders, origin: page, cookie }
+    assert.deepEqual(corsOf(await client.send(`${app.url}${path}`, { headers: navigation })), {})
+  }
+})
+
+test('a browser that asks before a script’s request to these two is told what a listed origin may do', async () => {
+  const ask = (path: string, origin: string, more = {}) =>
+    createHttpClient().send(`${app.url}${path}`, {
+      method: 'OPTIONS',
+      headers: { ...script(origin), 'access-control-request-method': 'POST', ...more },
+    })
+  const allowed = await ask('/oauth2/session', page)
+  assert.equal(allowed.status, 204)
+  assert.deepEqual(corsOf(allowed), {
+    ...readable,
+    'access-control-allow-methods': 'GET, HEAD, POST',
+    'access-control-allow-headers': 'Content-Type, X-Requested-With',
+    'access-control-max-age': '600',
+  })
+  assert.equal((await ask('/oauth2/userinfo', page)).headers['access-control-allow-methods'], 'GET, HEAD')
+  for (const refused of [
+    await ask('/oauth2/session', 'https://app.example.com.evil'),
+    await ask('/oauth2/session', page, { 'access-control-request-method': '' }),
+    await ask('/oauth2/session', page, { 'access-control-request-method': 'POST, GET' }),
+    await ask('/oauth2/sign_in', page),
+    await ask('/oauth2/logout', page),
+  ]) {
+    assert.equal(refused.status, 405)
+    assert.equal(refused.headers['access-control-allow-methods'], undefined)
   }
 })
 

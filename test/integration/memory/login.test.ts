@@ -333,7 +333,7 @@ test('too many logins from one address are 429 with Retry-After, and count as re
   for (let attempt = 0; attempt < 4; attempt++) statuses.push((await limited.begin(createHttpClient())).status)
   assert.deepEqual(statuses, [302, 302, 429, 429])
   const reply = await limited.begin(createHttpClient())
-  assert.equal(reply.headers['retry-after'], '60')
+  assert.equal(reply.headers['retry-after'], '30')
   assert.equal(await limited.metric('foregate_logins_total{outcome="refused",reason="rate_limited"}'), 3)
   const other = { ...browserHeaders, 'x-forwarded-for': '198.51.100.7' }
   assert.equal((await limited.ask('traefik', { headers: other })).status, 302, 'another client behind the same proxy')

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { RedisScripts } from '../../../src/store/redis/scripts.ts'
 import { everyGeneration } from '../../../src/store/withdrawal-log.ts'
+import { take } from '../../../src/store/rate.ts'
 import type { Transaction } from './keyspace.ts'
 
 type Argument = string | number | Buffer
@@ -141,6 +142,15 @@ export const commands: Readonly<Record<Name, Command>> = {
     const last = t.members(name).at(-1)?.score ?? 0
     t.expire(name, Math.max(1, last - number(now)))
     return 1
+  },
+
+  fgTake(t, [given, intervalMs, windowMs]) {
+    const [name, now] = [text(given), Math.floor(t.time)]
+    if (t.type(name) !== 'string' && t.type(name) !== 'none') t.del(name)
+    const rate = { intervalMs: number(intervalMs), windowMs: number(windowMs) }
+    const { waitMs, dueAt } = take(Number(t.get(name)?.toString()) || 0, now, rate)
+    if (waitMs === 0) t.set(name, Buffer.from(dueAt.toFixed(3)), Math.max(1, Math.ceil(dueAt - now)))
+    return waitMs
   },
 
   fgBeat(t, given) {
