@@ -57,6 +57,8 @@ export interface ProviderConfig {
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
   readonly enablePKCE: boolean
+  /** RFC 9126. `auto`: where the provider requires it. */
+  readonly pushedAuthorizationRequests: 'auto' | 'require' | 'off'
   /** An ID token without `nonce` is accepted (one with another never is). Only with PKCE. */
   readonly allowMissingNonce: boolean
   /** Where claims come from; the ID token is always the first, the others complete it in this order. */

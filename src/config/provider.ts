@@ -20,6 +20,7 @@ const MANAGED_PARAMETERS = new Set([
   'code_challenge_method',
   'request',
   'request_uri',
+  'dpop_jkt',
 ])
 
 export function providerConfig(checks: Checks): ProviderConfig {
@@ -65,6 +66,7 @@ export function providerConfig(checks: Checks): ProviderConfig {
     audience: settings.audience,
     strictAudienceValidation: settings.strictAudienceValidation,
     enablePKCE: settings.enablePKCE,
+    pushedAuthorizationRequests: settings.pushedAuthorizationRequests,
     allowMissingNonce: settings.allowMissingNonce,
     claimsFrom: claimsFrom(checks),
     extraAuthParams: extraAuthParams(checks),

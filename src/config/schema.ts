@@ -61,6 +61,7 @@ const providerOptions = {
   resource: optional(leaf(text)),
   strictAudienceValidation: off(),
   enablePKCE: on(),
+  pushedAuthorizationRequests: withDefault('auto', leaf(choice(['auto', 'require', 'off']))),
   allowMissingNonce: off(),
   claimsFrom: withDefault(['idToken', 'userinfo'], listOf(leaf(choice(['idToken', 'userinfo', 'accessToken'])))),
   extraAuthParams: withDefault({}, structured(z.record(z.string(), leaf(scalar)))),

@@ -22,6 +22,9 @@ export interface Metadata {
   readonly userinfo_endpoint: string | undefined
   readonly end_session_endpoint: string | undefined
   readonly revocation_endpoint: string | undefined
+  readonly pushed_authorization_request_endpoint: string | undefined
+  /** `require_pushed_authorization_requests` (RFC 9126 section 5). */
+  readonly requiresPushedRequests: boolean
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
@@ -224,6 +227,8 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     userinfo_endpoint: optional('userinfo_endpoint'),
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
+    pushed_authorization_request_endpoint: optional('pushed_authorization_request_endpoint'),
+    requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
     authMethods: Array.isArray(authMethods)

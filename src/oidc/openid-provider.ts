@@ -13,6 +13,7 @@ import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
 import { authMethodConcern, createClientAuth } from './client-auth.ts'
+import { createClientPost } from './client-post.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
@@ -23,7 +24,8 @@ import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
 import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
-import { authorizationURL, endSessionURL } from './requests.ts'
+import { createPushedRequests, pushedRequestsConcern } from './pushed-requests.ts'
+import { authorizationParameters, authorizationURL, endSessionURL } from './requests.ts'
 import { verifySignal } from './signal-token.ts'
 import type { Unverified } from './signature.ts'
 import { decodeUnverified, verifySignature } from './signature.ts'
@@ -55,8 +57,17 @@ const unknownLifetimeMs = minutes(5)
 const warningsPerMinute = 5
 
 export interface OpenIDProvider extends Provider {
-  /** What its metadata, as far as it is known, says against our configuration: one line. */
-  concern(): string | undefined
+  /** Resolves once its metadata is known. Throws ProviderUnavailable, with what is wrong. */
+  known(): Promise<void>
+  /** What its metadata, as far as it is known, says against our configuration: one line each. */
+  concerns(): readonly string[]
+}
+
+/** An option of ours that its metadata speaks against. */
+interface Concern {
+  readonly event: string
+  readonly reason: string
+  readonly message: string
 }
 
 export function createProvider(options: ProviderOptions): OpenIDProvider {
@@ -74,8 +85,22 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     timer,
     durations: metrics.providerRequests,
   })
-  const concernAbout = (metadata: Metadata) => authMethodConcern(metadata, config.clientAuthMethod)
-  let toldConcern: string | undefined
+  const concernsAbout = (metadata: Metadata): readonly Concern[] => {
+    const all = [
+      {
+        event: 'provider_auth_method',
+        reason: 'not_offered',
+        message: authMethodConcern(metadata, config.clientAuthMethod),
+      },
+      {
+        event: 'provider_pushed_requests',
+        reason: 'not_agreed',
+        message: pushedRequestsConcern(config.pushedAuthorizationRequests, metadata),
+      },
+    ]
+    return all.flatMap(({ message, ...rest }) => (message === undefined ? [] : { message, ...rest }))
+  }
+  const toldConcerns = new Map<string, string>()
   const metadataSource = createMetadata({
     issuer,
     discoveryURL: config.discoveryURL,
@@ -87,16 +112,20 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     random,
     logger,
     onKnown(metadata) {
-      const concern = concernAbout(metadata)
-      // Once, not with the document of every hour.
-      if (concern !== undefined && concern !== toldConcern)
-        logger.warn({ event: 'provider_auth_method', reason: 'not_offered' }, concern)
-      toldConcern = concern
+      const concerns = concernsAbout(metadata)
+      for (const { message, ...fields } of concerns) {
+        // Once, not with the document of every hour.
+        if (toldConcerns.get(fields.event) !== message) logger.warn(fields, message)
+      }
+      toldConcerns.clear()
+      for (const { event, message } of concerns) toldConcerns.set(event, message)
     },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
-  const tokenEndpoint = createTokenEndpoint({ issuer, authenticate: createClientAuth(config), transport, health })
+  const post = createClientPost({ issuer, authenticate: createClientAuth(config), transport, health })
+  const tokenEndpoint = createTokenEndpoint({ post, health })
+  const pushedRequests = createPushedRequests({ mode: config.pushedAuthorizationRequests, post, health, logger })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
     checkIDToken(token, {
@@ -317,9 +346,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const found = metadataSource.status()
       return found === 'ready' && health.isFailing() ? 'failing' : found
     },
-    concern() {
+    known: async () => void (await metadataSource.require()),
+    concerns() {
       const metadata = metadataSource.current()
-      return metadata === undefined ? undefined : concernAbout(metadata)
+      return metadata === undefined ? [] : concernsAbout(metadata).map(({ message }) => message)
     },
     start() {
       if (config.insecureSkipVerify) {
@@ -341,7 +371,12 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       metadataSource.stop()
       transport.close()
     },
-    authorizationURL: async (request) => authorizationURL(await metadataSource.require(), config, request),
+    async authorizationURL(request) {
+      const metadata = await metadataSource.require()
+      const parameters = await authorizationParameters(config, request)
+      const reference = await pushedRequests.push(metadata, { ...parameters, client_id: clientID })
+      return authorizationURL(metadata, config, reference === undefined ? parameters : { request_uri: reference })
+    },
     offersPrompt: (prompt) => metadataSource.current()?.prompts?.includes(prompt) ?? true,
     exchangeCode,
     refresh,

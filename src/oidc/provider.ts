@@ -70,7 +70,10 @@ export interface Provider {
   /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
   start(): void
   stop(): void
-  /** Throws ProviderUnavailable while no metadata is known. */
+  /**
+   * Throws ProviderUnavailable while no metadata is known, or where the request has to be pushed (RFC 9126) and cannot be, and
+   * LoginRejected where the provider refuses what was pushed.
+   */
   authorizationURL(request: AuthorizationRequest): Promise<URL>
   /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
   offersPrompt(prompt: string): boolean

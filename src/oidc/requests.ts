@@ -1,17 +1,17 @@
-// The two URLs that we send a browser to: to log in, and to log out at the provider.
+// The two URLs that we send a browser to: to log in, by itself or by what was pushed before (RFC 9126), and to log out at the provider.
 import { Configuration, None, allowInsecureRequests, buildAuthorizationUrl, buildEndSessionUrl } from 'openid-client'
 import { calculatePKCECodeChallenge } from 'openid-client'
 import type { ProviderConfig } from '../config/config.ts'
 import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 
-export async function authorizationURL(
-  metadata: Metadata,
+/** What a login asks for (OpenID Connect Core 3.1.2.1), without who asks. */
+export async function authorizationParameters(
   config: ProviderConfig,
   { redirectURI, state, nonce, codeVerifier, prompt, loginHint }: AuthorizationRequest,
-): Promise<URL> {
+): Promise<Record<string, string>> {
   const google = asGoogleWantsIt(config)
-  const parameters = new URLSearchParams({
+  return {
     ...(config.audience === undefined ? {} : { audience: config.audience }),
     ...google.parameters,
     ...config.extraAuthParams,
@@ -21,13 +21,17 @@ export async function authorizationURL(
     redirect_uri: redirectURI,
     state,
     nonce,
-  })
-  if (config.enablePKCE) {
-    parameters.set('code_challenge', await calculatePKCECodeChallenge(codeVerifier))
-    parameters.set('code_challenge_method', 'S256')
+    response_type: 'code',
+    ...(config.enablePKCE && {
+      code_challenge: await calculatePKCECodeChallenge(codeVerifier),
+      code_challenge_method: 'S256',
+    }),
   }
-  return buildAuthorizationUrl(configuration(config, metadata), parameters)
 }
+
+/** `parameters`: what a login asks for, or the reference to it. */
+export const authorizationURL = (metadata: Metadata, config: ProviderConfig, parameters: Record<string, string>): URL =>
+  buildAuthorizationUrl(configuration(config, metadata), new URLSearchParams(parameters))
 
 // Google refuses the scope that everybody else asks for, and gives a refresh token only with a consent.
 function asGoogleWantsIt({ providerURL, scopes }: ProviderConfig): {

@@ -2,14 +2,13 @@
 // repeated, and every answer sorted into what it means. Errors name the provider's error word and nothing it was sent.
 // openid-client's own grants are not used: they check ID tokens without their signature, know no injected clock, and put
 // whole answers, tokens included, into the `cause` of their errors.
-import { AnswerLost, ProviderUnavailable } from '../errors.ts'
-import type { ClientAuth } from './client-auth.ts'
-import { asked } from './faults.ts'
+import { ProviderUnavailable } from '../errors.ts'
+import { secretsIn, unavailable, type ClientPost } from './client-post.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
-import type { Call, ProviderHealth } from './provider-health.ts'
-import { errorWord, inWords } from './provider-text.ts'
-import type { ProviderAnswer, Transport } from './transport.ts'
+import { oauthErrorIn, type OAuthError } from './oauth-error.ts'
+import type { ProviderHealth } from './provider-health.ts'
+import type { ProviderAnswer } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
 export interface TokenResponse {
@@ -24,8 +23,8 @@ export interface TokenResponse {
 
 export type TokenResult =
   | { readonly kind: 'tokens'; readonly answer: TokenResponse }
-  /** The provider says no, in RFC 6749's words. `message`: the error and what else it says, for the log. */
-  | { readonly kind: 'refused'; readonly error: string; readonly message: string; readonly isClients: boolean }
+  /** The provider says no, in RFC 6749's words. */
+  | ({ readonly kind: 'refused' } & OAuthError)
   /** An answer that no provider should give. */
   | { readonly kind: 'unusable'; readonly why: string }
 
@@ -36,49 +35,14 @@ export interface TokenEndpoint {
   revoke(url: string, parameters: Record<string, string>): Promise<void>
 }
 
-export interface TokenEndpointOptions {
-  readonly issuer: string
-  readonly authenticate: ClientAuth
-  readonly transport: Transport
-  readonly health: ProviderHealth
-}
-
-const maxBytes = 512 * 1024
 const maxTokenLength = 64 * 1024
 const tenYearsInSeconds = 10 * 365 * 24 * 3600
-// Words for "later" (RFC 6749 section 4.1.2.1 has them for the authorization endpoint; providers use them here as well).
-const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
-// Not the token endpoint's word, but that of what stands in front of it: not here, not so, not now.
-const passingStatuses = new Set([404, 405, 407, 408, 421, 425, 429])
-const isRefusal = (status: number) => status === 200 || (status >= 400 && status < 500 && !passingStatuses.has(status))
-const errorCode = /^[a-z][a-z0-9_.-]{0,63}$/
 
-export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { issuer, authenticate, transport, health } = options
-
-  /** Throws ProviderUnavailable, which the provider's health has heard of then. */
-  async function post(call: Call, parameters: Record<string, string>): Promise<ProviderAnswer> {
-    const { operation, url } = call
-    const form = new URLSearchParams(parameters)
-    const headers = new Headers({ accept: 'application/json' })
-    await authenticate({ issuer }, form, headers)
-    const request = { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
-    const answer = await transport.send(request).catch((error: unknown) => {
-      if (error instanceof ProviderUnavailable && !mayBeCodes(call, error)) health.unanswered(call, error.message)
-      throw error
-    })
-    if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      const error = unavailable(call, answer, parameters)
-      if (operation !== 'token' || isAboutNobody(answer.status)) health.failed(call, error.message)
-      throw error
-    }
-    return answer
-  }
-
+export function createTokenEndpoint({ post, health }: { post: ClientPost; health: ProviderHealth }): TokenEndpoint {
   return {
     async grant(operation, metadata, parameters) {
       const call = { operation, url: metadata.token_endpoint }
-      const result = sorted(await post(call, parameters), secretsIn(parameters))
+      const result = sorted(await post.send(call, parameters), secretsIn(parameters))
       const isRefresh = operation === 'refresh'
       switch (result.kind) {
         case 'tokens':
@@ -88,7 +52,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
           if (isRefresh) health.failed(call, `refresh: ${result.why}`)
           return result
         case 'refused':
-          if (passingErrors.has(result.error)) {
+          if (result.isPassing) {
             const error = new ProviderUnavailable(`${operation}: ${result.message}`)
             if (isRefresh || result.error === 'temporarily_unavailable') health.failed(call, error.message)
             throw error
@@ -101,36 +65,12 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
 
     async revoke(url, parameters) {
       const call = { operation: 'revocation', url } as const
-      const answer = await post(call, parameters)
+      const answer = await post.send(call, parameters)
       health.answered(call)
       if (answer.status === 200 || answer.status === 204) return
       throw unavailable(call, answer, parameters)
     },
   }
-}
-
-// A code is whatever a browser brought: that some server chokes on it says nothing about the provider. What was never sent, what
-// got no answer in time, and the statuses of those who are not there do.
-const mayBeCodes = ({ operation }: Call, error: ProviderUnavailable): boolean =>
-  operation === 'token' && error instanceof AnswerLost && error.cause !== undefined
-const isAboutNobody = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
-
-const secretsIn = (parameters: Record<string, string>): string[] =>
-  ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
-
-function unavailable(
-  { operation, url }: Call,
-  answer: ProviderAnswer,
-  parameters: Record<string, string>,
-): ProviderUnavailable {
-  const begin = asked({ operation, url: new URL(url) })
-  return new ProviderUnavailable(`${begin}: status ${answer.status}${reasonIn(answer, parameters)}`)
-}
-
-/** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
-function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {
-  const { error, error_description: description } = jsonObject(answer) ?? {}
-  return error === undefined ? '' : ` (${inWords(errorWord(error), description, secretsIn(parameters))})`
 }
 
 /** What a status below 500 and its body mean. `secrets`: what was sent, and is not repeated. */
@@ -139,11 +79,8 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
   const body = jsonObject(answer)
   // GitHub and its like: an error with status 200.
   if (body !== undefined && (answer.status !== 200 || body['access_token'] === undefined)) {
-    const { error, error_description: description } = body
-    if (typeof error === 'string' && errorCode.test(error) && isRefusal(answer.status)) {
-      const message = inWords(error, description, secrets)
-      return { kind: 'refused', error, message, isClients: isAboutClient(error, answer.status) }
-    }
+    const error = oauthErrorIn(answer, body, secrets)
+    if (error !== undefined) return { kind: 'refused', ...error }
   }
   if (answer.status !== 200) return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
   if (body === undefined) return { kind: 'unusable', why: `the answer is ${notAnObject}` }
@@ -165,13 +102,6 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
     },
   }
 }
-
-/**
- * Whether the client was not recognized (RFC 6749 section 5.2: invalid_client, or status 401; Keycloak says unauthorized_client
- * then, Auth0 access_denied): the operator's or the provider's mistake, whatever the grant is worth.
- */
-const isAboutClient = (error: string, status: number): boolean =>
-  error === 'invalid_client' || (status === 401 && (error === 'unauthorized_client' || error === 'access_denied'))
 
 // RFC 6749 appendix A.12: printable ASCII. Anything else could not be sent in a header.
 const isToken = (value: unknown): value is string =>

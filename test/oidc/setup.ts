@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import type { ProviderConfig } from '../../src/config/config.ts'
 import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
 import type { Documents } from '../../src/cache/documents.ts'
-import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
+import type { OpenIDProvider, ProviderOptions } from '../../src/oidc/openid-provider.ts'
 import { createProvider } from '../../src/oidc/openid-provider.ts'
 import type { Grant, Provider } from '../../src/oidc/provider.ts'
 import { fakeTime, type FakeTime } from '../fixtures/fake-time.ts'
@@ -29,7 +29,7 @@ export const flow = {
 
 export interface World {
   op: FaultyProvider
-  provider: Provider
+  provider: OpenIDProvider
   time: FakeTime
   log: RecordedLog
   cache: { metadata: ReturnType<typeof memoryCache>; jwks: ReturnType<typeof memoryCache> }
@@ -40,7 +40,7 @@ export interface World {
   /** The callback's query of a good login. */
   query: (claims?: Claims) => string
   /** Another replica or a later start: same cache, time and log. */
-  another: (options?: Partial<ProviderOptions>) => Provider
+  another: (options?: Partial<ProviderOptions>) => OpenIDProvider
 }
 
 export interface WorldOptions {
@@ -63,6 +63,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     audience: undefined,
     strictAudienceValidation: false,
     enablePKCE: true,
+    pushedAuthorizationRequests: 'auto',
     extraAuthParams: {},
     caPEM: undefined,
     insecureSkipVerify: false,
@@ -85,7 +86,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
   const op = options.op ?? (await startProvider({ clock: time.clock, ...options.provider }))
   const cache = { metadata: memoryCache(), jwks: memoryCache() }
   const requests: string[] = []
-  const another = (overrides: Partial<ProviderOptions> = {}): Provider => {
+  const another = (overrides: Partial<ProviderOptions> = {}): OpenIDProvider => {
     const provider = createProvider({
       config: configFor(op, options.config),
       claimsWanted: [],

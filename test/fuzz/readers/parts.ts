@@ -124,6 +124,8 @@ export const metadata = {
   userinfo_endpoint: undefined,
   end_session_endpoint: undefined,
   revocation_endpoint: undefined,
+  pushed_authorization_request_endpoint: undefined,
+  requiresPushedRequests: false,
   algorithms: ['RS256'],
   prompts: undefined,
   authMethods: undefined,
