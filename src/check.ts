@@ -39,6 +39,7 @@ async function reachProvider(config: Config, runtime: Runtime): Promise<string[]
     requireVerifiedEmail: false,
     admits: () => true,
     cache: { metadata: noDocuments, jwks: noDocuments },
+    noteCall: () => undefined,
   })
   provider.start()
   try {

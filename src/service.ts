@@ -15,7 +15,7 @@ import { passRoom } from './http/cookie-budget.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
-import { withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
+import { createCallsUnderWay, withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
@@ -96,6 +96,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   })
 
   // Provider, sessions, logins
+  const calls = createCallsUnderWay()
   const provider = withCallsAwaited(
     createProvider({
       config: config.provider,
@@ -108,7 +109,9 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       logger,
       metrics,
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+      noteCall: calls.noted,
     }),
+    calls,
   )
   // As they call themselves, proven or not: whoever ends somebody's sessions means all that go by that name.
   const userOf = ({ claims, subject }: Session) => claimText(claims, access.userIdentifierClaim) || subject

@@ -3,7 +3,7 @@
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
-import type { Claims, Provider } from '../oidc/provider.ts'
+import type { Claims, Grant, Provider } from '../oidc/provider.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session, WhereFrom } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -118,15 +118,16 @@ export function createLogins(deps: {
         throw new LoginRejected('state_reused', 'this login was completed before')
       }
       const grant = await provider.exchangeCode({ query, state, ...flow })
-      if (!deps.disableReplayDetection) {
-        const ttlMs = Math.max(1, grant.idTokenExpiresAt - clock()) + deps.clockSkewMs
-        if (!(await used.first('id_token', grant.idTokenKey, ttlMs))) {
-          throw new LoginRejected('id_token_replayed', 'this ID token was used before')
-        }
+      let newSession: NewSession
+      try {
+        await checkFirstUse(grant)
+        // A new id and secret at each login: what was planted in the browser before is worth nothing after.
+        if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
+        newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
+      } catch (error) {
+        provider.abandon(grant.tokens)
+        throw error
       }
-      // A new id and secret at each login: what was planted in the browser before is worth nothing after.
-      if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
-      const newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
       if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
       return { kind: 'logged-in', newSession, returnTo: flow.returnTo }
     },
@@ -138,6 +139,13 @@ export function createLogins(deps: {
       const slots = cookies.filter(([, value]) => flows.isHeldBy(flow, value)).map(([slot]) => slot)
       return { isHeld: slots.length > 0, returnTo: flow.returnTo, again: flow.again, slots }
     },
+  }
+
+  async function checkFirstUse({ idTokenKey, idTokenExpiresAt }: Grant): Promise<void> {
+    if (deps.disableReplayDetection) return
+    const ttlMs = Math.max(1, idTokenExpiresAt - clock()) + deps.clockSkewMs
+    if (await used.first('id_token', idTokenKey, ttlMs)) return
+    throw new LoginRejected('id_token_replayed', 'this ID token was used before')
   }
 
   function isHeld(flow: Flow, cookies: FlowCookies): boolean {

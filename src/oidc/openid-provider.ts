@@ -22,7 +22,7 @@ import { createKeys } from './keys.ts'
 import { checkLogoutToken } from './logout-token.ts'
 import type { Metadata } from './metadata.ts'
 import { createMetadata } from './metadata.ts'
-import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
+import type { Callback, Expected, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { createPushedRequests, pushedRequestsConcern } from './pushed-requests.ts'
 import { authorizationParameters, authorizationURL, endSessionURL } from './requests.ts'
@@ -50,6 +50,8 @@ export interface ProviderOptions {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'providerRequests'>
   readonly cache: { readonly metadata: Documents; readonly jwks: Documents }
+  /** Hears of each call that nobody waits for. */
+  readonly noteCall: (call: Promise<unknown>) => unknown
 }
 
 // For an answer that says neither how long the access token lives nor holds an ID token: ask again soon.
@@ -227,6 +229,21 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
         ...(config.enablePKCE ? { code_verifier: callback.codeVerifier } : {}),
       }),
     )
+    try {
+      return await verified(answer, callback, metadata)
+    } catch (error) {
+      const { accessToken, refreshToken } = answer
+      abandon({ accessToken, refreshToken, idToken: undefined })
+      throw error
+    }
+  }
+
+  function abandon(tokens: Tokens): void {
+    if (!revocationEndsConsent(issuer)) options.noteCall(revoke(tokens))
+  }
+
+  /** What a login makes of its tokens. Throws LoginRejected, and ProviderUnavailable where it would be refused for want of an answer. */
+  async function verified(answer: TokenResponse, callback: Callback, metadata: Metadata): Promise<Grant> {
     const idToken = idTokenOf(answer)
     if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
     const token = await verifySignature(idToken, metadata, keys)
@@ -251,7 +268,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     }
   }
 
-  async function refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant> {
+  async function refresh(tokens: Tokens, expected: Expected): Promise<RefreshGrant> {
     if (tokens.refreshToken === undefined) throw new ProviderUnavailable('refresh: there is no refresh token')
     const metadata = await metadataSource.require()
     const parameters = { grant_type: 'refresh_token', refresh_token: tokens.refreshToken }
@@ -264,7 +281,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.message}`)
     }
     const { answer } = result
-    const identity = await refreshedIdentity(answer, expected, metadata)
+    const identity = await refreshedIdentity(answer, tokens.idToken, expected, metadata)
     return {
       tokens: {
         accessToken: answer.accessToken,
@@ -288,14 +305,15 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   /** Throws RefreshRejected only: the refresh token may have been rotated by now, and losing the new one ends the session. */
   async function refreshedIdentity(
     answer: TokenResponse,
-    expected: { issuer: string; subject: string },
+    before: string | undefined,
+    expected: Expected,
     metadata: Metadata,
   ): Promise<Identity> {
     const asBefore = { idToken: undefined, expiresAt: undefined, claims: undefined }
     try {
       // Some send it empty where they have none: no news.
       const idToken = answer.idToken === '' ? undefined : idTokenOf(answer)
-      if (idToken === undefined) return asBefore
+      if (idToken === undefined) return { ...asBefore, claims: await madeWhole(answer, before, expected, metadata) }
       // Core 12.2. First, and without its signature if need be: a token about somebody else must never be passed over.
       const { claims } = decodeUnverified(idToken, metadata.algorithms)
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
@@ -304,16 +322,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const token = await verifySignature(idToken, metadata, keys)
       const facts = checked(token, answer.accessToken, undefined)
       const { expiresAt } = facts
-      const known = await completedClaims(token.claims, facts.subject, answer, metadata).catch((error: unknown) => {
-        if (!(error instanceof LoginRejected)) throw error
-        if (error.reason === 'userinfo_subject')
-          throw ended('subject_changed', 'userinfo is about somebody else', error)
-        return { claims: token.claims, missed: error }
-      })
-      if (known.missed === undefined) return { idToken, expiresAt, claims: withoutProtocol(known.claims) }
-      // Half an identity would lock somebody out of what their groups allow: the old one stays.
-      passedOver(known.missed)
-      return { idToken, expiresAt, claims: undefined }
+      return { idToken, expiresAt, claims: await wholeOrNothing(token.claims, facts.subject, answer, metadata) }
     } catch (error) {
       if (error instanceof LoginRejected) throw ended('id_token_invalid', error.message, error)
       if (!(error instanceof ProviderUnavailable)) throw error
@@ -321,6 +330,39 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       logger.warn({ event: 'refresh_identity_unverified', detail: error.message }, message)
       return asBefore
     }
+  }
+
+  /** Undefined, with a warning, where a source cannot be asked. Throws RefreshRejected for one that speaks of somebody else. */
+  async function wholeOrNothing(
+    idToken: JSONObject,
+    subject: string,
+    answer: TokenResponse,
+    metadata: Metadata,
+  ): Promise<JSONObject | undefined> {
+    const known = await completedClaims(idToken, subject, answer, metadata).catch((error: unknown) => {
+      if (!(error instanceof LoginRejected)) throw error
+      if (error.reason === 'userinfo_subject') throw ended('subject_changed', 'userinfo is about somebody else', error)
+      return { claims: idToken, missed: error }
+    })
+    if (known.missed === undefined) return withoutProtocol(known.claims)
+    // Half an identity would lock somebody out of what their groups allow: the old one stays.
+    passedOver(known.missed)
+    return undefined
+  }
+
+  /**
+   * What a login could not ask UserInfo for is asked now, though the provider sends no new ID token: without it, `email_verified:
+   * false` would stay until the session ends. The old ID token was verified when it came.
+   */
+  async function madeWhole(
+    answer: TokenResponse,
+    before: string | undefined,
+    { subject, isHalfKnown }: Expected,
+    metadata: Metadata,
+  ): Promise<JSONObject | undefined> {
+    if (isHalfKnown !== true || before === undefined) return undefined
+    const { claims } = decodeUnverified(before, metadata.algorithms)
+    return claims['sub'] === subject ? wholeOrNothing(claims, subject, answer, metadata) : undefined
   }
 
   async function revoke({ refreshToken, accessToken }: Tokens): Promise<void> {
@@ -381,6 +423,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     exchangeCode,
     refresh,
     revoke,
+    abandon,
     endSessionURL(request) {
       const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
       return endpoint === undefined ? undefined : endSessionURL(endpoint, config, request)
@@ -402,6 +445,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
   }
 }
+
+/** Google: whoever takes back one token takes back the person's consent, and ends their other sessions. */
+const revocationEndsConsent = (issuer: string): boolean => issuer === 'https://accounts.google.com'
 
 const ended = (reason: RefreshReason, message: string, cause?: Error): RefreshRejected =>
   new RefreshRejected(reason, message, cause === undefined ? {} : { cause })

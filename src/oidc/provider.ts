@@ -57,7 +57,15 @@ export interface Grant {
   readonly idTokenIssuedAt: number
 }
 
-/** What a refresh brought. `claims` is undefined when the answer held no ID token: the old identity stays. */
+/** Whose session it is that a refresh is for. */
+export interface Expected {
+  readonly issuer: string
+  readonly subject: string
+  /** See Grant: what was missed is asked for again. */
+  readonly isHalfKnown?: boolean | undefined
+}
+
+/** What a refresh brought. `claims`: all of them, or undefined where the old identity stays. */
 export interface RefreshGrant {
   readonly tokens: Tokens
   readonly expiresAt: number
@@ -77,12 +85,17 @@ export interface Provider {
   authorizationURL(request: AuthorizationRequest): Promise<URL>
   /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
   offersPrompt(prompt: string): boolean
-  /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
+  /**
+   * Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable; tokens that came
+   * all the same are abandoned then.
+   */
   exchangeCode(callback: Callback): Promise<Grant>
   /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
-  refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
+  refresh(tokens: Tokens, expected: Expected): Promise<RefreshGrant>
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */
   revoke(tokens: Tokens): Promise<void>
+  /** Revokes the tokens of a login that did not come about, where that ends nothing else. Returns at once; never throws. */
+  abandon(tokens: Tokens): void
   /**
    * OpenID Connect RP-Initiated Logout 1.0. An ID token that would make the address longer than 2 KB is left out.
    * Undefined when it is too long even so, and when the provider has no such endpoint or is not known yet.

@@ -41,6 +41,7 @@ interface StoredIdentity {
   readonly z?: Readonly<Record<string, number>>
   readonly n?: string
   readonly w?: string
+  readonly h?: 1
 }
 
 interface StoredTokens {
@@ -71,6 +72,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(session.after !== undefined && { z: session.after }),
         ...(session.network !== undefined && { n: session.network }),
         ...(session.browser !== undefined && { w: session.browser }),
+        ...(session.isHalfKnown === true && { h: 1 }),
       }
       const beside: StoredTokens = {
         a: tokens.accessToken,
@@ -118,6 +120,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(stored.z !== undefined && { after: stored.z }),
         ...(stored.n !== undefined && { network: stored.n }),
         ...(stored.w !== undefined && { browser: stored.w }),
+        ...(stored.h === 1 && { isHalfKnown: true }),
         generation: head.generation,
       }
     },

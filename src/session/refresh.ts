@@ -122,7 +122,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
     let grant
     try {
-      grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
+      const { issuer, subject } = known
+      grant = await provider.refresh(before.tokens, { issuer, subject, isHalfKnown: before.session.isHalfKnown })
     } catch (error) {
       if (error instanceof RefreshRejected) return rejected(ticket, before, error)
       if (!(error instanceof ProviderUnavailable)) throw error

@@ -262,6 +262,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         tokenExpiresAt: grant.expiresAt,
         refreshAt: lifetimes.refreshTime(now, grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,
+        ...(grant.isHalfKnown === true && { isHalfKnown: true }),
         generation: 1,
         ...(origin?.network !== undefined && { network: origin.network }),
         ...(origin?.browser !== undefined && { browser: origin.browser }),

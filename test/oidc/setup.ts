@@ -35,6 +35,8 @@ export interface World {
   cache: { metadata: ReturnType<typeof memoryCache>; jwks: ReturnType<typeof memoryCache> }
   /** `operation outcome` of every request, in order. */
   requests: string[]
+  /** Calls that nobody waits for. */
+  leftovers: Promise<unknown>[]
   /** A login as a browser makes it. `query` replaces the callback's. */
   login: (options?: { claims?: Claims; query?: string }) => Promise<Grant>
   /** The callback's query of a good login. */
@@ -86,6 +88,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
   const op = options.op ?? (await startProvider({ clock: time.clock, ...options.provider }))
   const cache = { metadata: memoryCache(), jwks: memoryCache() }
   const requests: string[] = []
+  const leftovers: Promise<unknown>[] = []
   const another = (overrides: Partial<ProviderOptions> = {}): OpenIDProvider => {
     const provider = createProvider({
       config: configFor(op, options.config),
@@ -102,6 +105,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
         },
       },
       cache,
+      noteCall: (call) => void leftovers.push(call),
       ...options.options,
       ...overrides,
     })
@@ -126,6 +130,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
     log,
     cache,
     requests,
+    leftovers,
     query,
     another,
     login: ({ claims, query: given } = {}) => provider.exchangeCode({ ...flow, query: given ?? query(claims) }),

@@ -34,6 +34,12 @@ test('a session and its tokens come back as they were', () => {
   assert.deepEqual(codec.decodeTokens(value, ticket), full().tokens)
 })
 
+test('that its login was half known stays with a session', () => {
+  const { session, tokens } = full()
+  const stored = codec.encode({ session: { ...session, isHalfKnown: true }, tokens }, ticket)
+  assert.deepEqual(codec.decode(stored, ticket), { ...session, isHalfKnown: true })
+})
+
 test('a maxAge that was made shorter holds for sessions that were begun before', () => {
   const stricter = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 3_000)
   assert.deepEqual(stricter.decode(value, ticket), { ...full().session, expiresAt: 4_000 })

@@ -52,6 +52,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     async revoke(tokens) {
       provider.revoked.push(tokens)
     },
+    abandon: (tokens) => void provider.revoked.push(tokens),
   }
   return provider
 }
