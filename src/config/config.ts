@@ -49,10 +49,18 @@ export interface ProviderConfig {
   readonly discoveryURL: string | undefined
   readonly clientID: string
   readonly clientSecret: string | undefined
-  readonly clientAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
+  readonly clientAuthMethod:
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
   /** `private_key_jwt`: PEM (PKCS #8), key id and algorithm. */
   readonly clientAssertion:
     { readonly privateKeyPEM: string; readonly keyID: string | undefined; readonly algorithm: string } | undefined
+  /** Shown to the provider wherever it asks for one. */
+  readonly clientCertificate: ClientCertificateConfig | undefined
   readonly scopes: readonly string[]
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
@@ -73,6 +81,19 @@ export interface ProviderConfig {
   readonly proxies: ProxiesConfig
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
+}
+
+/** PEM contents, not paths. */
+export interface CertificatePair {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface ClientCertificateConfig {
+  /** As the files were at the start. */
+  readonly first: CertificatePair
+  /** As they are now. Throws when one cannot be read. */
+  readonly read: () => CertificatePair
 }
 
 export type ClaimsSource = 'idToken' | 'userinfo' | 'accessToken'

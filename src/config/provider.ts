@@ -1,6 +1,6 @@
 // The provider and how this client authenticates to it.
 import type { ProviderConfig } from './config.ts'
-import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
+import { belongsTo, checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { noIdentifier } from './no-secrets.ts'
@@ -62,6 +62,7 @@ export function providerConfig(checks: Checks): ProviderConfig {
     clientSecret: clientSecret(checks),
     clientAuthMethod: settings.clientAuthMethod,
     clientAssertion: clientAssertion(checks),
+    clientCertificate: clientCertificate(checks),
     scopes: scopes(checks),
     audience: settings.audience,
     strictAudienceValidation: settings.strictAudienceValidation,
@@ -122,12 +123,12 @@ function claimsFrom({ settings, refuse }: Checks): ProviderConfig['claimsFrom'] 
 
 function clientSecret(checks: Checks): string | undefined {
   const { settings, refuse, warn, isGiven } = checks
-  const isNeeded = settings.clientAuthMethod !== 'none' && settings.clientAuthMethod !== 'private_key_jwt'
+  const isNeeded = ['client_secret_basic', 'client_secret_post'].includes(settings.clientAuthMethod)
   if (!isGiven(['clientSecret'])) {
     if (isNeeded) {
       refuse(
         [['clientSecret'], ['clientAuthMethod']],
-        'is missing; give it, or set clientAuthMethod to private_key_jwt or none (public client)',
+        'is missing; give it, or set clientAuthMethod to private_key_jwt, tls_client_auth or none (public client)',
       )
     }
     return undefined
@@ -164,6 +165,39 @@ function clientAssertion(checks: Checks): ProviderConfig['clientAssertion'] {
   // Other PEM forms (PKCS #1, SEC 1) come out as the PKCS #8 that the OIDC room reads.
   const privateKeyPEM = key.export({ type: 'pkcs8', format: 'pem' }).toString()
   return { privateKeyPEM, keyID: settings.clientAssertionKeyID, algorithm }
+}
+
+const clientCert = ['clientCertPath']
+const clientKey = ['clientKeyPath']
+
+/** RFC 8705. A provider may ask for one whatever else proves who we are. */
+function clientCertificate(checks: Checks): ProviderConfig['clientCertificate'] {
+  const { settings, refuse, isGiven, readFile } = checks
+  const { clientAuthMethod: method, clientCertPath, clientKeyPath, providerURL } = settings
+  const isNeeded = method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
+  if (isGiven(clientCert) !== isGiven(clientKey)) {
+    const [missing, present] = isGiven(clientCert) ? [clientKey, clientCert] : [clientCert, clientKey]
+    refuse([missing, present], 'is missing; a client certificate needs both clientCertPath and clientKeyPath')
+    return undefined
+  }
+  if (isNeeded && !isGiven(clientCert)) {
+    refuse([clientCert, ['clientAuthMethod']], `is missing; ${method} needs it, and clientKeyPath`)
+    return undefined
+  }
+  if (isNeeded && providerURL !== undefined && new URL(providerURL).protocol === 'http:')
+    refuse([['clientAuthMethod'], ['providerURL']], `needs https: a certificate can be shown over TLS only`)
+  const cert = fileText(checks, clientCert, clientCertPath)
+  const key = fileText(checks, clientKey, clientKeyPath)
+  if (cert === undefined || key === undefined || clientCertPath === undefined || clientKeyPath === undefined)
+    return undefined
+  checkCertificates(checks, clientCert, cert)
+  const opened = privateKey(checks, clientKey, key)
+  if (opened !== undefined && !belongsTo(cert, opened))
+    refuse(
+      [clientKey, clientCert],
+      'is not the key of the certificate in clientCertPath; give the two that belong together',
+    )
+  return { first: { cert, key }, read: () => ({ cert: readFile(clientCertPath), key: readFile(clientKeyPath) }) }
 }
 
 function neededKey(algorithm: string): { type: string; curve?: string; words: string } {

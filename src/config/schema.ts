@@ -46,7 +46,16 @@ const providerOptions = {
   clientSecret: optional(leaf(secret), { secret: true }),
   clientAuthMethod: withDefault(
     'client_secret_basic',
-    leaf(choice(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'])),
+    leaf(
+      choice([
+        'client_secret_basic',
+        'client_secret_post',
+        'private_key_jwt',
+        'tls_client_auth',
+        'self_signed_tls_client_auth',
+        'none',
+      ]),
+    ),
   ),
   clientAssertionPrivateKey: optional(leaf(secret), { secret: true }),
   clientAssertionPrivateKeyPath: optional(leaf(text)),
@@ -55,6 +64,8 @@ const providerOptions = {
     'RS256',
     leaf(choice(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])),
   ),
+  clientCertPath: optional(leaf(text)),
+  clientKeyPath: optional(leaf(text)),
   scopes: withDefault(['openid', 'profile', 'email'], listOf(leaf(text))),
   overrideScopes: off(),
   audience: optional(leaf(text)),

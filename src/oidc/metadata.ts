@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
 import { noDocument } from './faults.ts'
-import type { JSONObject } from './json.ts'
+import { isObject, type JSONObject } from './json.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -52,6 +52,8 @@ export interface MetadataOptions {
   /** Where the document is, when not under the issuer. */
   readonly discoveryURL: string | undefined
   readonly allowInsecure: boolean
+  /** We show a certificate: the endpoints are those of `mtls_endpoint_aliases` where it has them. */
+  readonly usesAliases: boolean
   readonly transport: Transport
   readonly cache: Documents
   readonly clock: Clock
@@ -71,7 +73,7 @@ const lastRetryUnknownMs = seconds(5)
 const betweenAttemptsMs = seconds(1)
 
 export function createMetadata(options: MetadataOptions): MetadataSource {
-  const { issuer, allowInsecure, transport, cache, clock, timer, random, logger } = options
+  const { issuer, allowInsecure, usesAliases, transport, cache, clock, timer, random, logger } = options
   const address = options.discoveryURL ?? `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const id = createHash('sha256')
     .update(options.discoveryURL === undefined ? issuer : `${issuer} ${address}`)
@@ -89,7 +91,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     known !== undefined && clock() - known.fetchedAt < usableMs ? known.metadata : undefined
 
   function use(document: JSONObject, fetchedAt: number): void {
-    known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt }
+    known = { metadata: parseMetadata(document, issuer, { allowInsecure, usesAliases }), fetchedAt }
     options.onKnown(known.metadata)
   }
 
@@ -195,11 +197,29 @@ class UnusableDocument extends Error {}
 export const asymmetric: readonly string[] =
   'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
+/** What a browser is sent to has no use for our certificate. */
+const calledByUs = new Set([
+  'token_endpoint',
+  'userinfo_endpoint',
+  'revocation_endpoint',
+  'pushed_authorization_request_endpoint',
+])
+
 /** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
-export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {
+export function parseMetadata(
+  document: JSONObject,
+  issuer: string,
+  { allowInsecure, usesAliases = false }: { readonly allowInsecure: boolean; readonly usesAliases?: boolean },
+): Metadata {
   checkIssuer(document['issuer'], issuer)
+  const listed = document['mtls_endpoint_aliases']
+  const aliases = usesAliases && isObject(listed) ? listed : {}
   const optional = (name: string): string | undefined => {
-    const value = document[name]
+    const alias = calledByUs.has(name) && Object.hasOwn(aliases, name) ? aliases[name] : undefined
+    // Not the other address in its place: it asks for no certificate, and would take us for nobody (RFC 8705 section 5).
+    if (alias !== undefined && !(typeof alias === 'string' && mayBeCalled(alias, issuer, allowInsecure)))
+      throw new UnusableDocument(`discovery: mtls_endpoint_aliases.${name} is not an https URL`)
+    const value = alias ?? document[name]
     return typeof value === 'string' && mayBeCalled(value, issuer, allowInsecure) ? value : undefined
   }
   const required = (name: string): string => {

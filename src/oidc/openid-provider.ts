@@ -13,6 +13,7 @@ import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
 import { authMethodConcern, createClientAuth } from './client-auth.ts'
+import { createClientCertificate } from './client-certificate.ts'
 import { createClientPost } from './client-post.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
@@ -78,7 +79,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const logger = withWarningQuota(options.logger, warningsPerMinute, clock)
   const { providerURL: issuer, clientID } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
+  const clientCertificate =
+    config.clientCertificate && createClientCertificate(config.clientCertificate, { clock, logger })
   const transport = createTransport({
+    clientCertificate,
     caPEM: config.caPEM,
     insecureSkipVerify: config.insecureSkipVerify,
     proxies: config.proxies,
@@ -107,6 +111,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     issuer,
     discoveryURL: config.discoveryURL,
     allowInsecure: config.allowInsecureProvider,
+    usesAliases: clientCertificate !== undefined,
     transport,
     cache: cache.metadata,
     clock,
@@ -391,7 +396,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     known: async () => void (await metadataSource.require()),
     concerns() {
       const metadata = metadataSource.current()
-      return metadata === undefined ? [] : concernsAbout(metadata).map(({ message }) => message)
+      const found = metadata === undefined ? [] : concernsAbout(metadata).map(({ message }) => message)
+      const certificates = clientCertificate?.concern()
+      return certificates === undefined ? found : [...found, certificates]
     },
     start() {
       if (config.insecureSkipVerify) {

@@ -61,6 +61,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     clientSecret: op.clientSecret,
     clientAuthMethod: 'client_secret_basic',
     clientAssertion: undefined,
+    clientCertificate: undefined,
     scopes: ['openid', 'profile', 'email'],
     audience: undefined,
     strictAudienceValidation: false,
