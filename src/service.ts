@@ -106,6 +106,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       clock,
       timer,
       random,
+      randomBytes,
       logger,
       metrics,
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },

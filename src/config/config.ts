@@ -65,6 +65,8 @@ export interface ProviderConfig {
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
   readonly enablePKCE: boolean
+  /** Whether tokens are bound to a key of their session (RFC 9449). `auto`: where the provider says that it can. */
+  readonly dpop: 'off' | 'auto' | 'require'
   /** RFC 9126. `auto`: where the provider requires it. */
   readonly pushedAuthorizationRequests: 'auto' | 'require' | 'off'
   /** An ID token without `nonce` is accepted (one with another never is). Only with PKCE. */

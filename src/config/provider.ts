@@ -67,6 +67,7 @@ export function providerConfig(checks: Checks): ProviderConfig {
     audience: settings.audience,
     strictAudienceValidation: settings.strictAudienceValidation,
     enablePKCE: settings.enablePKCE,
+    dpop: dpop(checks),
     pushedAuthorizationRequests: settings.pushedAuthorizationRequests,
     allowMissingNonce: settings.allowMissingNonce,
     claimsFrom: claimsFrom(checks),
@@ -97,6 +98,17 @@ function checkScheme(
       [[name], ['allowInsecureProvider']],
       'must be https (http only on loopback, or with allowInsecureProvider: true)',
     )
+}
+
+function dpop({ settings, warn }: Checks): ProviderConfig['dpop'] {
+  const isHandedOn = settings.headers.some(({ template, value }) => /\.AccessToken\b/.test(`${template} ${value}`))
+  if (settings.dpop !== 'off' && isHandedOn) {
+    warn(
+      ['dpop'],
+      'makes access tokens that only this service can use: applications that get one by headers[] ({{.AccessToken}}) cannot; set it to off',
+    )
+  }
+  return settings.dpop
 }
 
 function checkMissingNonce({ settings, refuse, warn }: Checks): void {

@@ -72,6 +72,7 @@ const providerOptions = {
   resource: optional(leaf(text)),
   strictAudienceValidation: off(),
   enablePKCE: on(),
+  dpop: withDefault('off', leaf(choice(['off', 'auto', 'require']))),
   pushedAuthorizationRequests: withDefault('auto', leaf(choice(['auto', 'require', 'off']))),
   allowMissingNonce: off(),
   claimsFrom: withDefault(['idToken', 'userinfo'], listOf(leaf(choice(['idToken', 'userinfo', 'accessToken'])))),

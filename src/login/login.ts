@@ -86,12 +86,20 @@ export function createLogins(deps: {
 
   return {
     async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, again }) {
-      const { flow, state, cookie } = flows.start({ redirectURI, returnTo, fresh: prompt !== undefined, again })
+      const proofKey = await provider.newProofKey()
+      const { flow, state, cookie } = flows.start({
+        redirectURI,
+        returnTo,
+        fresh: prompt !== undefined,
+        again,
+        ...(proofKey !== undefined && { proofKey }),
+      })
       const location = await provider.authorizationURL({
         redirectURI,
         state,
         nonce: flow.nonce,
         codeVerifier: flow.codeVerifier,
+        proofKey,
         ...(prompt !== undefined && { prompt }),
         ...(loginHint !== undefined && { loginHint }),
       })

@@ -2,14 +2,15 @@
 // once, and sorted no further than into answers and the lack of one, of which the provider's health hears.
 import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { ClientAuth } from './client-auth.ts'
+import type { DPoP } from './dpop.ts'
 import { asked } from './faults.ts'
 import { reasonIn } from './oauth-error.ts'
 import type { Call, ProviderHealth } from './provider-health.ts'
-import type { ProviderAnswer, Transport } from './transport.ts'
+import type { ProviderAnswer, ProviderRequest, Transport } from './transport.ts'
 
 export interface ClientPost {
-  /** Any status below 500 but "later". Throws ProviderUnavailable. */
-  send(call: Call, parameters: Record<string, string>): Promise<ProviderAnswer>
+  /** Any status below 500 but "later". `proofKey`: proves the possession of it. Throws ProviderUnavailable. */
+  send(call: Call, parameters: Record<string, string>, proofKey?: string): Promise<ProviderAnswer>
 }
 
 const maxBytes = 512 * 1024
@@ -18,17 +19,21 @@ export function createClientPost(deps: {
   readonly issuer: string
   readonly authenticate: ClientAuth
   readonly transport: Transport
+  readonly dpop: DPoP
   readonly health: ProviderHealth
 }): ClientPost {
-  const { issuer, authenticate, transport, health } = deps
+  const { issuer, authenticate, transport, dpop, health } = deps
   return {
-    async send(call, parameters) {
+    async send(call, parameters, proofKey) {
       const { operation, url } = call
-      const form = new URLSearchParams(parameters)
-      const headers = new Headers({ accept: 'application/json' })
-      await authenticate({ issuer }, form, headers)
-      const request = { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
-      const answer = await transport.send(request).catch((error: unknown) => {
+      async function make(): Promise<ProviderRequest> {
+        const form = new URLSearchParams(parameters)
+        const headers = new Headers({ accept: 'application/json' })
+        await authenticate({ issuer }, form, headers)
+        return { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
+      }
+      const sent = proofKey === undefined ? transport.send(await make()) : dpop.send(make, { key: proofKey })
+      const answer = await sent.catch((error: unknown) => {
         if (error instanceof ProviderUnavailable && !mayBeStrangers(call, error)) health.unanswered(call, error.message)
         throw error
       })

@@ -25,6 +25,8 @@ export interface Metadata {
   readonly pushed_authorization_request_endpoint: string | undefined
   /** `require_pushed_authorization_requests` (RFC 9126 section 5). */
   readonly requiresPushedRequests: boolean
+  /** `dpop_signing_alg_values_supported` has ES256 (RFC 9449 section 5.1). */
+  readonly offersDPoP: boolean
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
@@ -248,6 +250,7 @@ export function parseMetadata(
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
     pushed_authorization_request_endpoint: optional('pushed_authorization_request_endpoint'),
+    offersDPoP: isListed(document['dpop_signing_alg_values_supported'], 'ES256'),
     requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
@@ -257,6 +260,8 @@ export function parseMetadata(
     sendsIss: document['authorization_response_iss_parameter_supported'] === true,
   }
 }
+
+const isListed = (list: unknown, word: string): boolean => Array.isArray(list) && list.includes(word)
 
 /** Microsoft's document for many tenants names none of them: its template is the issuer of the tenant that the operator chose. */
 const tenant = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i

@@ -15,7 +15,14 @@ export interface OAuthError {
 }
 
 // Words for "later" (RFC 6749 section 4.1.2.1 has them for the authorization endpoint; providers use them elsewhere as well).
-const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
+// A proof of possession that is refused is about a clock or a nonce (RFC 9449 section 5), not about what was asked.
+const passingErrors = new Set([
+  'temporarily_unavailable',
+  'server_error',
+  'slow_down',
+  'use_dpop_nonce',
+  'invalid_dpop_proof',
+])
 // Not the endpoint's word, but that of what stands in front of it: not here, not so, not now.
 const passingStatuses = new Set([404, 405, 407, 408, 421, 425, 429])
 const isRefusal = (status: number) => status === 200 || (status >= 400 && status < 500 && !passingStatuses.has(status))

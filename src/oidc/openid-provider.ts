@@ -16,6 +16,7 @@ import { authMethodConcern, createClientAuth } from './client-auth.ts'
 import { createClientCertificate } from './client-certificate.ts'
 import { createClientPost } from './client-post.ts'
 import type { Documents } from '../cache/documents.ts'
+import { createDPoP, newProofKey } from './dpop.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
@@ -48,6 +49,7 @@ export interface ProviderOptions {
   readonly timer: Timer
   /** 0 <= x < 1: spreads the retries. */
   readonly random: () => number
+  readonly randomBytes: (size: number) => Buffer
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'providerRequests'>
   readonly cache: { readonly metadata: Documents; readonly jwks: Documents }
@@ -104,6 +106,8 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
         message: pushedRequestsConcern(config.pushedAuthorizationRequests, metadata),
       },
     ]
+    if (config.dpop === 'require' && !metadata.offersDPoP)
+      all.push({ event: 'provider_dpop', reason: 'not_offered', message: dpopNotOffered })
     return all.flatMap(({ message, ...rest }) => (message === undefined ? [] : { message, ...rest }))
   }
   const toldConcerns = new Map<string, string>()
@@ -130,8 +134,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
-  const post = createClientPost({ issuer, authenticate: createClientAuth(config), transport, health })
-  const tokenEndpoint = createTokenEndpoint({ post, health })
+  const dpop = createDPoP({ transport, clock, randomBytes: options.randomBytes })
+  const post = createClientPost({ issuer, authenticate: createClientAuth(config), transport, dpop, health })
+  const tokenEndpoint = createTokenEndpoint({ post, health, bindingRequired: config.dpop === 'require' })
   const pushedRequests = createPushedRequests({ mode: config.pushedAuthorizationRequests, post, health, logger })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
@@ -151,12 +156,13 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   type Source = (subject: string, answer: TokenResponse, metadata: Metadata) => Promise<JSONObject | undefined>
   const sources: Record<ClaimsSource, Source> = {
     idToken: async () => undefined,
-    async userinfo(subject, { accessToken, scope }, metadata) {
+    async userinfo(subject, { accessToken, boundTo, scope }, metadata) {
       const url = metadata.userinfo_endpoint
       // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
       const mayAsk = scope === undefined || scope.split(' ').includes('openid')
       if (url === undefined || !mayAsk) return undefined
-      return fetchUserInfo({ url, metadata, clientID, accessToken, subject }, { transport, keys, health })
+      const request = { url, metadata, clientID, accessToken, boundTo, subject }
+      return fetchUserInfo(request, { transport, dpop, keys, health })
     },
     async accessToken(subject, { accessToken }, metadata) {
       const read = await readAccessToken(accessToken, {
@@ -227,12 +233,17 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     // Before the code is spent: without keys its answer could not be verified.
     await keys.current(metadata.jwks_uri)
     const answer = tokensOrRefusal(
-      await tokenEndpoint.grant('token', metadata, {
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: callback.redirectURI,
-        ...(config.enablePKCE ? { code_verifier: callback.codeVerifier } : {}),
-      }),
+      await tokenEndpoint.grant(
+        'token',
+        metadata,
+        {
+          grant_type: 'authorization_code',
+          code,
+          redirect_uri: callback.redirectURI,
+          ...(config.enablePKCE ? { code_verifier: callback.codeVerifier } : {}),
+        },
+        callback.proofKey,
+      ),
     )
     try {
       return await verified(answer, callback, metadata)
@@ -263,7 +274,12 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       throw new LoginRejected('email_not_verified', 'the provider does not say that the e-mail address is verified')
     }
     return {
-      tokens: { accessToken: answer.accessToken, idToken, refreshToken: answer.refreshToken },
+      tokens: {
+        accessToken: answer.accessToken,
+        idToken,
+        refreshToken: answer.refreshToken,
+        ...(answer.boundTo !== undefined && { proofKey: answer.boundTo }),
+      },
       expiresAt: answer.expiresInMs === undefined ? facts.expiresAt : clock() + answer.expiresInMs,
       claims: withoutProtocol(claims),
       isHalfKnown: known.missed !== undefined,
@@ -277,7 +293,8 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     if (tokens.refreshToken === undefined) throw new ProviderUnavailable('refresh: there is no refresh token')
     const metadata = await metadataSource.require()
     const parameters = { grant_type: 'refresh_token', refresh_token: tokens.refreshToken }
-    const result = await tokenEndpoint.grant('refresh', metadata, parameters)
+    const { proofKey } = tokens
+    const result = await tokenEndpoint.grant('refresh', metadata, parameters, proofKey)
     if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
     if (result.kind === 'refused') {
       // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
@@ -292,6 +309,8 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
         accessToken: answer.accessToken,
         idToken: identity.idToken ?? tokens.idToken,
         refreshToken: answer.refreshToken ?? tokens.refreshToken,
+        // The refresh token of a public client is bound to it, whatever the access token is.
+        ...(proofKey !== undefined && { proofKey }),
       },
       expiresAt:
         answer.expiresInMs === undefined
@@ -420,6 +439,11 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       metadataSource.stop()
       transport.close()
     },
+    async newProofKey() {
+      if (config.dpop === 'off') return undefined
+      const { offersDPoP } = await metadataSource.require()
+      return offersDPoP || config.dpop === 'require' ? newProofKey(options.randomBytes) : undefined
+    },
     async authorizationURL(request) {
       const metadata = await metadataSource.require()
       const parameters = await authorizationParameters(config, request)
@@ -452,6 +476,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
   }
 }
+
+const dpopNotOffered =
+  'dpop is require, and the provider does not say that it knows DPoP with ES256: logins will be refused if it does not; set it to auto'
 
 /** Google: whoever takes back one token takes back the person's consent, and ends their other sessions. */
 const revocationEndsConsent = (issuer: string): boolean => issuer === 'https://accounts.google.com'

@@ -13,6 +13,8 @@ export interface AuthorizationRequest {
   readonly nonce: string
   /** S256 challenge is derived from it (RFC 7636). */
   readonly codeVerifier: string
+  /** The code is worth something only to who holds it (RFC 9449 section 10). */
+  readonly proofKey?: string | undefined
   /** `select_account`, `login`, ...: overrides nothing that we manage ourselves. */
   readonly prompt?: string
   readonly loginHint?: string
@@ -32,12 +34,16 @@ export interface Callback {
   readonly state: string
   readonly nonce: string
   readonly codeVerifier: string
+  /** What the login began with, where it did. */
+  readonly proofKey?: string | undefined
 }
 
 export interface Tokens {
   readonly accessToken: string
   readonly idToken: string | undefined
   readonly refreshToken: string | undefined
+  /** Private key whose possession has to be proven with these tokens (RFC 9449); for nobody but the provider's room. */
+  readonly proofKey?: string | undefined
 }
 
 /** A verified answer of the token endpoint. */
@@ -78,6 +84,8 @@ export interface Provider {
   /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
   start(): void
   stop(): void
+  /** What a login's tokens are to be bound to; undefined: to nothing. Throws ProviderUnavailable while no metadata is known. */
+  newProofKey(): Promise<string | undefined>
   /**
    * Throws ProviderUnavailable while no metadata is known, or where the request has to be pushed (RFC 9126) and cannot be, and
    * LoginRejected where the provider refuses what was pushed.

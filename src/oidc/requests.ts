@@ -2,13 +2,14 @@
 import { Configuration, None, allowInsecureRequests, buildAuthorizationUrl, buildEndSessionUrl } from 'openid-client'
 import { calculatePKCECodeChallenge } from 'openid-client'
 import type { ProviderConfig } from '../config/config.ts'
+import { thumbprintOf } from './dpop.ts'
 import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 
 /** What a login asks for (OpenID Connect Core 3.1.2.1), without who asks. */
 export async function authorizationParameters(
   config: ProviderConfig,
-  { redirectURI, state, nonce, codeVerifier, prompt, loginHint }: AuthorizationRequest,
+  { redirectURI, state, nonce, codeVerifier, proofKey, prompt, loginHint }: AuthorizationRequest,
 ): Promise<Record<string, string>> {
   const google = asGoogleWantsIt(config)
   return {
@@ -22,6 +23,7 @@ export async function authorizationParameters(
     state,
     nonce,
     response_type: 'code',
+    ...(proofKey !== undefined && { dpop_jkt: await thumbprintOf(proofKey) }),
     ...(config.enablePKCE && {
       code_challenge: await calculatePKCECodeChallenge(codeVerifier),
       code_challenge_method: 'S256',

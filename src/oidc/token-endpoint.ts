@@ -13,6 +13,8 @@ import { jsonObject } from './transport.ts'
 
 export interface TokenResponse {
   readonly accessToken: string
+  /** The key whose possession has to be proven with the access token (RFC 9449); undefined: a bearer token. */
+  readonly boundTo: string | undefined
   /** As it came: `undefined` when absent, and not yet known to be a token. */
   readonly idToken: unknown
   readonly refreshToken: string | undefined
@@ -29,8 +31,13 @@ export type TokenResult =
   | { readonly kind: 'unusable'; readonly why: string }
 
 export interface TokenEndpoint {
-  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". */
-  grant(operation: 'token' | 'refresh', metadata: Metadata, parameters: Record<string, string>): Promise<TokenResult>
+  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". `proofKey`: tokens are to be bound to it. */
+  grant(
+    operation: 'token' | 'refresh',
+    metadata: Metadata,
+    parameters: Record<string, string>,
+    proofKey?: string,
+  ): Promise<TokenResult>
   /** Throws ProviderUnavailable. */
   revoke(url: string, parameters: Record<string, string>): Promise<void>
 }
@@ -38,11 +45,18 @@ export interface TokenEndpoint {
 const maxTokenLength = 64 * 1024
 const tenYearsInSeconds = 10 * 365 * 24 * 3600
 
-export function createTokenEndpoint({ post, health }: { post: ClientPost; health: ProviderHealth }): TokenEndpoint {
+/** `bindingRequired`: who asks for tokens that are bound to a key takes no others. */
+export function createTokenEndpoint(deps: {
+  readonly post: ClientPost
+  readonly health: ProviderHealth
+  readonly bindingRequired: boolean
+}): TokenEndpoint {
+  const { post, health, bindingRequired } = deps
   return {
-    async grant(operation, metadata, parameters) {
+    async grant(operation, metadata, parameters, proofKey) {
       const call = { operation, url: metadata.token_endpoint }
-      const result = sorted(await post.send(call, parameters), secretsIn(parameters))
+      const answer = await post.send(call, parameters, proofKey)
+      const result = sorted(answer, secretsIn(parameters), { proofKey, bindingRequired })
       const isRefresh = operation === 'refresh'
       switch (result.kind) {
         case 'tokens':
@@ -74,7 +88,11 @@ export function createTokenEndpoint({ post, health }: { post: ClientPost; health
 }
 
 /** What a status below 500 and its body mean. `secrets`: what was sent, and is not repeated. */
-function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult {
+function sorted(
+  answer: ProviderAnswer,
+  secrets: readonly string[],
+  { proofKey, bindingRequired }: { readonly proofKey: string | undefined; readonly bindingRequired: boolean },
+): TokenResult {
   if (answer.body === undefined) return { kind: 'unusable', why: 'the answer is too long' }
   const body = jsonObject(answer)
   // GitHub and its like: an error with status 200.
@@ -86,15 +104,19 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
   if (body === undefined) return { kind: 'unusable', why: `the answer is ${notAnObject}` }
   const { access_token: accessToken, token_type: tokenType, scope } = body
   if (!isToken(accessToken)) return { kind: 'unusable', why: 'no usable access_token' }
-  // Case-insensitive (RFC 6749 section 5.1). We hold no DPoP key, so nothing but a bearer token is of use.
-  if (typeof tokenType !== 'string' || tokenType.toLowerCase() !== 'bearer') {
-    return { kind: 'unusable', why: 'token_type is not Bearer' }
+  // Case-insensitive (RFC 6749 section 5.1). Without a key of ours a DPoP token is of no use.
+  const type = typeof tokenType === 'string' ? tokenType.toLowerCase() : undefined
+  const isBound = type === 'dpop' && proofKey !== undefined
+  if (!isBound && (type !== 'bearer' || (bindingRequired && proofKey !== undefined))) {
+    const wanted = proofKey === undefined ? 'Bearer' : bindingRequired ? 'DPoP' : 'DPoP or Bearer'
+    return { kind: 'unusable', why: `token_type is not ${wanted}` }
   }
   const refreshToken = body['refresh_token']
   return {
     kind: 'tokens',
     answer: {
       accessToken,
+      boundTo: isBound ? proofKey : undefined,
       idToken: body['id_token'] ?? undefined,
       refreshToken: isToken(refreshToken) ? refreshToken : undefined,
       expiresInMs: lifetimeMs(body),

@@ -31,6 +31,10 @@ export interface ProviderAnswer {
   readonly contentType: string
   /** Where a redirect leads. It is not followed. */
   readonly location?: string
+  /** `WWW-Authenticate` */
+  readonly challenge?: string
+  /** `DPoP-Nonce` (RFC 9449 section 8). */
+  readonly dpopNonce?: string
   /** Undefined: longer than `maxBytes`. */
   readonly body: string | undefined
 }
@@ -132,12 +136,20 @@ export function createTransport(options: TransportOptions): Transport {
           if (isOver) started.abort(new Error('no longer wanted'))
           else controller = started
         },
-        onResponseStart(_controller, status, { 'content-type': type = '', location }) {
+        onResponseStart(_controller, status, headers) {
+          const {
+            'content-type': type = '',
+            location,
+            'www-authenticate': challenge,
+            'dpop-nonce': dpopNonce,
+          } = headers
           const [contentType = ''] = String(type).split(';', 1)
           head = {
             status,
             contentType: contentType.trim().toLowerCase(),
             ...(typeof location === 'string' && { location }),
+            ...(challenge !== undefined && { challenge: String(challenge) }),
+            ...(typeof dpopNonce === 'string' && { dpopNonce }),
           }
         },
         onResponseData(_controller, chunk) {

@@ -48,6 +48,7 @@ interface StoredTokens {
   readonly a: string
   readonly i?: string
   readonly r?: string
+  readonly k?: string
 }
 
 /** `maxAgeMs`: `session.maxAge` of today; sessions that were begun under a longer one end by it, too. */
@@ -78,6 +79,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         a: tokens.accessToken,
         ...(tokens.idToken !== undefined && { i: tokens.idToken }),
         ...(tokens.refreshToken !== undefined && { r: tokens.refreshToken }),
+        ...(tokens.proofKey !== undefined && { k: tokens.proofKey }),
       }
       const { generation } = session
       const sealedIdentity = sealer.seal(json(identity), context(ticket, generation, 'identity'), ticket.secret)
@@ -135,7 +137,12 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
       )
       if (plain === undefined) return undefined
       const stored = JSON.parse(plain.toString()) as StoredTokens
-      return { accessToken: stored.a, idToken: stored.i, refreshToken: stored.r }
+      return {
+        accessToken: stored.a,
+        idToken: stored.i,
+        refreshToken: stored.r,
+        ...(stored.k !== undefined && { proofKey: stored.k }),
+      }
     },
   }
 }

@@ -413,6 +413,16 @@ test('a provider on plain http is fine on loopback, and elsewhere only on reques
   assert.match(warnings[0] ?? '', /^c\.yaml:1: providerURL: is plain http/)
 })
 
+test('tokens that are bound to a key are no use to applications that are handed them: that is warned of', () => {
+  const headers = 'headers: [{ name: X-Token, template: "Bearer {{.AccessToken}}" }]'
+  assert.match(
+    load({ text: `dpop: auto\n${headers}` }).warnings[0] ?? '',
+    /^c\.yaml:1: dpop: makes access tokens that only/,
+  )
+  assert.deepEqual(load({ text: headers }).warnings, [])
+  assert.deepEqual(load({ text: 'dpop: auto\nheaders: [{ name: X-ID, template: "{{.IDToken}}" }]' }).warnings, [])
+})
+
 test('a public rule for a host with a port is warned of: behind a proxy the port is the word of the browser (B2)', () => {
   const rule = (policy: string) => `rules: [{ host: app.example.com:8443, policy: ${policy} }]`
   assert.match(load({ text: rule('public') }).warnings[0] ?? '', /^c\.yaml:1: rules\[0\]\.host: has a port/)

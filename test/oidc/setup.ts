@@ -1,4 +1,5 @@
 // A provider under test together with the faulty one it talks to. Time stands still until a test moves it.
+import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type { ProviderConfig } from '../../src/config/config.ts'
 import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
@@ -66,6 +67,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     audience: undefined,
     strictAudienceValidation: false,
     enablePKCE: true,
+    dpop: 'off',
     pushedAuthorizationRequests: 'auto',
     extraAuthParams: {},
     caPEM: undefined,
@@ -99,6 +101,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
       clock: time.clock,
       timer: time.timer,
       random: () => 0.5,
+      randomBytes,
       logger: log,
       metrics: {
         providerRequests: {

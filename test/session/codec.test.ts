@@ -34,6 +34,14 @@ test('a session and its tokens come back as they were', () => {
   assert.deepEqual(codec.decodeTokens(value, ticket), full().tokens)
 })
 
+test('the key that its tokens are bound to stays with them, and in nobody else’s sight', () => {
+  const { session, tokens } = full()
+  const stored = codec.encode({ session, tokens: { ...tokens, proofKey: 'proof-key' } }, ticket)
+  assert.deepEqual(codec.decodeTokens(stored, ticket), { ...tokens, proofKey: 'proof-key' })
+  assert.equal(JSON.stringify(codec.decode(stored, ticket)).includes('proof-key'), false)
+  assert.equal(stored.includes('proof-key'), false)
+})
+
 test('that its login was half known stays with a session', () => {
   const { session, tokens } = full()
   const stored = codec.encode({ session: { ...session, isHalfKnown: true }, tokens }, ticket)

@@ -42,6 +42,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     authorizationURL: notHere,
     exchangeCode: notHere,
     offersPrompt: notHere,
+    newProofKey: () => Promise.resolve(undefined),
     endSessionURL: notHere,
     readLogoutToken: notHere,
     pageOrigins: notHere,

@@ -126,6 +126,7 @@ export const metadata = {
   revocation_endpoint: undefined,
   pushed_authorization_request_endpoint: undefined,
   requiresPushedRequests: false,
+  offersDPoP: false,
   algorithms: ['RS256'],
   prompts: undefined,
   authMethods: undefined,
