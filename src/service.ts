@@ -6,6 +6,7 @@ import { compileRules, type CompiledRules } from './access/rules.ts'
 import type { Cache } from './cache/cache.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
+import { createLeases } from './cache/lease.ts'
 import { registerCacheGauges } from './cache/gauges.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
 import { createSpoolFile } from './cache/spool-file.ts'
@@ -16,6 +17,7 @@ import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
 import { createCallsUnderWay, withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
+import { createClientStore } from './oidc/client-store.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
@@ -111,6 +113,13 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       metrics,
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },
       noteCall: calls.noted,
+      ...(config.provider.registration !== undefined && {
+        registration: {
+          store: createClientStore({ cache, sealer: sealerFor(`client ${scope}`), scope, clock }),
+          leases: createLeases({ store: cache.store, timer, randomBytes }),
+          scope,
+        },
+      }),
     }),
     calls,
   )
@@ -168,6 +177,8 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       clockSkewMs,
       transport: createTransport({
         ...config.provider,
+        // It is asked for documents that anybody may read.
+        clientCertificate: undefined,
         timeoutMs: config.provider.providerTimeoutMs,
         clock,
         timer,

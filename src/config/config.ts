@@ -47,6 +47,7 @@ export interface ProviderConfig {
   readonly providerURL: string
   /** Where the discovery document is, when not under `providerURL`. */
   readonly discoveryURL: string | undefined
+  /** Empty where `registration` is to bring it. */
   readonly clientID: string
   readonly clientSecret: string | undefined
   readonly clientAuthMethod:
@@ -61,6 +62,7 @@ export interface ProviderConfig {
     { readonly privateKeyPEM: string; readonly keyID: string | undefined; readonly algorithm: string } | undefined
   /** Shown to the provider wherever it asks for one. */
   readonly clientCertificate: ClientCertificateConfig | undefined
+  readonly registration: RegistrationConfig | undefined
   readonly scopes: readonly string[]
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
@@ -83,6 +85,16 @@ export interface ProviderConfig {
   readonly proxies: ProxiesConfig
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
+}
+
+/** Dynamic client registration (RFC 7591). */
+export interface RegistrationConfig {
+  /** Absent: as the provider's document says. */
+  readonly endpoint: string | undefined
+  readonly initialAccessToken: string | undefined
+  readonly authMethod: ProviderConfig['clientAuthMethod']
+  /** What is asked for (RFC 7591 section 2), as it is sent. */
+  readonly metadata: Readonly<Record<string, unknown>>
 }
 
 /** PEM contents, not paths. */

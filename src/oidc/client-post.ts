@@ -1,35 +1,40 @@
 // A form that this client sends to the provider, authenticated: token endpoint, pushed authorization requests, revocation. Sent
 // once, and sorted no further than into answers and the lack of one, of which the provider's health hears.
 import { AnswerLost, ProviderUnavailable } from '../errors.ts'
-import type { ClientAuth } from './client-auth.ts'
+import type { Client } from './client.ts'
 import type { DPoP } from './dpop.ts'
 import { asked } from './faults.ts'
 import { reasonIn } from './oauth-error.ts'
 import type { Call, ProviderHealth } from './provider-health.ts'
 import type { ProviderAnswer, ProviderRequest, Transport } from './transport.ts'
 
+export interface Sender {
+  readonly client: Client
+  /** Proves the possession of it (RFC 9449). */
+  readonly proofKey?: string | undefined
+}
+
 export interface ClientPost {
-  /** Any status below 500 but "later". `proofKey`: proves the possession of it. Throws ProviderUnavailable. */
-  send(call: Call, parameters: Record<string, string>, proofKey?: string): Promise<ProviderAnswer>
+  /** Any status below 500 but "later". Throws ProviderUnavailable. */
+  send(call: Call, parameters: Record<string, string>, sender: Sender): Promise<ProviderAnswer>
 }
 
 const maxBytes = 512 * 1024
 
 export function createClientPost(deps: {
   readonly issuer: string
-  readonly authenticate: ClientAuth
   readonly transport: Transport
   readonly dpop: DPoP
   readonly health: ProviderHealth
 }): ClientPost {
-  const { issuer, authenticate, transport, dpop, health } = deps
+  const { issuer, transport, dpop, health } = deps
   return {
-    async send(call, parameters, proofKey) {
+    async send(call, parameters, { client, proofKey }) {
       const { operation, url } = call
       async function make(): Promise<ProviderRequest> {
         const form = new URLSearchParams(parameters)
         const headers = new Headers({ accept: 'application/json' })
-        await authenticate({ issuer }, form, headers)
+        await client.authenticate({ issuer }, form, headers)
         return { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
       }
       const sent = proofKey === undefined ? transport.send(await make()) : dpop.send(make, { key: proofKey })

@@ -22,6 +22,7 @@ export interface Metadata {
   readonly userinfo_endpoint: string | undefined
   readonly end_session_endpoint: string | undefined
   readonly revocation_endpoint: string | undefined
+  readonly registration_endpoint: string | undefined
   readonly pushed_authorization_request_endpoint: string | undefined
   /** `require_pushed_authorization_requests` (RFC 9126 section 5). */
   readonly requiresPushedRequests: boolean
@@ -249,6 +250,7 @@ export function parseMetadata(
     userinfo_endpoint: optional('userinfo_endpoint'),
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
+    registration_endpoint: optional('registration_endpoint'),
     pushed_authorization_request_endpoint: optional('pushed_authorization_request_endpoint'),
     offersDPoP: isListed(document['dpop_signing_alg_values_supported'], 'ES256'),
     requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
@@ -282,6 +284,7 @@ function checkIssuer(found: unknown, issuer: string): void {
   )
 }
 
+/** https, or http on loopback for a provider that is there itself. */
 export function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return false

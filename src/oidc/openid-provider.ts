@@ -12,9 +12,11 @@ import { minutes } from '../time.ts'
 import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
-import { authMethodConcern, createClientAuth } from './client-auth.ts'
+import { authMethodConcern } from './client-auth.ts'
+import { createFixedClient, type Client, type Clients } from './client.ts'
 import { createClientCertificate } from './client-certificate.ts'
 import { createClientPost } from './client-post.ts'
+import { createClientRegistration, type ClientRegistrationDeps } from './client-registration.ts'
 import type { Documents } from '../cache/documents.ts'
 import { createDPoP, newProofKey } from './dpop.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
@@ -27,12 +29,13 @@ import { createMetadata } from './metadata.ts'
 import type { Callback, Expected, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { createPushedRequests, pushedRequestsConcern } from './pushed-requests.ts'
+import { createRegistrationEndpoint } from './registration-endpoint.ts'
 import { authorizationParameters, authorizationURL, endSessionURL } from './requests.ts'
 import { verifySignal } from './signal-token.ts'
 import type { Unverified } from './signature.ts'
 import { decodeUnverified, verifySignature } from './signature.ts'
 import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-response.ts'
-import type { TokenResponse } from './token-endpoint.ts'
+import type { TokenResponse, TokenResult } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
 import { createTransport } from './transport.ts'
 import { fetchUserInfo } from './user-info.ts'
@@ -53,6 +56,8 @@ export interface ProviderOptions {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'providerRequests'>
   readonly cache: { readonly metadata: Documents; readonly jwks: Documents }
+  /** Where a client that is registered by us is kept, and who may do it (`config.registration`). */
+  readonly registration?: Pick<ClientRegistrationDeps, 'store' | 'leases' | 'scope'>
   /** Hears of each call that nobody waits for. */
   readonly noteCall: (call: Promise<unknown>) => unknown
 }
@@ -79,7 +84,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const { config, requireVerifiedEmail, admits, clock, timer, random, metrics, cache } = options
   // Of a provider in trouble each login and each refresh would have something to say.
   const logger = withWarningQuota(options.logger, warningsPerMinute, clock)
-  const { providerURL: issuer, clientID } = config
+  const { providerURL: issuer } = config
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
   const clientCertificate =
     config.clientCertificate && createClientCertificate(config.clientCertificate, { clock, logger })
@@ -135,14 +140,60 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
   const dpop = createDPoP({ transport, clock, randomBytes: options.randomBytes })
-  const post = createClientPost({ issuer, authenticate: createClientAuth(config), transport, dpop, health })
+  const post = createClientPost({ issuer, transport, dpop, health })
   const tokenEndpoint = createTokenEndpoint({ post, health, bindingRequired: config.dpop === 'require' })
   const pushedRequests = createPushedRequests({ mode: config.pushedAuthorizationRequests, post, health, logger })
 
-  const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
+  const clients = clientsOf()
+
+  function clientsOf(): Clients {
+    const { registration } = config
+    // Who only looks whether the provider can be reached registers nothing.
+    if (registration === undefined || options.registration === undefined) return createFixedClient(config)
+    const endpoint = createRegistrationEndpoint({
+      config: registration,
+      issuer,
+      allowInsecure: config.allowInsecureProvider,
+      transport,
+      now: clock,
+    })
+    return createClientRegistration({
+      ...options.registration,
+      config: registration,
+      auth: config,
+      endpoint,
+      metadata: () => metadataSource.require(),
+      clock,
+      timer,
+      random,
+      logger,
+    })
+  }
+
+  /**
+   * As the client that `who` says; once more where another one is here by now: whoever does not accept a client has spent nothing.
+   */
+  async function granted(
+    operation: 'token' | 'refresh',
+    metadata: Metadata,
+    parameters: Record<string, string>,
+    who: () => Client,
+    proofKey: string | undefined,
+  ): Promise<TokenResult> {
+    const client = who()
+    const result = await tokenEndpoint.grant(operation, metadata, parameters, { client, proofKey })
+    const isReplaced = result.kind === 'refused' && result.isClients && (await clients.rejected(client))
+    return isReplaced ? tokenEndpoint.grant(operation, metadata, parameters, { client: who(), proofKey }) : result
+  }
+
+  const checked = (
+    token: Unverified,
+    { accessToken, issuedTo }: TokenResponse,
+    nonce: string | undefined,
+  ): IDTokenFacts =>
     checkIDToken(token, {
       issuer,
-      clientID,
+      clientID: issuedTo,
       nonce,
       mayLackNonce: config.allowMissingNonce && config.enablePKCE,
       accessToken,
@@ -156,12 +207,12 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   type Source = (subject: string, answer: TokenResponse, metadata: Metadata) => Promise<JSONObject | undefined>
   const sources: Record<ClaimsSource, Source> = {
     idToken: async () => undefined,
-    async userinfo(subject, { accessToken, boundTo, scope }, metadata) {
+    async userinfo(subject, { accessToken, boundTo, issuedTo, scope }, metadata) {
       const url = metadata.userinfo_endpoint
       // RFC 6749 section 5.1: no `scope` means "as asked for", and we always ask for openid.
       const mayAsk = scope === undefined || scope.split(' ').includes('openid')
       if (url === undefined || !mayAsk) return undefined
-      const request = { url, metadata, clientID, accessToken, boundTo, subject }
+      const request = { url, metadata, clientID: issuedTo, accessToken, boundTo, subject }
       return fetchUserInfo(request, { transport, dpop, keys, health })
     },
     async accessToken(subject, { accessToken }, metadata) {
@@ -233,7 +284,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     // Before the code is spent: without keys its answer could not be verified.
     await keys.current(metadata.jwks_uri)
     const answer = tokensOrRefusal(
-      await tokenEndpoint.grant(
+      await granted(
         'token',
         metadata,
         {
@@ -242,6 +293,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
           redirect_uri: callback.redirectURI,
           ...(config.enablePKCE ? { code_verifier: callback.codeVerifier } : {}),
         },
+        clients.current,
         callback.proofKey,
       ),
     )
@@ -263,8 +315,8 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     const idToken = idTokenOf(answer)
     if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
     const token = await verifySignature(idToken, metadata, keys)
-    const facts = checked(token, answer.accessToken, callback.nonce)
-    if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? clientID)) {
+    const facts = checked(token, answer, callback.nonce)
+    if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? answer.issuedTo)) {
       throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
     }
     const known = await completedClaims(token.claims, facts.subject, answer, metadata)
@@ -294,11 +346,13 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     const metadata = await metadataSource.require()
     const parameters = { grant_type: 'refresh_token', refresh_token: tokens.refreshToken }
     const { proofKey } = tokens
-    const result = await tokenEndpoint.grant('refresh', metadata, parameters, proofKey)
+    const who = () => clients.ofIDToken(tokens.idToken)
+    const result = await granted('refresh', metadata, parameters, who, proofKey)
     if (result.kind === 'unusable') throw new ProviderUnavailable(`refresh: ${result.why}`)
     if (result.kind === 'refused') {
       // Somebody changed a secret: no reason to send everybody away, and to a login that would fail as well.
-      if (result.isClients) throw new ClientRejected(`refresh: ${result.message}`)
+      // The client of before is another matter: nobody will accept it again.
+      if (result.isClients && who() === clients.current()) throw new ClientRejected(`refresh: ${result.message}`)
       const reason = result.error === 'invalid_grant' ? 'invalid_grant' : 'refresh_refused'
       throw new RefreshRejected(reason, `the provider no longer accepts the refresh token: ${result.message}`)
     }
@@ -344,7 +398,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
       if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
       const token = await verifySignature(idToken, metadata, keys)
-      const facts = checked(token, answer.accessToken, undefined)
+      const facts = checked(token, answer, undefined)
       const { expiresAt } = facts
       return { idToken, expiresAt, claims: await wholeOrNothing(token.claims, facts.subject, answer, metadata) }
     } catch (error) {
@@ -389,9 +443,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     return claims['sub'] === subject ? wholeOrNothing(claims, subject, answer, metadata) : undefined
   }
 
-  async function revoke({ refreshToken, accessToken }: Tokens): Promise<void> {
+  async function revoke({ refreshToken, accessToken, idToken }: Tokens): Promise<void> {
     const url = config.revocationURL ?? metadataSource.current()?.revocation_endpoint
-    if (url === undefined) return
+    if (url === undefined || clients.status() !== 'ready') return
+    const client = clients.ofIDToken(idToken)
     const wanted = [
       { token: refreshToken, token_type_hint: 'refresh_token' },
       { token: accessToken, token_type_hint: 'access_token' },
@@ -399,7 +454,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     await Promise.all(
       wanted.map(async ({ token, token_type_hint }) => {
         if (token === undefined) return
-        await tokenEndpoint.revoke(url, { token, token_type_hint }).catch((error: unknown) => {
+        await tokenEndpoint.revoke(url, { token, token_type_hint }, { client }).catch((error: unknown) => {
           const detail = error instanceof Error ? error.message : 'unknown'
           logger.warn({ event: 'revocation_failed', token: token_type_hint, detail }, 'a token could not be revoked')
         })
@@ -409,8 +464,9 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
 
   return {
     status() {
-      const found = metadataSource.status()
-      return found === 'ready' && health.isFailing() ? 'failing' : found
+      const found = new Set([metadataSource.status(), clients.status()])
+      if (found.has('starting')) return 'starting'
+      return found.has('failing') || health.isFailing() ? 'failing' : 'ready'
     },
     known: async () => void (await metadataSource.require()),
     concerns() {
@@ -433,10 +489,12 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
         )
       }
       metadataSource.start()
+      clients.start()
     },
     // Cuts what is still under way: the last thing to do when stopping.
     stop() {
       metadataSource.stop()
+      clients.stop()
       transport.close()
     },
     async newProofKey() {
@@ -447,8 +505,15 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     async authorizationURL(request) {
       const metadata = await metadataSource.require()
       const parameters = await authorizationParameters(config, request)
-      const reference = await pushedRequests.push(metadata, { ...parameters, client_id: clientID })
-      return authorizationURL(metadata, config, reference === undefined ? parameters : { request_uri: reference })
+      const client = clients.current()
+      const reference = await pushedRequests
+        .push(metadata, { ...parameters, client_id: client.id }, client)
+        .catch((error: unknown) => {
+          // The next login finds another one, where there is one.
+          if (error instanceof LoginRejected && error.reason === 'client_rejected') void clients.rejected(client)
+          throw error
+        })
+      return authorizationURL(metadata, client.id, reference === undefined ? parameters : { request_uri: reference })
     },
     offersPrompt: (prompt) => metadataSource.current()?.prompts?.includes(prompt) ?? true,
     exchangeCode,
@@ -457,13 +522,14 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     abandon,
     endSessionURL(request) {
       const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
-      return endpoint === undefined ? undefined : endSessionURL(endpoint, config, request)
+      if (endpoint === undefined || clients.status() !== 'ready') return undefined
+      return endSessionURL(endpoint, issuer, clients.ofIDToken(request.idToken).id, request)
     },
     async readLogoutToken(token) {
       const { algorithms, jwks_uri } = await metadataSource.require()
       const verified = await verifySignal(token, { issuer, algorithms, keysURI: async () => jwks_uri }, keys)
       const { clockSkewMs } = config
-      return checkLogoutToken(verified, { audiences: [clientID], clockSkewMs, now: clock() })
+      return checkLogoutToken(verified, { audiences: clients.ids(), clockSkewMs, now: clock() })
     },
     pageOrigins() {
       const metadata = metadataSource.current()

@@ -3,6 +3,7 @@
 import type { ProviderConfig } from '../config/config.ts'
 import { LoginRejected, ProviderUnavailable } from '../errors.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import type { Client } from './client.ts'
 import { secretsIn, unavailable, type ClientPost } from './client-post.ts'
 import { asked } from './faults.ts'
 import { notAnObject } from './json.ts'
@@ -18,7 +19,7 @@ export interface PushedRequests {
    * The `request_uri` that stands for these parameters; undefined where they go by the browser. Throws ProviderUnavailable, and
    * LoginRejected (`client_rejected`, `provider_error`) where the provider refuses them.
    */
-  push(metadata: Metadata, parameters: Record<string, string>): Promise<string | undefined>
+  push(metadata: Metadata, parameters: Record<string, string>, client: Client): Promise<string | undefined>
 }
 
 /** Characters; it is sent back in an address. */
@@ -32,12 +33,12 @@ export function createPushedRequests(deps: {
 }): PushedRequests {
   const { mode, post, health, logger } = deps
   return {
-    async push(metadata, parameters) {
+    async push(metadata, parameters, client) {
       if (!isPushed(mode, metadata)) return undefined
       const url = metadata.pushed_authorization_request_endpoint
       if (url === undefined) throw new ProviderUnavailable(lacksEndpoint)
       const call = { operation: 'par', url } as const
-      const answer = await post.send(call, parameters)
+      const answer = await post.send(call, parameters, { client })
       const body = jsonObject(answer)
       const isMade = answer.status === 201 || answer.status === 200
       const reference = isMade ? body?.['request_uri'] : undefined

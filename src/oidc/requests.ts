@@ -32,8 +32,8 @@ export async function authorizationParameters(
 }
 
 /** `parameters`: what a login asks for, or the reference to it. */
-export const authorizationURL = (metadata: Metadata, config: ProviderConfig, parameters: Record<string, string>): URL =>
-  buildAuthorizationUrl(configuration(config, metadata), new URLSearchParams(parameters))
+export const authorizationURL = (metadata: Metadata, clientID: string, parameters: Record<string, string>): URL =>
+  buildAuthorizationUrl(configuration(clientID, metadata.issuer, metadata), new URLSearchParams(parameters))
 
 // Google refuses the scope that everybody else asks for, and gives a refresh token only with a consent.
 function asGoogleWantsIt({ providerURL, scopes }: ProviderConfig): {
@@ -57,18 +57,19 @@ const maxEndSessionURLLength = 2_048
  */
 export function endSessionURL(
   endpoint: string,
-  config: ProviderConfig,
+  issuer: string,
+  clientID: string,
   { idToken, postLogoutRedirectURI, state }: EndSessionRequest,
 ): URL | undefined {
-  const plain = { client_id: config.clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
-  const client = configuration(config, { end_session_endpoint: endpoint })
+  const plain = { client_id: clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
+  const client = configuration(clientID, issuer, { end_session_endpoint: endpoint })
   return [...(idToken === undefined ? [] : [{ id_token_hint: idToken, ...plain }]), plain]
     .map((parameters) => buildEndSessionUrl(client, new URLSearchParams(parameters)))
     .find(({ href }) => href.length <= maxEndSessionURLLength)
 }
 
-function configuration({ clientID, providerURL }: ProviderConfig, endpoints: object): Configuration {
-  const configuration = new Configuration({ ...endpoints, issuer: providerURL }, clientID, undefined, None())
+function configuration(clientID: string, issuer: string, endpoints: object): Configuration {
+  const configuration = new Configuration({ ...endpoints, issuer }, clientID, undefined, None())
   // Whether an endpoint may be plain http was decided when the metadata was read.
   allowInsecureRequests(configuration)
   return configuration

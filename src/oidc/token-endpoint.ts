@@ -3,7 +3,7 @@
 // openid-client's own grants are not used: they check ID tokens without their signature, know no injected clock, and put
 // whole answers, tokens included, into the `cause` of their errors.
 import { ProviderUnavailable } from '../errors.ts'
-import { secretsIn, unavailable, type ClientPost } from './client-post.ts'
+import { secretsIn, unavailable, type ClientPost, type Sender } from './client-post.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
 import { oauthErrorIn, type OAuthError } from './oauth-error.ts'
@@ -12,6 +12,8 @@ import type { ProviderAnswer } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
 export interface TokenResponse {
+  /** `client_id` */
+  readonly issuedTo: string
   readonly accessToken: string
   /** The key whose possession has to be proven with the access token (RFC 9449); undefined: a bearer token. */
   readonly boundTo: string | undefined
@@ -31,15 +33,15 @@ export type TokenResult =
   | { readonly kind: 'unusable'; readonly why: string }
 
 export interface TokenEndpoint {
-  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". `proofKey`: tokens are to be bound to it. */
+  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". `sender.proofKey`: tokens are to be bound to it. */
   grant(
     operation: 'token' | 'refresh',
     metadata: Metadata,
     parameters: Record<string, string>,
-    proofKey?: string,
+    sender: Sender,
   ): Promise<TokenResult>
   /** Throws ProviderUnavailable. */
-  revoke(url: string, parameters: Record<string, string>): Promise<void>
+  revoke(url: string, parameters: Record<string, string>, sender: Sender): Promise<void>
 }
 
 const maxTokenLength = 64 * 1024
@@ -53,10 +55,10 @@ export function createTokenEndpoint(deps: {
 }): TokenEndpoint {
   const { post, health, bindingRequired } = deps
   return {
-    async grant(operation, metadata, parameters, proofKey) {
+    async grant(operation, metadata, parameters, sender) {
       const call = { operation, url: metadata.token_endpoint }
-      const answer = await post.send(call, parameters, proofKey)
-      const result = sorted(answer, secretsIn(parameters), { proofKey, bindingRequired })
+      const answer = await post.send(call, parameters, sender)
+      const result = sorted(answer, secretsIn(parameters), sender, bindingRequired)
       const isRefresh = operation === 'refresh'
       switch (result.kind) {
         case 'tokens':
@@ -77,9 +79,9 @@ export function createTokenEndpoint(deps: {
       }
     },
 
-    async revoke(url, parameters) {
+    async revoke(url, parameters, sender) {
       const call = { operation: 'revocation', url } as const
-      const answer = await post.send(call, parameters)
+      const answer = await post.send(call, parameters, sender)
       health.answered(call)
       if (answer.status === 200 || answer.status === 204) return
       throw unavailable(call, answer, parameters)
@@ -91,7 +93,8 @@ export function createTokenEndpoint(deps: {
 function sorted(
   answer: ProviderAnswer,
   secrets: readonly string[],
-  { proofKey, bindingRequired }: { readonly proofKey: string | undefined; readonly bindingRequired: boolean },
+  { client, proofKey }: Sender,
+  bindingRequired: boolean,
 ): TokenResult {
   if (answer.body === undefined) return { kind: 'unusable', why: 'the answer is too long' }
   const body = jsonObject(answer)
@@ -115,6 +118,7 @@ function sorted(
   return {
     kind: 'tokens',
     answer: {
+      issuedTo: client.id,
       accessToken,
       boundTo: isBound ? proofKey : undefined,
       idToken: body['id_token'] ?? undefined,

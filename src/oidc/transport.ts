@@ -12,7 +12,7 @@ import type { ClientCertificate } from './client-certificate.ts'
 import { asked, connectionFault, isRefusedHandshake, timeoutFault } from './faults.ts'
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
-export type Operation = 'discovery' | 'jwks' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation'
+export type Operation = 'discovery' | 'jwks' | 'registration' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation'
 
 export interface ProviderRequest {
   readonly operation: Operation
@@ -22,6 +22,7 @@ export interface ProviderRequest {
   readonly headers: Readonly<Record<string, string>>
   /** A form to POST. Absent: GET. */
   readonly form?: URLSearchParams
+  readonly json?: { readonly method: 'POST' | 'PUT'; readonly text: string }
   readonly maxBytes: number
 }
 
@@ -90,7 +91,8 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   function exchange(request: ProviderRequest, timedOut: () => void): Promise<ProviderAnswer> {
-    const { url, headers, form, maxBytes, operation } = request
+    const { url, headers, form, json, maxBytes, operation } = request
+    const body = json?.text ?? form?.toString()
     const { promise, resolve, reject } = Promise.withResolvers<ProviderAnswer>()
     const chunks: Buffer[] = []
     let bytes = 0
@@ -101,7 +103,7 @@ export function createTransport(options: TransportOptions): Transport {
     const fail = (why: string, options?: ErrorOptions): void => {
       // Before a connection stood nothing was sent. What only asks can be asked again.
       const isSent = controller !== undefined && !isRefusedHandshake(options?.cause)
-      const Lost = isSent && form !== undefined ? AnswerLost : ProviderUnavailable
+      const Lost = isSent && body !== undefined ? AnswerLost : ProviderUnavailable
       reject(new Lost(why, options))
     }
     const end = (): void => {
@@ -114,10 +116,10 @@ export function createTransport(options: TransportOptions): Transport {
       end()
     }, limitFor(operation))
 
-    const body = form?.toString()
     const { kept, fresh } = poolsNow()
     const { dispatcher, method } =
-      body === undefined ? { dispatcher: kept, method: 'GET' } : { dispatcher: fresh, method: 'POST' }
+      body === undefined ? { dispatcher: kept, method: 'GET' } : { dispatcher: fresh, method: json?.method ?? 'POST' }
+    const type = json === undefined ? 'application/x-www-form-urlencoded' : 'application/json'
     dispatcher.dispatch(
       {
         origin: url.origin,
@@ -126,7 +128,7 @@ export function createTransport(options: TransportOptions): Transport {
         headers: {
           'user-agent': 'foregate',
           ...headers,
-          ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(body === undefined ? {} : { 'content-type': type }),
         },
         ...(body === undefined ? {} : { body }),
       },

@@ -226,7 +226,6 @@ for (const [text, problem] of refusals) {
 
 const notYet = [
   'workers: 2',
-  'dynamicClientRegistration: { enabled: true }',
   'bearer: { enabled: true }',
   'enableBearerAuth: true',
   'allowOpaqueTokens: true',

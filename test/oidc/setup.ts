@@ -63,6 +63,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     clientAuthMethod: 'client_secret_basic',
     clientAssertion: undefined,
     clientCertificate: undefined,
+    registration: undefined,
     scopes: ['openid', 'profile', 'email'],
     audience: undefined,
     strictAudienceValidation: false,

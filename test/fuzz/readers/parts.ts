@@ -126,6 +126,7 @@ export const metadata = {
   revocation_endpoint: undefined,
   pushed_authorization_request_endpoint: undefined,
   requiresPushedRequests: false,
+  registration_endpoint: undefined,
   offersDPoP: false,
   algorithms: ['RS256'],
   prompts: undefined,
