@@ -261,8 +261,7 @@ test('in reverse-proxy mode metrics and health are on loopback, unless told othe
 })
 
 test('what is not built yet may be written down as off', () => {
-  const text =
-    'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nrequireTokenIntrospection: false'
+  const text = 'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nrequireTokenIntrospection: false'
   assert.deepEqual(problemsOf({ text }), [])
 })
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
-import type { FaultyProvider } from '../fixtures/provider.ts'
+import { startProvider, type FaultyProvider } from '../fixtures/provider.ts'
 import { aWorld, outcomeOf } from './setup.ts'
 
 const rows: [name: string, options: Partial<ProviderOptions>, outcome: string, spoil: (op: FaultyProvider) => void][] =
@@ -61,6 +61,22 @@ describe('the tokens of a login', () => {
     const { op, login, leftovers } = await aWorld(t)
     op.fault('token', { status: 400, body: { error: 'invalid_grant' } })
     assert.equal(await outcomeOf(login()), 'code_rejected')
+    assert.equal(leftovers.length, 0)
+  })
+
+  test('are left alone at Google, where taking back one ends the person’s other sessions', async (t) => {
+    const google = 'https://accounts.google.com'
+    const op = await startProvider({ sendsIss: false, discovery: (document) => ({ ...document, issuer: google }) })
+    const { login, leftovers } = await aWorld(t, {
+      op,
+      config: {
+        providerURL: google,
+        discoveryURL: `${op.issuer}/.well-known/openid-configuration`,
+        allowInsecureProvider: true,
+      },
+    })
+    op.tokenResponse = (body) => ({ ...body, id_token: undefined })
+    assert.equal(await outcomeOf(login()), 'id_token_missing')
     assert.equal(leftovers.length, 0)
   })
 
