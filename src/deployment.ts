@@ -8,6 +8,8 @@ import type { Config } from './config/config.ts'
  */
 export function deploymentScope({ provider, redis }: Pick<Config, 'provider' | 'redis'>): string {
   // One replica's file may have the slash at the end and another one's not: they mean the same provider.
-  const named = JSON.stringify([provider.providerURL.replace(/\/+$/, ''), provider.clientID, redis.keyPrefix])
+  // A client that is registered by us has no id yet, and another one later: no id at all is nobody else's.
+  const clientID = provider.registration === undefined ? provider.clientID : null
+  const named = JSON.stringify([provider.providerURL.replace(/\/+$/, ''), clientID, redis.keyPrefix])
   return createHash('sha256').update(named).digest('base64url').slice(0, 16)
 }

@@ -6,6 +6,7 @@ import { compileRules, type CompiledRules } from './access/rules.ts'
 import type { Cache } from './cache/cache.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
+import { createLeases } from './cache/lease.ts'
 import { registerCacheGauges } from './cache/gauges.ts'
 import { createRateLimits, type RateLimits } from './cache/rate-limits.ts'
 import { createReplayDetection } from './cache/replay-detection.ts'
@@ -18,7 +19,8 @@ import { createSigningKeys } from './identity-token/signing-keys.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
-import { withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
+import { createCallsUnderWay, withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
+import { createClientStore } from './oidc/client-store.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
@@ -119,6 +121,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   })
 
   // Provider, sessions, logins
+  const calls = createCallsUnderWay()
   const provider = withCallsAwaited(
     createProvider({
       config: config.provider,
@@ -128,10 +131,20 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       clock,
       timer,
       random,
+      randomBytes,
       logger,
       metrics,
       cache: { metadata: documents('metadata'), jwks: documents('jwks') },
+      noteCall: calls.noted,
+      ...(config.provider.registration !== undefined && {
+        registration: {
+          store: createClientStore({ cache, sealer: sealerFor(`client ${scope}`), scope, clock }),
+          leases: createLeases({ store: cache.store, timer, randomBytes }),
+          scope,
+        },
+      }),
     }),
+    calls,
   )
   // As they call themselves, proven or not: whoever ends somebody's sessions means all that go by that name.
   const userOf = ({ claims, subject }: Session) => claimText(claims, access.userIdentifierClaim) || subject
@@ -187,6 +200,8 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
       clockSkewMs,
       transport: createTransport({
         ...config.provider,
+        // It is asked for documents that anybody may read.
+        clientCertificate: undefined,
         timeoutMs: config.provider.providerTimeoutMs,
         clock,
         timer,

@@ -2,6 +2,7 @@
 // Whoever can reach it is whoever they like, so nothing outside deploy/demo and test/ may start it.
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTLSServer } from 'node:https'
 import { exportJWK, generateKeyPair } from 'jose'
 import type ProviderClass from 'oidc-provider'
 import type { Context } from 'oidc-provider'
@@ -30,6 +31,10 @@ export interface DemoProviderOptions {
   /** Called when somebody logs out there (Back-Channel Logout 1.0). */
   readonly backChannelLogoutURI?: string
   /** Known to browsers and to Foregate by another name than `http://127.0.0.1:<port>`: in a container. */
+  /** Changes what is configured otherwise than usual: for tests. */
+  readonly configure?: (usual: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
+  /** Serves https as `https://localhost:<port>`, and asks clients for a certificate of `ca` (PEM): for tests. */
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca: string }
   readonly published?: { readonly issuer: string; readonly bind: string; readonly clientSecret: string }
 }
 
@@ -62,9 +67,12 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
   // Imported here, because the package already prints its first notice while it loads.
   const { default: Provider, interactionPolicy } = await import('oidc-provider')
 
-  const server = createServer()
+  const { tls } = options
+  const server =
+    tls === undefined ? createServer() : createTLSServer({ ...tls, requestCert: true, rejectUnauthorized: false })
   const port = await listenOn(server, options.port, options.published?.bind)
-  const issuer = options.published?.issuer ?? `http://127.0.0.1:${port}`
+  const origin = tls === undefined ? `http://127.0.0.1:${port}` : `https://localhost:${port}`
+  const issuer = options.published?.issuer ?? origin
   const clientSecret = options.published?.clientSecret ?? randomBytes(24).toString('base64url')
   const client = { clientID: 'foregate-demo', clientSecret }
   const tokenSeconds = options.tokenSeconds ?? 300
@@ -81,7 +89,7 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
     }),
   )
 
-  const provider: ProviderClass = new Provider(issuer, {
+  const usual = {
     clients: [
       {
         client_id: client.clientID,
@@ -151,7 +159,8 @@ export async function startDemoProvider(options: DemoProviderOptions): Promise<D
         },
       },
     },
-  })
+  }
+  const provider: ProviderClass = new Provider(issuer, options.configure?.(usual) ?? usual)
 
   /** The demo has one client, and it is ours: nobody is asked for consent. */
   async function loadExistingGrant(context: Context) {

@@ -50,16 +50,30 @@ export interface ProviderConfig {
   readonly providerURL: string
   /** Where the discovery document is, when not under `providerURL`. */
   readonly discoveryURL: string | undefined
+  /** Empty where `registration` is to bring it. */
   readonly clientID: string
   readonly clientSecret: string | undefined
-  readonly clientAuthMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
+  readonly clientAuthMethod:
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'private_key_jwt'
+    | 'tls_client_auth'
+    | 'self_signed_tls_client_auth'
+    | 'none'
   /** `private_key_jwt`: PEM (PKCS #8), key id and algorithm. */
   readonly clientAssertion:
     { readonly privateKeyPEM: string; readonly keyID: string | undefined; readonly algorithm: string } | undefined
+  /** Shown to the provider wherever it asks for one. */
+  readonly clientCertificate: ClientCertificateConfig | undefined
+  readonly registration: RegistrationConfig | undefined
   readonly scopes: readonly string[]
   readonly audience: string | undefined
   readonly strictAudienceValidation: boolean
   readonly enablePKCE: boolean
+  /** Whether tokens are bound to a key of their session (RFC 9449). `auto`: where the provider says that it can. */
+  readonly dpop: 'off' | 'auto' | 'require'
+  /** RFC 9126. `auto`: where the provider requires it. */
+  readonly pushedAuthorizationRequests: 'auto' | 'require' | 'off'
   /** An ID token without `nonce` is accepted (one with another never is). Only with PKCE. */
   readonly allowMissingNonce: boolean
   /** Where claims come from; the ID token is always the first, the others complete it in this order. */
@@ -74,6 +88,29 @@ export interface ProviderConfig {
   readonly proxies: ProxiesConfig
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
+}
+
+/** Dynamic client registration (RFC 7591). */
+export interface RegistrationConfig {
+  /** Absent: as the provider's document says. */
+  readonly endpoint: string | undefined
+  readonly initialAccessToken: string | undefined
+  readonly authMethod: ProviderConfig['clientAuthMethod']
+  /** What is asked for (RFC 7591 section 2), as it is sent. */
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+/** PEM contents, not paths. */
+export interface CertificatePair {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface ClientCertificateConfig {
+  /** As the files were at the start. */
+  readonly first: CertificatePair
+  /** As they are now. Throws when one cannot be read. */
+  readonly read: () => CertificatePair
 }
 
 export type ClaimsSource = 'idToken' | 'userinfo' | 'accessToken'

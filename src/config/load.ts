@@ -160,10 +160,11 @@ function variableAt(path: Path, origins: ReadonlyMap<string, string>): string | 
 /** Each slice looks at its options together, and notes what does not go together. */
 function configOf(checks: Checks): Config {
   const { settings } = checks
+  const paths = pathsConfig(checks)
   return {
     server: serverConfig(checks),
-    provider: providerConfig(checks),
-    paths: pathsConfig(checks),
+    provider: providerConfig(checks, paths),
+    paths,
     signals: signalsConfig(checks),
     session: sessionConfig(checks),
     cookies: cookieConfig(checks),

@@ -10,7 +10,6 @@ const isMany = (value: unknown): boolean => typeof value === 'number' && value >
 /** Path (`*` is any item) -> whether this value turns it on. */
 const NOT_YET: readonly (readonly [path: string, turnsOn: (value: unknown) => boolean])[] = [
   ['workers', isMany],
-  ['dynamicClientRegistration.enabled', isOn],
   ['bearer.enabled', isOn],
   ['enableBearerAuth', isOn],
   ['allowOpaqueTokens', isOn],

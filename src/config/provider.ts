@@ -1,10 +1,11 @@
 // The provider and how this client authenticates to it.
-import type { ProviderConfig } from './config.ts'
-import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
+import type { PathsConfig, ProviderConfig } from './config.ts'
+import { belongsTo, checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { noIdentifier } from './no-secrets.ts'
 import { outgoingProxies } from './outgoing-proxies.ts'
+import { registrationConfig } from './registration.ts'
 
 /** Parameters that the login sets itself; an operator's value would break or weaken it. */
 const MANAGED_PARAMETERS = new Set([
@@ -20,9 +21,10 @@ const MANAGED_PARAMETERS = new Set([
   'code_challenge_method',
   'request',
   'request_uri',
+  'dpop_jkt',
 ])
 
-export function providerConfig(checks: Checks): ProviderConfig {
+export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConfig {
   const { settings, refuse, warn } = checks
   if (settings.providerURL === undefined) {
     refuse(['providerURL'], 'is missing; it is the provider’s issuer, such as https://id.example.com')
@@ -34,14 +36,18 @@ export function providerConfig(checks: Checks): ProviderConfig {
       'must be the issuer alone: leave out /.well-known/openid-configuration, which is added to it',
     )
   }
-  if (settings.clientID === undefined) refuse(['clientID'], 'is missing; it is this client’s id at the provider')
-  else {
+  const registers = settings.dynamicClientRegistration.enabled
+  if (settings.clientID === undefined) {
+    if (!registers) refuse(['clientID'], 'is missing; it is this client’s id at the provider')
+  } else {
     const placeholder = noIdentifier(settings.clientID)
     if (placeholder !== undefined) refuse(['clientID'], placeholder)
   }
   for (const name of ['providerURL', 'discoveryURL', 'revocationURL', 'oidcEndSessionURL'] as const) {
-    checkScheme(checks, name)
+    checkScheme(checks, [name], settings[name])
   }
+  const { registrationEndpoint } = settings.dynamicClientRegistration
+  checkScheme(checks, ['dynamicClientRegistration', 'registrationEndpoint'], registrationEndpoint)
   if (settings.insecureSkipVerify) {
     warn(
       ['insecureSkipVerify'],
@@ -54,17 +60,22 @@ export function providerConfig(checks: Checks): ProviderConfig {
       'a stolen authorization code can be used without PKCE; leave it on unless the provider refuses it',
     )
   if (settings.allowMissingNonce) checkMissingNonce(checks)
+  const proof = { clientAuthMethod: settings.clientAuthMethod, clientAssertion: clientAssertion(checks) }
+  const scopes = scopesOf(checks)
   return {
+    ...proof,
+    scopes,
+    registration: registrationConfig(checks, { ...proof, scopes }, paths),
     providerURL: settings.providerURL ?? '',
     discoveryURL: settings.discoveryURL,
-    clientID: settings.clientID ?? '',
-    clientSecret: clientSecret(checks),
-    clientAuthMethod: settings.clientAuthMethod,
-    clientAssertion: clientAssertion(checks),
-    scopes: scopes(checks),
+    clientID: registers ? '' : (settings.clientID ?? ''),
+    clientSecret: registers ? undefined : clientSecret(checks),
+    clientCertificate: clientCertificate(checks),
     audience: settings.audience,
     strictAudienceValidation: settings.strictAudienceValidation,
     enablePKCE: settings.enablePKCE,
+    dpop: dpop(checks),
+    pushedAuthorizationRequests: settings.pushedAuthorizationRequests,
     allowMissingNonce: settings.allowMissingNonce,
     claimsFrom: claimsFrom(checks),
     extraAuthParams: extraAuthParams(checks),
@@ -79,21 +90,28 @@ export function providerConfig(checks: Checks): ProviderConfig {
   }
 }
 
-function checkScheme(
-  { settings, refuse, warn }: Checks,
-  name: 'providerURL' | 'discoveryURL' | 'revocationURL' | 'oidcEndSessionURL',
-): void {
-  const written = settings[name]
+function checkScheme({ settings, refuse, warn }: Checks, path: string[], written: string | undefined): void {
   if (written === undefined) return
   const { protocol, hostname } = new URL(written)
   if (protocol === 'https:' || isLoopback(hostname)) return
   if (settings.allowInsecureProvider)
-    warn([name], 'is plain http: codes, tokens and the client secret can be read and changed on the way')
+    warn(path, 'is plain http: codes, tokens and the client secret can be read and changed on the way')
   else
     refuse(
-      [[name], ['allowInsecureProvider']],
+      [path, ['allowInsecureProvider']],
       'must be https (http only on loopback, or with allowInsecureProvider: true)',
     )
+}
+
+function dpop({ settings, warn }: Checks): ProviderConfig['dpop'] {
+  const isHandedOn = settings.headers.some(({ template, value }) => /\.AccessToken\b/.test(`${template} ${value}`))
+  if (settings.dpop !== 'off' && isHandedOn) {
+    warn(
+      ['dpop'],
+      'makes access tokens that only this service can use: applications that get one by headers[] ({{.AccessToken}}) cannot; set it to off',
+    )
+  }
+  return settings.dpop
 }
 
 function checkMissingNonce({ settings, refuse, warn }: Checks): void {
@@ -120,17 +138,17 @@ function claimsFrom({ settings, refuse }: Checks): ProviderConfig['claimsFrom'] 
 
 function clientSecret(checks: Checks): string | undefined {
   const { settings, refuse, warn, isGiven } = checks
-  const isNeeded = settings.clientAuthMethod !== 'none' && settings.clientAuthMethod !== 'private_key_jwt'
+  const usesSecret = ['client_secret_basic', 'client_secret_post'].includes(settings.clientAuthMethod)
   if (!isGiven(['clientSecret'])) {
-    if (isNeeded) {
+    if (usesSecret) {
       refuse(
         [['clientSecret'], ['clientAuthMethod']],
-        'is missing; give it, or set clientAuthMethod to private_key_jwt or none (public client)',
+        'is missing; give it, or set clientAuthMethod to private_key_jwt, tls_client_auth or none (public client)',
       )
     }
     return undefined
   }
-  if (!isNeeded) warn(['clientSecret'], `is not used with clientAuthMethod: ${settings.clientAuthMethod}`)
+  if (!usesSecret) warn(['clientSecret'], `is not used with clientAuthMethod: ${settings.clientAuthMethod}`)
   return secretText(checks, ['clientSecret'], settings.clientSecret)
 }
 
@@ -164,6 +182,39 @@ function clientAssertion(checks: Checks): ProviderConfig['clientAssertion'] {
   return { privateKeyPEM, keyID: settings.clientAssertionKeyID, algorithm }
 }
 
+const clientCert = ['clientCertPath']
+const clientKey = ['clientKeyPath']
+
+/** RFC 8705. A provider may ask for one whatever else proves who we are. */
+function clientCertificate(checks: Checks): ProviderConfig['clientCertificate'] {
+  const { settings, refuse, isGiven, readFile } = checks
+  const { clientAuthMethod: method, clientCertPath, clientKeyPath, providerURL } = settings
+  const isNeeded = method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
+  if (isGiven(clientCert) !== isGiven(clientKey)) {
+    const [missing, present] = isGiven(clientCert) ? [clientKey, clientCert] : [clientCert, clientKey]
+    refuse([missing, present], 'is missing; a client certificate needs both clientCertPath and clientKeyPath')
+    return undefined
+  }
+  if (isNeeded && !isGiven(clientCert)) {
+    refuse([clientCert, ['clientAuthMethod']], `is missing; ${method} needs it, and clientKeyPath`)
+    return undefined
+  }
+  if (isNeeded && providerURL !== undefined && new URL(providerURL).protocol === 'http:')
+    refuse([['clientAuthMethod'], ['providerURL']], `needs https: a certificate can be shown over TLS only`)
+  const cert = fileText(checks, clientCert, clientCertPath)
+  const key = fileText(checks, clientKey, clientKeyPath)
+  if (cert === undefined || key === undefined || clientCertPath === undefined || clientKeyPath === undefined)
+    return undefined
+  checkCertificates(checks, clientCert, cert)
+  const opened = privateKey(checks, clientKey, key)
+  if (opened !== undefined && !belongsTo(cert, opened))
+    refuse(
+      [clientKey, clientCert],
+      'is not the key of the certificate in clientCertPath; give the two that belong together',
+    )
+  return { first: { cert, key }, read: () => ({ cert: readFile(clientCertPath), key: readFile(clientKeyPath) }) }
+}
+
 function neededKey(algorithm: string): { type: string; curve?: string; words: string } {
   if (algorithm === 'EdDSA') return { type: 'ed25519', words: 'an Ed25519 key' }
   if (!algorithm.startsWith('ES')) return { type: 'rsa', words: 'an RSA key' }
@@ -174,7 +225,7 @@ function neededKey(algorithm: string): { type: string; curve?: string; words: st
 
 const DEFAULT_SCOPES = ['openid', 'profile', 'email']
 
-function scopes({ settings, refuse }: Checks): string[] {
+function scopesOf({ settings, refuse }: Checks): string[] {
   // `scope: openid profile` is how OAuth itself writes a list.
   const given = settings.scopes.flatMap((scope) => scope.split(/\s+/))
   const all = [...new Set(settings.overrideScopes ? given : [...DEFAULT_SCOPES, ...given])]

@@ -13,6 +13,8 @@ export interface Flow {
   readonly id: string
   readonly nonce: string
   readonly codeVerifier: string
+  /** What its tokens are to be bound to; see Tokens. */
+  readonly proofKey?: string
   readonly redirectURI: string
   /** Absolute and already checked: where the person wanted to go. */
   readonly returnTo: string
@@ -57,7 +59,7 @@ export interface FlowStart {
 
 export interface Flows {
   /** A return address that is too long for a state loses its query, and where that is not enough, its path. */
-  start(request: Pick<Flow, 'redirectURI' | 'returnTo' | 'fresh' | 'stepUp' | 'again'>): FlowStart
+  start(request: Pick<Flow, 'redirectURI' | 'returnTo' | 'fresh' | 'stepUp' | 'again' | 'proofKey'>): FlowStart
   /** The flow that a state tells of, whoever presents it and however old it is; undefined for what was not made here. */
   read(state: string): Flow | undefined
   /** Whether this cookie's value proves that its browser began the flow, less than 15 minutes ago. */

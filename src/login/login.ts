@@ -3,7 +3,7 @@
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
-import type { Claims, Provider, StepUp } from '../oidc/provider.ts'
+import type { Claims, Grant, Provider, StepUp } from '../oidc/provider.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session, WhereFrom } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -90,13 +90,21 @@ export function createLogins(deps: {
 
   return {
     async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, stepUp, again }) {
-      const fresh = prompt !== undefined || stepUp !== undefined
-      const { flow, state, cookie } = flows.start({ redirectURI, returnTo, fresh, again, ...(stepUp && { stepUp }) })
+      const proofKey = await provider.newProofKey()
+      const { flow, state, cookie } = flows.start({
+        redirectURI,
+        returnTo,
+        fresh: prompt !== undefined || stepUp !== undefined,
+        again,
+        ...(stepUp && { stepUp }),
+        ...(proofKey !== undefined && { proofKey }),
+      })
       const location = await provider.authorizationURL({
         redirectURI,
         state,
         nonce: flow.nonce,
         codeVerifier: flow.codeVerifier,
+        proofKey,
         ...(prompt !== undefined && { prompt }),
         ...(loginHint !== undefined && { loginHint }),
         ...(stepUp && { stepUp }),
@@ -124,15 +132,16 @@ export function createLogins(deps: {
         throw new LoginRejected('state_reused', 'this login was completed before')
       }
       const grant = await provider.exchangeCode({ query, state, ...flow })
-      if (!deps.disableReplayDetection) {
-        const ttlMs = Math.max(1, grant.idTokenExpiresAt - clock()) + deps.clockSkewMs
-        if (!(await used.first('id_token', grant.idTokenKey, ttlMs))) {
-          throw new LoginRejected('id_token_replayed', 'this ID token was used before')
-        }
+      let newSession: NewSession
+      try {
+        await checkFirstUse(grant)
+        // A new id and secret at each login: what was planted in the browser before is worth nothing after.
+        if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
+        newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
+      } catch (error) {
+        provider.abandon(grant.tokens)
+        throw error
       }
-      // A new id and secret at each login: what was planted in the browser before is worth nothing after.
-      if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
-      const newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
       if (grant.isHalfKnown !== true) deps.noticeClaims(grant.claims)
       return { kind: 'logged-in', newSession, returnTo: flow.returnTo }
     },
@@ -145,6 +154,13 @@ export function createLogins(deps: {
       const { returnTo, stepUp, again } = flow
       return { isHeld: slots.length > 0, returnTo, stepUp, again, slots }
     },
+  }
+
+  async function checkFirstUse({ idTokenKey, idTokenExpiresAt }: Grant): Promise<void> {
+    if (deps.disableReplayDetection) return
+    const ttlMs = Math.max(1, idTokenExpiresAt - clock()) + deps.clockSkewMs
+    if (await used.first('id_token', idTokenKey, ttlMs)) return
+    throw new LoginRejected('id_token_replayed', 'this ID token was used before')
   }
 
   function isHeld(flow: Flow, cookies: FlowCookies): boolean {

@@ -2,26 +2,40 @@
 // loses what it would have brought.
 import type { Provider } from './provider.ts'
 
+export interface CallsUnderWay {
+  /** The same call, remembered until it has ended. */
+  noted<T>(call: Promise<T>): Promise<T>
+  /** Resolves once no call is under way. */
+  settled(): Promise<void>
+}
+
 export interface AwaitedProvider extends Provider {
   /** Resolves once no call is under way. */
   settled(): Promise<void>
 }
 
-export function withCallsAwaited(provider: Provider): AwaitedProvider {
+export function createCallsUnderWay(): CallsUnderWay {
   const underWay = new Set<Promise<unknown>>()
-  function noted<T>(call: Promise<T>): Promise<T> {
-    const forget = () => void underWay.delete(call)
-    underWay.add(call)
-    call.then(forget, forget)
-    return call
-  }
   return {
-    ...provider,
-    exchangeCode: (callback) => noted(provider.exchangeCode(callback)),
-    refresh: (tokens, expected) => noted(provider.refresh(tokens, expected)),
-    revoke: (tokens) => noted(provider.revoke(tokens)),
+    noted(call) {
+      const forget = () => void underWay.delete(call)
+      underWay.add(call)
+      call.then(forget, forget)
+      return call
+    },
     async settled() {
       while (underWay.size > 0) await Promise.allSettled(underWay)
     },
+  }
+}
+
+/** `calls`: also those that the provider makes by itself. */
+export function withCallsAwaited(provider: Provider, calls = createCallsUnderWay()): AwaitedProvider {
+  return {
+    ...provider,
+    exchangeCode: (callback) => calls.noted(provider.exchangeCode(callback)),
+    refresh: (tokens, expected) => calls.noted(provider.refresh(tokens, expected)),
+    revoke: (tokens) => calls.noted(provider.revoke(tokens)),
+    settled: calls.settled,
   }
 }

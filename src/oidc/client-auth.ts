@@ -1,4 +1,4 @@
-// How this client proves to the provider who it is: the four methods of `clientAuthMethod` (OpenID Connect Core section 9).
+// How this client proves to the provider who it is: the methods of `clientAuthMethod` (OpenID Connect Core section 9, RFC 8705).
 import { importPKCS8 } from 'jose'
 import type { ServerMetadata } from 'openid-client'
 import { PrivateKeyJwt } from 'openid-client'
@@ -14,6 +14,7 @@ type ClientConfig = Pick<ProviderConfig, 'clientID' | 'clientSecret' | 'clientAu
 /** The key of `private_key_jwt` is read at its first use: what is wrong with it surfaces as ProviderUnavailable. */
 export function createClientAuth(config: ClientConfig): ClientAuth {
   const { clientID, clientSecret = '' } = config
+  const identified: ClientAuth = async (_server, form) => form.set('client_id', clientID)
   const methods: Record<ProviderConfig['clientAuthMethod'], ClientAuth> = {
     // Not openid-client's: that percent-encodes `-` and `_` as well, which is allowed but breaks providers that do not
     // decode, and most client ids are UUIDs. This is the form encoding that RFC 6749 section 2.3.1 asks for.
@@ -25,7 +26,10 @@ export function createClientAuth(config: ClientConfig): ClientAuth {
       form.set('client_id', clientID)
       form.set('client_secret', clientSecret)
     },
-    none: async (_server, form) => form.set('client_id', clientID),
+    none: identified,
+    // RFC 8705 section 2: the certificate of the connection is the proof.
+    tls_client_auth: identified,
+    self_signed_tls_client_auth: identified,
     private_key_jwt: privateKeyJWT(config),
   }
   return methods[config.clientAuthMethod]

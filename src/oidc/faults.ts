@@ -65,7 +65,11 @@ const meanings = {
   }),
   tls_client_certificate: () => ({
     came: 'a client certificate is asked for',
-    remedy: 'this service has none to show: let its address in without one',
+    remedy: 'set clientCertPath and clientKeyPath, or let the address of this service in without one',
+  }),
+  tls_client_refused: () => ({
+    came: 'our client certificate is refused',
+    remedy: 'does the provider trust the authority that signed clientCertPath, and is it still valid?',
   }),
   tls_not_offered: (request) => ({
     came: 'this port does not speak TLS',
@@ -91,6 +95,21 @@ const kindsByCode: Readonly<Record<string, Kind>> = {
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_SOCKET: 'reset',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'tls_client_certificate',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'tls_client_refused',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'tls_client_refused',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'tls_client_refused',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: 'tls_client_refused',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: 'tls_client_refused',
+  ERR_SSL_TLSV1_ALERT_ACCESS_DENIED: 'tls_client_refused',
+}
+
+const codeOf = (cause: unknown): string | undefined =>
+  cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+
+/** With TLS 1.3 a client hears only after its first bytes that its certificate is not taken: nobody has read those. */
+export function isRefusedHandshake(cause: unknown): boolean {
+  const kind = kindsByCode[codeOf(cause) ?? '']
+  return kind === 'tls_client_certificate' || kind === 'tls_client_refused'
 }
 
 const tunnelRemedies: Readonly<Record<string, string>> = {
@@ -100,7 +119,7 @@ const tunnelRemedies: Readonly<Record<string, string>> = {
 
 /** No whole answer came: the message for it. */
 export function connectionFault(request: Asked, cause: Error, { proxy }: Way): string {
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
+  const code = codeOf(cause)
   const way = proxy === undefined ? '' : ` (by way of the proxy ${proxy}, unless noProxy names this host)`
   const begin = `${asked(request)}${way}: `
   const refusedTunnel = /Proxy response \((\d{3})\)/.exec(cause.message)?.[1]

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
 import type { Documents } from '../cache/documents.ts'
 import { noDocument } from './faults.ts'
-import type { JSONObject } from './json.ts'
+import { isObject, type JSONObject } from './json.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
@@ -22,6 +22,12 @@ export interface Metadata {
   readonly userinfo_endpoint: string | undefined
   readonly end_session_endpoint: string | undefined
   readonly revocation_endpoint: string | undefined
+  readonly registration_endpoint: string | undefined
+  readonly pushed_authorization_request_endpoint: string | undefined
+  /** `require_pushed_authorization_requests` (RFC 9126 section 5). */
+  readonly requiresPushedRequests: boolean
+  /** `dpop_signing_alg_values_supported` has ES256 (RFC 9449 section 5.1). */
+  readonly offersDPoP: boolean
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
@@ -49,6 +55,8 @@ export interface MetadataOptions {
   /** Where the document is, when not under the issuer. */
   readonly discoveryURL: string | undefined
   readonly allowInsecure: boolean
+  /** We show a certificate: the endpoints are those of `mtls_endpoint_aliases` where it has them. */
+  readonly usesAliases: boolean
   readonly transport: Transport
   readonly cache: Documents
   readonly clock: Clock
@@ -68,7 +76,7 @@ const lastRetryUnknownMs = seconds(5)
 const betweenAttemptsMs = seconds(1)
 
 export function createMetadata(options: MetadataOptions): MetadataSource {
-  const { issuer, allowInsecure, transport, cache, clock, timer, random, logger } = options
+  const { issuer, allowInsecure, usesAliases, transport, cache, clock, timer, random, logger } = options
   const address = options.discoveryURL ?? `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const id = createHash('sha256')
     .update(options.discoveryURL === undefined ? issuer : `${issuer} ${address}`)
@@ -86,7 +94,7 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     known !== undefined && clock() - known.fetchedAt < usableMs ? known.metadata : undefined
 
   function use(document: JSONObject, fetchedAt: number): void {
-    known = { metadata: parseMetadata(document, issuer, allowInsecure), fetchedAt }
+    known = { metadata: parseMetadata(document, issuer, { allowInsecure, usesAliases }), fetchedAt }
     options.onKnown(known.metadata)
   }
 
@@ -192,11 +200,29 @@ class UnusableDocument extends Error {}
 export const asymmetric: readonly string[] =
   'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
+/** What a browser is sent to has no use for our certificate. */
+const calledByUs = new Set([
+  'token_endpoint',
+  'userinfo_endpoint',
+  'revocation_endpoint',
+  'pushed_authorization_request_endpoint',
+])
+
 /** Discovery 1.0 sections 3 and 4.3. Throws UnusableDocument. */
-export function parseMetadata(document: JSONObject, issuer: string, allowInsecure: boolean): Metadata {
+export function parseMetadata(
+  document: JSONObject,
+  issuer: string,
+  { allowInsecure, usesAliases = false }: { readonly allowInsecure: boolean; readonly usesAliases?: boolean },
+): Metadata {
   checkIssuer(document['issuer'], issuer)
+  const listed = document['mtls_endpoint_aliases']
+  const aliases = usesAliases && isObject(listed) ? listed : {}
   const optional = (name: string): string | undefined => {
-    const value = document[name]
+    const alias = calledByUs.has(name) && Object.hasOwn(aliases, name) ? aliases[name] : undefined
+    // Not the other address in its place: it asks for no certificate, and would take us for nobody (RFC 8705 section 5).
+    if (alias !== undefined && !(typeof alias === 'string' && mayBeCalled(alias, issuer, allowInsecure)))
+      throw new UnusableDocument(`discovery: mtls_endpoint_aliases.${name} is not an https URL`)
+    const value = alias ?? document[name]
     return typeof value === 'string' && mayBeCalled(value, issuer, allowInsecure) ? value : undefined
   }
   const required = (name: string): string => {
@@ -224,6 +250,10 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     userinfo_endpoint: optional('userinfo_endpoint'),
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
+    registration_endpoint: optional('registration_endpoint'),
+    pushed_authorization_request_endpoint: optional('pushed_authorization_request_endpoint'),
+    offersDPoP: isListed(document['dpop_signing_alg_values_supported'], 'ES256'),
+    requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
     authMethods: Array.isArray(authMethods)
@@ -232,6 +262,8 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     sendsIss: document['authorization_response_iss_parameter_supported'] === true,
   }
 }
+
+const isListed = (list: unknown, word: string): boolean => Array.isArray(list) && list.includes(word)
 
 /** Microsoft's document for many tenants names none of them: its template is the issuer of the tenant that the operator chose. */
 const tenant = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
@@ -252,6 +284,7 @@ function checkIssuer(found: unknown, issuer: string): void {
   )
 }
 
+/** https, or http on loopback for a provider that is there itself. */
 export function mayBeCalled(value: string, issuer: string, allowInsecure: boolean): boolean {
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return false

@@ -5,7 +5,10 @@ import { createLogQuota } from '../telemetry/log-quota.ts'
 import type { Clock } from '../time.ts'
 import type { Operation } from './transport.ts'
 
-export type Call = { readonly operation: Exclude<Operation, 'discovery' | 'jwks'>; readonly url: string }
+export type Call = {
+  readonly operation: Exclude<Operation, 'discovery' | 'jwks' | 'registration'>
+  readonly url: string
+}
 
 export interface ProviderHealth {
   isFailing(): boolean

@@ -25,6 +25,8 @@ export interface AuthorizationRequest {
   readonly nonce: string
   /** S256 challenge is derived from it (RFC 7636). */
   readonly codeVerifier: string
+  /** The code is worth something only to who holds it (RFC 9449 section 10). */
+  readonly proofKey?: string | undefined
   /** `select_account`, `login`, ...: overrides nothing that we manage ourselves. */
   readonly prompt?: string
   readonly loginHint?: string
@@ -49,12 +51,16 @@ export interface Callback {
   readonly stepUp?: StepUp | undefined
   /** When the person was sent to the provider (ms since the epoch). */
   readonly startedAt?: number
+  /** What the login began with, where it did. */
+  readonly proofKey?: string | undefined
 }
 
 export interface Tokens {
   readonly accessToken: string
   readonly idToken: string | undefined
   readonly refreshToken: string | undefined
+  /** Private key whose possession has to be proven with these tokens (RFC 9449); for nobody but the provider's room. */
+  readonly proofKey?: string | undefined
 }
 
 /** A verified answer of the token endpoint. */
@@ -76,7 +82,15 @@ export interface Grant {
   readonly idTokenIssuedAt: number
 }
 
-/** What a refresh brought. `claims` is undefined when the answer held no ID token: the old identity stays. */
+/** Whose session it is that a refresh is for. */
+export interface Expected {
+  readonly issuer: string
+  readonly subject: string
+  /** See Grant: what was missed is asked for again. */
+  readonly isHalfKnown?: boolean | undefined
+}
+
+/** What a refresh brought. `claims`: all of them, or undefined where the old identity stays. */
 export interface RefreshGrant {
   readonly tokens: Tokens
   readonly expiresAt: number
@@ -91,16 +105,26 @@ export interface Provider {
   /** Begins discovery in the background (retry with back-off and jitter, hourly refresh). */
   start(): void
   stop(): void
-  /** Throws ProviderUnavailable while no metadata is known. */
+  /** What a login's tokens are to be bound to; undefined: to nothing. Throws ProviderUnavailable while no metadata is known. */
+  newProofKey(): Promise<string | undefined>
+  /**
+   * Throws ProviderUnavailable while no metadata is known, or where the request has to be pushed (RFC 9126) and cannot be, and
+   * LoginRejected where the provider refuses what was pushed.
+   */
   authorizationURL(request: AuthorizationRequest): Promise<URL>
   /** Whether it lets a person do this when asked by `prompt`; where it does not say, it may. */
   offersPrompt(prompt: string): boolean
-  /** Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable. */
+  /**
+   * Checks the answer's `state` and `iss`, redeems the code, verifies. Throws LoginRejected or ProviderUnavailable; tokens that came
+   * all the same are abandoned then.
+   */
   exchangeCode(callback: Callback): Promise<Grant>
   /** One call, never repeated by itself (a rotating refresh token). Throws RefreshRejected or ProviderUnavailable. */
-  refresh(tokens: Tokens, expected: { issuer: string; subject: string }): Promise<RefreshGrant>
+  refresh(tokens: Tokens, expected: Expected): Promise<RefreshGrant>
   /** RFC 7009, both tokens, best effort within `providerTimeout`: never throws. */
   revoke(tokens: Tokens): Promise<void>
+  /** Revokes the tokens of a login that did not come about, where that ends nothing else. Returns at once; never throws. */
+  abandon(tokens: Tokens): void
   /**
    * OpenID Connect RP-Initiated Logout 1.0. An ID token that would make the address longer than 2 KB is left out.
    * Undefined when it is too long even so, and when the provider has no such endpoint or is not known yet.

@@ -1,17 +1,18 @@
-// The two URLs that we send a browser to: to log in, and to log out at the provider.
+// The two URLs that we send a browser to: to log in, by itself or by what was pushed before (RFC 9126), and to log out at the provider.
 import { Configuration, None, allowInsecureRequests, buildAuthorizationUrl, buildEndSessionUrl } from 'openid-client'
 import { calculatePKCECodeChallenge } from 'openid-client'
 import type { ProviderConfig } from '../config/config.ts'
+import { thumbprintOf } from './dpop.ts'
 import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
 
-export async function authorizationURL(
-  metadata: Metadata,
+/** What a login asks for (OpenID Connect Core 3.1.2.1), without who asks. */
+export async function authorizationParameters(
   config: ProviderConfig,
-  { redirectURI, state, nonce, codeVerifier, prompt, loginHint, stepUp }: AuthorizationRequest,
-): Promise<URL> {
+  { redirectURI, state, nonce, codeVerifier, proofKey, prompt, loginHint, stepUp }: AuthorizationRequest,
+): Promise<Record<string, string>> {
   const google = asGoogleWantsIt(config)
-  const parameters = new URLSearchParams({
+  return {
     ...(config.audience === undefined ? {} : { audience: config.audience }),
     ...google.parameters,
     ...config.extraAuthParams,
@@ -23,13 +24,18 @@ export async function authorizationURL(
     redirect_uri: redirectURI,
     state,
     nonce,
-  })
-  if (config.enablePKCE) {
-    parameters.set('code_challenge', await calculatePKCECodeChallenge(codeVerifier))
-    parameters.set('code_challenge_method', 'S256')
+    response_type: 'code',
+    ...(proofKey !== undefined && { dpop_jkt: await thumbprintOf(proofKey) }),
+    ...(config.enablePKCE && {
+      code_challenge: await calculatePKCECodeChallenge(codeVerifier),
+      code_challenge_method: 'S256',
+    }),
   }
-  return buildAuthorizationUrl(configuration(config, metadata), parameters)
 }
+
+/** `parameters`: what a login asks for, or the reference to it. */
+export const authorizationURL = (metadata: Metadata, clientID: string, parameters: Record<string, string>): URL =>
+  buildAuthorizationUrl(configuration(clientID, metadata.issuer, metadata), new URLSearchParams(parameters))
 
 // Google refuses the scope that everybody else asks for, and gives a refresh token only with a consent.
 function asGoogleWantsIt({ providerURL, scopes }: ProviderConfig): {
@@ -53,18 +59,19 @@ const maxEndSessionURLLength = 2_048
  */
 export function endSessionURL(
   endpoint: string,
-  config: ProviderConfig,
+  issuer: string,
+  clientID: string,
   { idToken, postLogoutRedirectURI, state }: EndSessionRequest,
 ): URL | undefined {
-  const plain = { client_id: config.clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
-  const client = configuration(config, { end_session_endpoint: endpoint })
+  const plain = { client_id: clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
+  const client = configuration(clientID, issuer, { end_session_endpoint: endpoint })
   return [...(idToken === undefined ? [] : [{ id_token_hint: idToken, ...plain }]), plain]
     .map((parameters) => buildEndSessionUrl(client, new URLSearchParams(parameters)))
     .find(({ href }) => href.length <= maxEndSessionURLLength)
 }
 
-function configuration({ clientID, providerURL }: ProviderConfig, endpoints: object): Configuration {
-  const configuration = new Configuration({ ...endpoints, issuer: providerURL }, clientID, undefined, None())
+function configuration(clientID: string, issuer: string, endpoints: object): Configuration {
+  const configuration = new Configuration({ ...endpoints, issuer }, clientID, undefined, None())
   // Whether an endpoint may be plain http was decided when the metadata was read.
   allowInsecureRequests(configuration)
   return configuration

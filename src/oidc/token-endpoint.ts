@@ -2,18 +2,21 @@
 // repeated, and every answer sorted into what it means. Errors name the provider's error word and nothing it was sent.
 // openid-client's own grants are not used: they check ID tokens without their signature, know no injected clock, and put
 // whole answers, tokens included, into the `cause` of their errors.
-import { AnswerLost, ProviderUnavailable } from '../errors.ts'
-import type { ClientAuth } from './client-auth.ts'
-import { asked } from './faults.ts'
+import { ProviderUnavailable } from '../errors.ts'
+import { secretsIn, unavailable, type ClientPost, type Sender } from './client-post.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Metadata } from './metadata.ts'
-import type { Call, ProviderHealth } from './provider-health.ts'
-import { errorWord, inWords } from './provider-text.ts'
-import type { ProviderAnswer, Transport } from './transport.ts'
+import { oauthErrorIn, type OAuthError } from './oauth-error.ts'
+import type { ProviderHealth } from './provider-health.ts'
+import type { ProviderAnswer } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
 export interface TokenResponse {
+  /** `client_id` */
+  readonly issuedTo: string
   readonly accessToken: string
+  /** The key whose possession has to be proven with the access token (RFC 9449); undefined: a bearer token. */
+  readonly boundTo: string | undefined
   /** As it came: `undefined` when absent, and not yet known to be a token. */
   readonly idToken: unknown
   readonly refreshToken: string | undefined
@@ -24,61 +27,38 @@ export interface TokenResponse {
 
 export type TokenResult =
   | { readonly kind: 'tokens'; readonly answer: TokenResponse }
-  /** The provider says no, in RFC 6749's words. `message`: the error and what else it says, for the log. */
-  | { readonly kind: 'refused'; readonly error: string; readonly message: string; readonly isClients: boolean }
+  /** The provider says no, in RFC 6749's words. */
+  | ({ readonly kind: 'refused' } & OAuthError)
   /** An answer that no provider should give. */
   | { readonly kind: 'unusable'; readonly why: string }
 
 export interface TokenEndpoint {
-  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". */
-  grant(operation: 'token' | 'refresh', metadata: Metadata, parameters: Record<string, string>): Promise<TokenResult>
+  /** Throws ProviderUnavailable: no answer, a 5xx, or "later". `sender.proofKey`: tokens are to be bound to it. */
+  grant(
+    operation: 'token' | 'refresh',
+    metadata: Metadata,
+    parameters: Record<string, string>,
+    sender: Sender,
+  ): Promise<TokenResult>
   /** Throws ProviderUnavailable. */
-  revoke(url: string, parameters: Record<string, string>): Promise<void>
+  revoke(url: string, parameters: Record<string, string>, sender: Sender): Promise<void>
 }
 
-export interface TokenEndpointOptions {
-  readonly issuer: string
-  readonly authenticate: ClientAuth
-  readonly transport: Transport
-  readonly health: ProviderHealth
-}
-
-const maxBytes = 512 * 1024
 const maxTokenLength = 64 * 1024
 const tenYearsInSeconds = 10 * 365 * 24 * 3600
-// Words for "later" (RFC 6749 section 4.1.2.1 has them for the authorization endpoint; providers use them here as well).
-const passingErrors = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
-// Not the token endpoint's word, but that of what stands in front of it: not here, not so, not now.
-const passingStatuses = new Set([404, 405, 407, 408, 421, 425, 429])
-const isRefusal = (status: number) => status === 200 || (status >= 400 && status < 500 && !passingStatuses.has(status))
-const errorCode = /^[a-z][a-z0-9_.-]{0,63}$/
 
-export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
-  const { issuer, authenticate, transport, health } = options
-
-  /** Throws ProviderUnavailable, which the provider's health has heard of then. */
-  async function post(call: Call, parameters: Record<string, string>): Promise<ProviderAnswer> {
-    const { operation, url } = call
-    const form = new URLSearchParams(parameters)
-    const headers = new Headers({ accept: 'application/json' })
-    await authenticate({ issuer }, form, headers)
-    const request = { operation, url: new URL(url), headers: Object.fromEntries(headers), form, maxBytes }
-    const answer = await transport.send(request).catch((error: unknown) => {
-      if (error instanceof ProviderUnavailable && !mayBeCodes(call, error)) health.unanswered(call, error.message)
-      throw error
-    })
-    if (answer.status >= 500 || answer.status === 429 || answer.status === 408) {
-      const error = unavailable(call, answer, parameters)
-      if (operation !== 'token' || isAboutNobody(answer.status)) health.failed(call, error.message)
-      throw error
-    }
-    return answer
-  }
-
+/** `bindingRequired`: who asks for tokens that are bound to a key takes no others. */
+export function createTokenEndpoint(deps: {
+  readonly post: ClientPost
+  readonly health: ProviderHealth
+  readonly bindingRequired: boolean
+}): TokenEndpoint {
+  const { post, health, bindingRequired } = deps
   return {
-    async grant(operation, metadata, parameters) {
+    async grant(operation, metadata, parameters, sender) {
       const call = { operation, url: metadata.token_endpoint }
-      const result = sorted(await post(call, parameters), secretsIn(parameters))
+      const answer = await post.send(call, parameters, sender)
+      const result = sorted(answer, secretsIn(parameters), sender, bindingRequired)
       const isRefresh = operation === 'refresh'
       switch (result.kind) {
         case 'tokens':
@@ -88,7 +68,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
           if (isRefresh) health.failed(call, `refresh: ${result.why}`)
           return result
         case 'refused':
-          if (passingErrors.has(result.error)) {
+          if (result.isPassing) {
             const error = new ProviderUnavailable(`${operation}: ${result.message}`)
             if (isRefresh || result.error === 'temporarily_unavailable') health.failed(call, error.message)
             throw error
@@ -99,9 +79,9 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
       }
     },
 
-    async revoke(url, parameters) {
+    async revoke(url, parameters, sender) {
       const call = { operation: 'revocation', url } as const
-      const answer = await post(call, parameters)
+      const answer = await post.send(call, parameters, sender)
       health.answered(call)
       if (answer.status === 200 || answer.status === 204) return
       throw unavailable(call, answer, parameters)
@@ -109,55 +89,38 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
   }
 }
 
-// A code is whatever a browser brought: that some server chokes on it says nothing about the provider. What was never sent, what
-// got no answer in time, and the statuses of those who are not there do.
-const mayBeCodes = ({ operation }: Call, error: ProviderUnavailable): boolean =>
-  operation === 'token' && error instanceof AnswerLost && error.cause !== undefined
-const isAboutNobody = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)
-
-const secretsIn = (parameters: Record<string, string>): string[] =>
-  ['code', 'code_verifier', 'refresh_token', 'token'].flatMap((name) => parameters[name] ?? [])
-
-function unavailable(
-  { operation, url }: Call,
-  answer: ProviderAnswer,
-  parameters: Record<string, string>,
-): ProviderUnavailable {
-  const begin = asked({ operation, url: new URL(url) })
-  return new ProviderUnavailable(`${begin}: status ${answer.status}${reasonIn(answer, parameters)}`)
-}
-
-/** ` (temporarily_unavailable: back at noon)`, where the body says something of the kind. */
-function reasonIn(answer: ProviderAnswer, parameters: Record<string, string>): string {
-  const { error, error_description: description } = jsonObject(answer) ?? {}
-  return error === undefined ? '' : ` (${inWords(errorWord(error), description, secretsIn(parameters))})`
-}
-
 /** What a status below 500 and its body mean. `secrets`: what was sent, and is not repeated. */
-function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult {
+function sorted(
+  answer: ProviderAnswer,
+  secrets: readonly string[],
+  { client, proofKey }: Sender,
+  bindingRequired: boolean,
+): TokenResult {
   if (answer.body === undefined) return { kind: 'unusable', why: 'the answer is too long' }
   const body = jsonObject(answer)
   // GitHub and its like: an error with status 200.
   if (body !== undefined && (answer.status !== 200 || body['access_token'] === undefined)) {
-    const { error, error_description: description } = body
-    if (typeof error === 'string' && errorCode.test(error) && isRefusal(answer.status)) {
-      const message = inWords(error, description, secrets)
-      return { kind: 'refused', error, message, isClients: isAboutClient(error, answer.status) }
-    }
+    const error = oauthErrorIn(answer, body, secrets)
+    if (error !== undefined) return { kind: 'refused', ...error }
   }
   if (answer.status !== 200) return { kind: 'unusable', why: `status ${answer.status} without an OAuth error` }
   if (body === undefined) return { kind: 'unusable', why: `the answer is ${notAnObject}` }
   const { access_token: accessToken, token_type: tokenType, scope } = body
   if (!isToken(accessToken)) return { kind: 'unusable', why: 'no usable access_token' }
-  // Case-insensitive (RFC 6749 section 5.1). We hold no DPoP key, so nothing but a bearer token is of use.
-  if (typeof tokenType !== 'string' || tokenType.toLowerCase() !== 'bearer') {
-    return { kind: 'unusable', why: 'token_type is not Bearer' }
+  // Case-insensitive (RFC 6749 section 5.1). Without a key of ours a DPoP token is of no use.
+  const type = typeof tokenType === 'string' ? tokenType.toLowerCase() : undefined
+  const isBound = type === 'dpop' && proofKey !== undefined
+  if (!isBound && (type !== 'bearer' || (bindingRequired && proofKey !== undefined))) {
+    const wanted = proofKey === undefined ? 'Bearer' : bindingRequired ? 'DPoP' : 'DPoP or Bearer'
+    return { kind: 'unusable', why: `token_type is not ${wanted}` }
   }
   const refreshToken = body['refresh_token']
   return {
     kind: 'tokens',
     answer: {
+      issuedTo: client.id,
       accessToken,
+      boundTo: isBound ? proofKey : undefined,
       idToken: body['id_token'] ?? undefined,
       refreshToken: isToken(refreshToken) ? refreshToken : undefined,
       expiresInMs: lifetimeMs(body),
@@ -165,13 +128,6 @@ function sorted(answer: ProviderAnswer, secrets: readonly string[]): TokenResult
     },
   }
 }
-
-/**
- * Whether the client was not recognized (RFC 6749 section 5.2: invalid_client, or status 401; Keycloak says unauthorized_client
- * then, Auth0 access_denied): the operator's or the provider's mistake, whatever the grant is worth.
- */
-const isAboutClient = (error: string, status: number): boolean =>
-  error === 'invalid_client' || (status === 401 && (error === 'unauthorized_client' || error === 'access_denied'))
 
 // RFC 6749 appendix A.12: printable ASCII. Anything else could not be sent in a header.
 const isToken = (value: unknown): value is string =>

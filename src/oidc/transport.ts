@@ -2,16 +2,17 @@
 // deadline for the whole exchange, a limit for the body, and no redirect is ever followed: a token request must not
 // wander, and a discovery document that has moved is a matter for the operator.
 import tls from 'node:tls'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
-import type { ProxiesConfig } from '../config/config.ts'
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { CertificatePair, ProxiesConfig } from '../config/config.ts'
 import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { Durations } from '../telemetry/metrics.ts'
 import type { Clock, Timer } from '../time.ts'
 import { seconds } from '../time.ts'
-import { asked, connectionFault, timeoutFault } from './faults.ts'
+import type { ClientCertificate } from './client-certificate.ts'
+import { asked, connectionFault, isRefusedHandshake, timeoutFault } from './faults.ts'
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
-export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' | 'revocation'
+export type Operation = 'discovery' | 'jwks' | 'registration' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation'
 
 export interface ProviderRequest {
   readonly operation: Operation
@@ -21,6 +22,7 @@ export interface ProviderRequest {
   readonly headers: Readonly<Record<string, string>>
   /** A form to POST. Absent: GET. */
   readonly form?: URLSearchParams
+  readonly json?: { readonly method: 'POST' | 'PUT'; readonly text: string }
   readonly maxBytes: number
 }
 
@@ -30,6 +32,10 @@ export interface ProviderAnswer {
   readonly contentType: string
   /** Where a redirect leads. It is not followed. */
   readonly location?: string
+  /** `WWW-Authenticate` */
+  readonly challenge?: string
+  /** `DPoP-Nonce` (RFC 9449 section 8). */
+  readonly dpopNonce?: string
   /** Undefined: longer than `maxBytes`. */
   readonly body: string | undefined
 }
@@ -46,6 +52,7 @@ export interface Transport {
 export interface TransportOptions {
   readonly caPEM: string | undefined
   readonly insecureSkipVerify: boolean
+  readonly clientCertificate: Pick<ClientCertificate, 'current'> | undefined
   readonly proxies: ProxiesConfig
   readonly timeoutMs: number
   readonly clock: Clock
@@ -62,17 +69,30 @@ export function createTransport(options: TransportOptions): Transport {
   const { timeoutMs, clock, timer, durations } = options
   const limitFor = (operation: Operation) =>
     operation === 'refresh' ? Math.max(timeoutMs, refreshTimeoutMs) : timeoutMs
-  const kept = connections(options, 1)
-  // A code or a rotating refresh token must not be sent twice, so a POST takes no chance on a kept connection that the
-  // provider may be closing at this moment.
-  const fresh = connections(options, 0)
+  const { clientCertificate } = options
+  let pools = openPools(options, clientCertificate?.current())
+  /** Of a certificate of before: until what is under way on them has ended. */
+  const retired = new Set<Pools>()
+
+  function poolsNow(): Pools {
+    const certificate = clientCertificate?.current()
+    if (certificate !== pools.certificate) {
+      const old = pools
+      retired.add(old)
+      void Promise.all([old.kept.close(), old.fresh.close()]).finally(() => retired.delete(old))
+      pools = openPools(options, certificate)
+    }
+    return pools
+  }
+
   const wayTo = ({ protocol }: URL) => {
     const proxy = protocol === 'https:' ? options.proxies.https : options.proxies.http
     return { proxy: proxy === undefined ? undefined : new URL(proxy).host }
   }
 
   function exchange(request: ProviderRequest, timedOut: () => void): Promise<ProviderAnswer> {
-    const { url, headers, form, maxBytes, operation } = request
+    const { url, headers, form, json, maxBytes, operation } = request
+    const body = json?.text ?? form?.toString()
     const { promise, resolve, reject } = Promise.withResolvers<ProviderAnswer>()
     const chunks: Buffer[] = []
     let bytes = 0
@@ -82,7 +102,8 @@ export function createTransport(options: TransportOptions): Transport {
 
     const fail = (why: string, options?: ErrorOptions): void => {
       // Before a connection stood nothing was sent. What only asks can be asked again.
-      const Lost = controller !== undefined && form !== undefined ? AnswerLost : ProviderUnavailable
+      const isSent = controller !== undefined && !isRefusedHandshake(options?.cause)
+      const Lost = isSent && body !== undefined ? AnswerLost : ProviderUnavailable
       reject(new Lost(why, options))
     }
     const end = (): void => {
@@ -95,9 +116,10 @@ export function createTransport(options: TransportOptions): Transport {
       end()
     }, limitFor(operation))
 
-    const body = form?.toString()
+    const { kept, fresh } = poolsNow()
     const { dispatcher, method } =
-      body === undefined ? { dispatcher: kept, method: 'GET' } : { dispatcher: fresh, method: 'POST' }
+      body === undefined ? { dispatcher: kept, method: 'GET' } : { dispatcher: fresh, method: json?.method ?? 'POST' }
+    const type = json === undefined ? 'application/x-www-form-urlencoded' : 'application/json'
     dispatcher.dispatch(
       {
         origin: url.origin,
@@ -106,7 +128,7 @@ export function createTransport(options: TransportOptions): Transport {
         headers: {
           'user-agent': 'foregate',
           ...headers,
-          ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(body === undefined ? {} : { 'content-type': type }),
         },
         ...(body === undefined ? {} : { body }),
       },
@@ -116,12 +138,20 @@ export function createTransport(options: TransportOptions): Transport {
           if (isOver) started.abort(new Error('no longer wanted'))
           else controller = started
         },
-        onResponseStart(_controller, status, { 'content-type': type = '', location }) {
+        onResponseStart(_controller, status, headers) {
+          const {
+            'content-type': type = '',
+            location,
+            'www-authenticate': challenge,
+            'dpop-nonce': dpopNonce,
+          } = headers
           const [contentType = ''] = String(type).split(';', 1)
           head = {
             status,
             contentType: contentType.trim().toLowerCase(),
             ...(typeof location === 'string' && { location }),
+            ...(challenge !== undefined && { challenge: String(challenge) }),
+            ...(typeof dpopNonce === 'string' && { dpopNonce }),
           }
         },
         onResponseData(_controller, chunk) {
@@ -154,18 +184,36 @@ export function createTransport(options: TransportOptions): Transport {
       }
     },
     close() {
-      for (const dispatcher of [kept, fresh]) void dispatcher.destroy()
+      for (const { kept, fresh } of [pools, ...retired]) for (const pool of [kept, fresh]) void pool.destroy()
     },
   }
 }
 
+interface Pools {
+  readonly certificate: CertificatePair | undefined
+  readonly kept: Dispatcher
+  /**
+   * A code or a rotating refresh token must not be sent twice, so a POST takes no chance on a kept connection that the provider may be
+   * closing at this moment.
+   */
+  readonly fresh: Dispatcher
+}
+
+const openPools = (options: TransportOptions, certificate: CertificatePair | undefined): Pools => ({
+  certificate,
+  kept: connections(options, certificate, 1),
+  fresh: connections(options, certificate, 0),
+})
+
 /** `pipelining` 0: each connection is for one request (undici's way to say it). */
 function connections(
   { caPEM, insecureSkipVerify, proxies, timeoutMs }: TransportOptions,
+  certificate: CertificatePair | undefined,
   pipelining: 0 | 1,
 ): Dispatcher {
   const trust = {
     rejectUnauthorized: !insecureSkipVerify,
+    ...certificate,
     ...(caPEM === undefined ? {} : { ca: [...tls.getCACertificates('default'), caPEM] }),
   }
   const options = {
@@ -181,7 +229,7 @@ function connections(
     keepAliveMaxTimeout: seconds(4),
   }
   const { http, https, except } = proxies
-  if (http === undefined && https === undefined) return new Agent(options)
+  if (http === undefined && https === undefined) return new Agent({ ...options, connect: connecting(options.connect) })
   return new EnvHttpProxyAgent({
     ...options,
     connectTimeout: timeoutMs,
@@ -192,6 +240,20 @@ function connections(
     // Nobody else reaches this machine's own loopback.
     noProxy: ['localhost', '127.0.0.1', '::1', ...except].join(),
   })
+}
+
+/**
+ * A server that refuses our certificate says why by an alert, after the handshake, and closes. undici would tell of the closing only:
+ * whoever is destroyed by the alert is told of that.
+ */
+function connecting(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector({ ...options, allowH2: false })
+  return (target, done) =>
+    connect(target, (...result) => {
+      const [, socket] = result
+      socket?.once('error', (alert) => socket.destroy(alert))
+      done(...result)
+    })
 }
 
 /** The body as a JSON object, or undefined: HTML, an array, a string, nothing, too long, too deep. */

@@ -1,5 +1,6 @@
 // The UserInfo endpoint (OpenID Connect Core 5.3): what the ID token did not say about the person.
 import { LoginRejected, ProviderUnavailable } from '../errors.ts'
+import type { DPoP } from './dpop.ts'
 import { asked } from './faults.ts'
 import { notAnObject, type JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
@@ -14,6 +15,8 @@ export interface UserInfoRequest {
   readonly metadata: Metadata
   readonly clientID: string
   readonly accessToken: string
+  /** See TokenResponse. */
+  readonly boundTo: string | undefined
   /** `sub` of the verified ID token. */
   readonly subject: string
 }
@@ -28,16 +31,24 @@ const refusing = new Set([401, 403, 404])
  */
 export async function fetchUserInfo(
   request: UserInfoRequest,
-  { transport, keys, health }: { transport: Transport; keys: Keys; health: ProviderHealth },
+  { transport, dpop, keys, health }: { transport: Transport; dpop: DPoP; keys: Keys; health: ProviderHealth },
 ): Promise<JSONObject> {
+  const { accessToken, boundTo } = request
   const toSend = {
     operation: 'userinfo',
     url: new URL(request.url),
-    headers: { accept: 'application/json, application/jwt', authorization: `Bearer ${request.accessToken}` },
+    headers: {
+      accept: 'application/json, application/jwt',
+      authorization: `${boundTo === undefined ? 'Bearer' : 'DPoP'} ${accessToken}`,
+    },
     maxBytes,
   } as const
   const call = { operation: 'userinfo', url: request.url } as const
-  const answer = await transport.send(toSend).catch((error: unknown) => {
+  const sent =
+    boundTo === undefined
+      ? transport.send(toSend)
+      : dpop.send(() => Promise.resolve(toSend), { key: boundTo, accessToken })
+  const answer = await sent.catch((error: unknown) => {
     if (error instanceof ProviderUnavailable) health.unanswered(call, error.message)
     throw error
   })

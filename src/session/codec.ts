@@ -43,12 +43,14 @@ interface StoredIdentity {
   readonly w?: string
   readonly q?: string
   readonly u?: number
+  readonly h?: 1
 }
 
 interface StoredTokens {
   readonly a: string
   readonly i?: string
   readonly r?: string
+  readonly k?: string
 }
 
 /** `maxAgeMs`: `session.maxAge` of today; sessions that were begun under a longer one end by it, too. */
@@ -75,11 +77,13 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(session.browser !== undefined && { w: session.browser }),
         ...(session.acr !== undefined && { q: session.acr }),
         ...(session.authenticatedAt !== undefined && { u: session.authenticatedAt }),
+        ...(session.isHalfKnown === true && { h: 1 }),
       }
       const beside: StoredTokens = {
         a: tokens.accessToken,
         ...(tokens.idToken !== undefined && { i: tokens.idToken }),
         ...(tokens.refreshToken !== undefined && { r: tokens.refreshToken }),
+        ...(tokens.proofKey !== undefined && { k: tokens.proofKey }),
       }
       const { generation } = session
       const sealedIdentity = sealer.seal(json(identity), context(ticket, generation, 'identity'), ticket.secret)
@@ -124,6 +128,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(stored.w !== undefined && { browser: stored.w }),
         ...(stored.q !== undefined && { acr: stored.q }),
         ...(stored.u !== undefined && { authenticatedAt: stored.u }),
+        ...(stored.h === 1 && { isHalfKnown: true }),
         generation: head.generation,
       }
     },
@@ -138,7 +143,12 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
       )
       if (plain === undefined) return undefined
       const stored = JSON.parse(plain.toString()) as StoredTokens
-      return { accessToken: stored.a, idToken: stored.i, refreshToken: stored.r }
+      return {
+        accessToken: stored.a,
+        idToken: stored.i,
+        refreshToken: stored.r,
+        ...(stored.k !== undefined && { proofKey: stored.k }),
+      }
     },
   }
 }

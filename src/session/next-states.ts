@@ -34,13 +34,14 @@ export function createNextStates(deps: {
 
   return {
     renewed(before, { claims, authentication, expiresAt, tokens }) {
-      const { lostAnswers: _, ...session } = before.session
+      const { lostAnswers: _, isHalfKnown, ...session } = before.session
       return after(
         { ...before, session },
         {
           // A new ID token says all: a group that it does not name any more is gone.
           claims: claims === undefined ? session.claims : deps.claimsToKeep(claims),
           ...authenticationOf(session, authentication),
+          ...(isHalfKnown === true && claims === undefined && { isHalfKnown }),
           tokenExpiresAt: expiresAt,
           refreshAt: lifetimes.refreshTime(clock(), expiresAt),
           refreshable: tokens.refreshToken !== undefined,

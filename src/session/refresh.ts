@@ -12,7 +12,7 @@ import type { Provider } from '../oidc/provider.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
-import type { Leases } from './lease.ts'
+import type { Leases } from '../cache/lease.ts'
 import type { SessionReader } from './session-reader.ts'
 import type { SessionWriter } from './session-writer.ts'
 import type { NextStates } from './next-states.ts'
@@ -122,7 +122,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
     let grant
     try {
-      grant = await provider.refresh(before.tokens, { issuer: known.issuer, subject: known.subject })
+      const { issuer, subject } = known
+      grant = await provider.refresh(before.tokens, { issuer, subject, isHalfKnown: before.session.isHalfKnown })
     } catch (error) {
       if (error instanceof RefreshRejected) return rejected(ticket, before, error)
       if (!(error instanceof ProviderUnavailable)) throw error

@@ -39,6 +39,8 @@ export interface Session extends WhereFrom {
   readonly tokenExpiresAt: number
   /** From here on the access token is to be refreshed, before it ends. */
   readonly refreshAt: number
+  /** Its login could not ask a source of claims, and no refresh has since: what is missing may be missing for that. */
+  readonly isHalfKnown?: boolean
   /** There is a refresh token: the end of the access token is not the end of the session. */
   readonly refreshable: boolean
   /** Refreshes of this access token whose answers were lost: the refresh token may be spent. */

@@ -10,7 +10,7 @@ import { createChangeSignals } from './change-signals.ts'
 import { createCoherenceCheck } from './coherence-check.ts'
 import { createDirectory, type Listing, type Page, type SessionEntry } from './directory.ts'
 import { createSessionCodec } from './codec.ts'
-import { createLeases } from './lease.ts'
+import { createLeases } from '../cache/lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
 import { createLookup, type Lookup, type LookupDeps } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
@@ -286,6 +286,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         tokenExpiresAt: grant.expiresAt,
         refreshAt: lifetimes.refreshTime(now, grant.expiresAt),
         refreshable: grant.tokens.refreshToken !== undefined,
+        ...(grant.isHalfKnown === true && { isHalfKnown: true }),
         generation: 1,
         ...(origin?.network !== undefined && { network: origin.network }),
         ...(origin?.browser !== undefined && { browser: origin.browser }),

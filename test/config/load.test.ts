@@ -235,7 +235,6 @@ for (const [text, problem] of refusals) {
 
 const notYet = [
   'workers: 2',
-  'dynamicClientRegistration: { enabled: true }',
   'bearer: { enabled: true }',
   'enableBearerAuth: true',
   'allowOpaqueTokens: true',
@@ -417,6 +416,16 @@ test('a provider on plain http is fine on loopback, and elsewhere only on reques
   }
   const { warnings } = load({ text: 'providerURL: http://id.internal\nallowInsecureProvider: true' })
   assert.match(warnings[0] ?? '', /^c\.yaml:1: providerURL: is plain http/)
+})
+
+test('tokens that are bound to a key are no use to applications that are handed them: that is warned of', () => {
+  const headers = 'headers: [{ name: X-Token, template: "Bearer {{.AccessToken}}" }]'
+  assert.match(
+    load({ text: `dpop: auto\n${headers}` }).warnings[0] ?? '',
+    /^c\.yaml:1: dpop: makes access tokens that only/,
+  )
+  assert.deepEqual(load({ text: headers }).warnings, [])
+  assert.deepEqual(load({ text: 'dpop: auto\nheaders: [{ name: X-ID, template: "{{.IDToken}}" }]' }).warnings, [])
 })
 
 test('a public rule for a host with a port is warned of: behind a proxy the port is the word of the browser (B2)', () => {

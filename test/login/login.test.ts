@@ -120,6 +120,24 @@ test('what claims somebody brings is noticed of a login that is complete and who
   assert.equal(world.noticed.length, 2)
 })
 
+for (const [name, outcome, refuse] of [
+  ['whose ID token was used before', 'id_token_replayed', () => ({ idTokenKey: 'once' })],
+  ['whose session cannot be begun', 'TypeError', () => ({ claims: undefined as never })],
+] as const) {
+  test(`the tokens of a login ${name} are revoked`, async () => {
+    const world = aLoginWorld()
+    const whole = world.answer
+    const browser = aBrowser(world)
+    world.answer = async (callback) => ({ ...(await whole(callback)), idTokenKey: 'once' })
+    await browser.callback(await browser.start())
+    assert.deepEqual(world.provider.revoked, [])
+    world.answer = async (callback) => ({ ...(await whole(callback)), ...refuse() })
+    const refused = browser.callback(await browser.start())
+    assert.equal(await outcomeOf(refused).catch((error: Error) => error.name), outcome)
+    assert.equal(world.provider.revoked.length, 1)
+  })
+}
+
 test('login CSRF: a callback that another browser began is refused', async () => {
   const world = aLoginWorld()
   const attackers = await aBrowser(world).start()

@@ -135,7 +135,7 @@ describe('a discovery document', () => {
     test(`whose issuer is ${name}: ${isFine ? 'used' : 'not used'} (C14)`, () => {
       const endpoint = 'https://l.example/x'
       const endpoints = { authorization_endpoint: endpoint, token_endpoint: endpoint, jwks_uri: endpoint }
-      const parse = () => parseMetadata({ issuer: document, ...endpoints }, issuer, false)
+      const parse = () => parseMetadata({ issuer: document, ...endpoints }, issuer, { allowInsecure: false })
       if (isFine) assert.equal(parse().issuer, issuer)
       else assert.throws(parse, /the provider calls itself/)
     })
@@ -145,9 +145,9 @@ describe('a discovery document', () => {
 test('a provider on the network cannot send us to our own loopback', () => {
   const issuer = 'https://op.example'
   const endpoints = { authorization_endpoint: `${issuer}/a`, token_endpoint: `${issuer}/t`, jwks_uri: `${issuer}/k` }
-  assert.ok(parseMetadata({ issuer, ...endpoints }, issuer, false))
+  assert.ok(parseMetadata({ issuer, ...endpoints }, issuer, { allowInsecure: false }))
   const document = { issuer, ...endpoints, jwks_uri: 'http://127.0.0.1:6379/' }
-  assert.throws(() => parseMetadata(document, issuer, false), /jwks_uri/)
+  assert.throws(() => parseMetadata(document, issuer, { allowInsecure: false }), /jwks_uri/)
 })
 
 describe('discovery', () => {

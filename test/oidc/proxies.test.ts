@@ -44,6 +44,7 @@ function aTransport(t: TestContext, proxies: Partial<ProxiesConfig>, caPEM?: str
   const transport = createTransport({
     caPEM,
     insecureSkipVerify: false,
+    clientCertificate: undefined,
     proxies: { http: undefined, https: undefined, except: [], ...proxies },
     timeoutMs: 5_000,
     ...createPlatform(),

@@ -1,9 +1,10 @@
 // A provider under test together with the faulty one it talks to. Time stands still until a test moves it.
+import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type { ProviderConfig } from '../../src/config/config.ts'
 import { AppError, LoginRejected, RefreshRejected } from '../../src/errors.ts'
 import type { Documents } from '../../src/cache/documents.ts'
-import type { ProviderOptions } from '../../src/oidc/openid-provider.ts'
+import type { OpenIDProvider, ProviderOptions } from '../../src/oidc/openid-provider.ts'
 import { createProvider } from '../../src/oidc/openid-provider.ts'
 import type { Callback, Grant, Provider } from '../../src/oidc/provider.ts'
 import { fakeTime, type FakeTime } from '../fixtures/fake-time.ts'
@@ -29,18 +30,20 @@ export const flow = {
 
 export interface World {
   op: FaultyProvider
-  provider: Provider
+  provider: OpenIDProvider
   time: FakeTime
   log: RecordedLog
   cache: { metadata: ReturnType<typeof memoryCache>; jwks: ReturnType<typeof memoryCache> }
   /** `operation outcome` of every request, in order. */
   requests: string[]
+  /** Calls that nobody waits for. */
+  leftovers: Promise<unknown>[]
   /** A login as a browser makes it. `query` replaces the callback's. */
   login: (options?: { claims?: Claims; query?: string } & Pick<Callback, 'stepUp' | 'startedAt'>) => Promise<Grant>
   /** The callback's query of a good login. */
   query: (claims?: Claims) => string
   /** Another replica or a later start: same cache, time and log. */
-  another: (options?: Partial<ProviderOptions>) => Provider
+  another: (options?: Partial<ProviderOptions>) => OpenIDProvider
 }
 
 export interface WorldOptions {
@@ -59,10 +62,14 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     clientSecret: op.clientSecret,
     clientAuthMethod: 'client_secret_basic',
     clientAssertion: undefined,
+    clientCertificate: undefined,
+    registration: undefined,
     scopes: ['openid', 'profile', 'email'],
     audience: undefined,
     strictAudienceValidation: false,
     enablePKCE: true,
+    dpop: 'off',
+    pushedAuthorizationRequests: 'auto',
     extraAuthParams: {},
     caPEM: undefined,
     insecureSkipVerify: false,
@@ -85,7 +92,8 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
   const op = options.op ?? (await startProvider({ clock: time.clock, ...options.provider }))
   const cache = { metadata: memoryCache(), jwks: memoryCache() }
   const requests: string[] = []
-  const another = (overrides: Partial<ProviderOptions> = {}): Provider => {
+  const leftovers: Promise<unknown>[] = []
+  const another = (overrides: Partial<ProviderOptions> = {}): OpenIDProvider => {
     const provider = createProvider({
       config: configFor(op, options.config),
       claimsWanted: [],
@@ -94,6 +102,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
       clock: time.clock,
       timer: time.timer,
       random: () => 0.5,
+      randomBytes,
       logger: log,
       metrics: {
         providerRequests: {
@@ -101,6 +110,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
         },
       },
       cache,
+      noteCall: (call) => void leftovers.push(call),
       ...options.options,
       ...overrides,
     })
@@ -125,6 +135,7 @@ export async function aWorld(t: TestContext, options: WorldOptions = {}): Promis
     log,
     cache,
     requests,
+    leftovers,
     query,
     another,
     login: ({ claims, query: given, ...more } = {}) =>

@@ -274,6 +274,49 @@ describe('email_verified where only UserInfo says it', () => {
     assert.equal(after.claims?.['email_verified'], false)
   })
 
+  for (const [name, changes, groups, isTold] of [
+    ['UserInfo is asked again and says all', {}, ['staff'], false],
+    ['UserInfo that fails again is passed over again', { status: 500 }, undefined, true],
+  ] as const) {
+    test(`at a refresh without an ID token of a login that UserInfo had failed, ${name}`, async (t) => {
+      const { op, provider, login, log } = await aWorld(t, {
+        provider: { person: idTokenOnly, issuesIdTokenOnRefresh: false },
+        options: { ...wantsMark, claimsWanted: ['groups'] },
+      })
+      op.userInfo = { sub: 'alice', email_verified: true, groups: ['staff'] }
+      op.fault('userinfo', { status: 500, times: 1 })
+      const grant = await login()
+      assert.deepEqual([grant.isHalfKnown, grant.claims['email_verified']], [true, false])
+      const before = log.lines.length
+      if ('status' in changes) op.fault('userinfo', changes)
+      const expected = { issuer: op.issuer, subject: 'alice' }
+      const { claims, tokens } = await provider.refresh(grant.tokens, { ...expected, isHalfKnown: true })
+      assert.deepEqual(claims?.['groups'], groups)
+      assert.equal(claims?.['email_verified'], isTold ? undefined : true)
+      assert.equal(tokens.idToken, grant.tokens.idToken)
+      assert.equal(
+        log.lines.slice(before).some(({ event }) => event === 'userinfo_unavailable'),
+        isTold,
+      )
+      // Of a login that lacks nothing it is not asked with each refresh.
+      const { userinfo } = op.calls
+      assert.equal((await provider.refresh(tokens, expected)).claims, undefined)
+      assert.equal(op.calls.userinfo, userinfo)
+    })
+  }
+
+  test('at such a refresh a UserInfo about somebody else ends the session', async (t) => {
+    const { op, provider, login } = await aWorld(t, {
+      provider: { person: idTokenOnly, issuesIdTokenOnRefresh: false },
+      options: wantsMark,
+    })
+    op.fault('userinfo', { status: 500, times: 1 })
+    const { tokens } = await login()
+    op.userInfo = { sub: 'mallory', email_verified: true }
+    const refresh = provider.refresh(tokens, { issuer: op.issuer, subject: 'alice', isHalfKnown: true })
+    assert.equal(await outcomeOf(refresh), 'subject_changed')
+  })
+
   test('the other sources are asked all the same', async (t) => {
     const { op, login } = await aWorld(t, {
       provider: { person: idTokenOnly, algorithm: 'RS256', accessTokenClaims: { groups: ['staff'] } },

@@ -34,6 +34,20 @@ test('a session and its tokens come back as they were', () => {
   assert.deepEqual(codec.decodeTokens(value, ticket), full().tokens)
 })
 
+test('the key that its tokens are bound to stays with them, and in nobody else’s sight', () => {
+  const { session, tokens } = full()
+  const stored = codec.encode({ session, tokens: { ...tokens, proofKey: 'proof-key' } }, ticket)
+  assert.deepEqual(codec.decodeTokens(stored, ticket), { ...tokens, proofKey: 'proof-key' })
+  assert.equal(JSON.stringify(codec.decode(stored, ticket)).includes('proof-key'), false)
+  assert.equal(stored.includes('proof-key'), false)
+})
+
+test('that its login was half known stays with a session', () => {
+  const { session, tokens } = full()
+  const stored = codec.encode({ session: { ...session, isHalfKnown: true }, tokens }, ticket)
+  assert.deepEqual(codec.decode(stored, ticket), { ...session, isHalfKnown: true })
+})
+
 test('a maxAge that was made shorter holds for sessions that were begun before', () => {
   const stricter = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 3_000)
   assert.deepEqual(stricter.decode(value, ticket), { ...full().session, expiresAt: 4_000 })

@@ -42,6 +42,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     authorizationURL: notHere,
     exchangeCode: notHere,
     offersPrompt: notHere,
+    newProofKey: () => Promise.resolve(undefined),
     endSessionURL: notHere,
     readLogoutToken: notHere,
     pageOrigins: notHere,
@@ -52,6 +53,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     async revoke(tokens) {
       provider.revoked.push(tokens)
     },
+    abandon: (tokens) => void provider.revoked.push(tokens),
   }
   return provider
 }

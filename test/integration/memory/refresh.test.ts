@@ -276,3 +276,28 @@ test('a header with a token has the refreshed one', async (t) => {
   assert.match(String(later), /^at-/)
   assert.notEqual(later, before)
 })
+
+test('a login that UserInfo had failed is whole after a refresh, though that brings no ID token (B8)', async (t) => {
+  const rules = [{ path: '/mail', require: { domains: ['example.com'] } }]
+  const app = await startTestApp(t, { config: { rules }, provider: { issuesIdTokenOnRefresh: false } })
+  app.provider.person = { sub: 'alice', email: 'alice@example.com' }
+  app.provider.userInfo = { sub: 'alice', email_verified: true }
+  app.provider.fault('userinfo', { status: 500, times: 1 })
+  const cookie = await app.login()
+  const ask = (uri: string) => app.ask('traefik', { uri, cookie, headers: scriptHeaders })
+  assert.equal((await ask('/mail')).status, 403)
+  for (const round of [1, 2]) {
+    app.advance(301_000)
+    assert.equal((await ask('/')).status, 200)
+    assert.equal((await ask('/mail')).status, 200)
+    assert.equal(app.provider.calls.refresh, round)
+    assert.equal(app.provider.calls.userinfo, 2, 'what is whole is not asked for again')
+  }
+})
+
+test('the tokens of a login that is refused are revoked, and the person does not wait for it', async (t) => {
+  const app = await startTestApp(t, { config: { requireVerifiedEmail: true } })
+  app.provider.person = { sub: 'alice', email: 'alice@example.com', email_verified: false }
+  await assert.rejects(app.login(), /no login: 403/)
+  while (app.provider.revoked.length < 2) await new Promise((resolve) => setImmediate(resolve))
+})

@@ -189,12 +189,12 @@ export const recordMutations: readonly Mutation[] = [
     template: undefined,
     edits: [
       {
-        file: 'session/lease.ts',
+        file: 'cache/lease.ts',
         find: "if (!(await store.add(key, owner, ttlMs, 'even-when-full'))) return undefined",
         replace: "await store.add(key, owner, ttlMs, 'even-when-full')",
       },
       {
-        file: 'session/lease.ts',
+        file: 'cache/lease.ts',
         find: 'if (restMs() > ttlMs && !(await store.compareAndTouch(key, owner, restMs()))) return undefined',
         replace: '',
       },

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createLeases } from '../../src/session/lease.ts'
+import { createLeases } from '../../src/cache/lease.ts'
 import { createFakeStore, unavailable } from '../fixtures/fake-store.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
-import { quiet } from './world.ts'
+import { quiet } from '../session/world.ts'
 
 function replicas() {
   const time = fakeTime()

@@ -1,4 +1,4 @@
-// A lock with an owner and a renewal, so that of all replicas one calls the provider. It only keeps the others from trying:
+// A lock with an owner and a renewal, so that of all replicas one does what is to be done once. It only keeps the others from trying:
 // that a late owner does no harm is the compare-and-set's doing (the fencing check), not the lease's.
 import { StoreUnavailable } from '../errors.ts'
 import type { Store, Key } from '../store/store.ts'
