@@ -1,5 +1,5 @@
 // How often a client network may do what anybody can do: begin a login, come back from one, see the sign-in page, load the frame of a
-// logout, present a token that is none, knock at the admin's door. One count for all replicas, in one atomic step; this process's own
+// logout, present a token that is none, knock at the admin's door. One count for all replicas, in one atomic step, of whoever has used up a tenth of it at one of them; this process's own
 // while the store is away or slow, and beside it at all times, so that whoever is known to be limited costs no call. The room that asks
 // says 429.
 import { LRUCache } from 'lru-cache'
@@ -37,6 +37,8 @@ export interface RateLimits {
 }
 
 const windowMs = minutes(1)
+/** Whoever is no further ahead than this is counted here only: a visitor who is sent to the provider costs the store nothing. */
+const untoldMs = windowMs / 10
 /** Networks whose hash is remembered: one that is forgotten is hashed again. */
 const maxRemembered = 10_000
 
@@ -89,7 +91,7 @@ export function createRateLimits(deps: {
       async take(address) {
         const subject = hashOf(subjectOf(address))
         let waitMs = table.take(subject, rate)
-        if (waitMs === 0) {
+        if (waitMs === 0 && table.aheadMs(subject, rate) > untoldMs) {
           waitMs = await sharedWaitMs(subject)
           if (waitMs > 0) table.raise(subject, rate, waitMs)
         }

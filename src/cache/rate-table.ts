@@ -9,6 +9,8 @@ export interface RateTable {
   take(hash: Buffer, rate: Rate): number
   /** The same, and nothing is taken. */
   waitMs(hash: Buffer, rate: Rate): number
+  /** How far what was taken is ahead of an even pace (ms); 0 for whoever has not been here lately. */
+  aheadMs(hash: Buffer, rate: Rate): number
   /** Others know that nothing may be taken for so long. */
   raise(hash: Buffer, rate: Rate, waitMs: number): void
 }
@@ -46,6 +48,10 @@ export function createRateTable(clock: () => number): RateTable {
       const { waitMs, dueAt } = look(hash, rate, now)
       if (waitMs === 0) raiseTo(hash, dueAt, now + rate.windowMs)
       return waitMs
+    },
+    aheadMs(hash, { windowMs }) {
+      const now = clock()
+      return Math.max(0, lowest(hash, now + windowMs) - now)
     },
     waitMs: (hash, rate) => look(hash, rate, clock()).waitMs,
     raise(hash, rate, waitMs) {

@@ -66,6 +66,21 @@ test('replicas count together', async () => {
   assert.equal(await other.start.take('192.0.2.1'), 20_000)
 })
 
+test('the first tenth of a limit costs no call to the store', async () => {
+  const { cache, limits, time } = aReplica('hybrid', { loginsPerMinute: 100 })
+  let calls = 0
+  const { take } = cache.store
+  cache.store.take = (...given) => (calls++, take(...given))
+  for (let count = 1; count <= 10; count++) assert.equal(await limits.start.take('192.0.2.1'), 0)
+  assert.equal(calls, 0)
+  assert.equal(await limits.start.take('192.0.2.1'), 0)
+  assert.equal(calls, 1)
+  await limits.start.take('192.0.2.2')
+  time.advance(60_000)
+  await limits.start.take('192.0.2.1')
+  assert.equal(calls, 1)
+})
+
 test('whoever is known to be limited costs no call to the store, and no hash', async () => {
   const { cache, limits, hashed } = aReplica()
   for (let taken = 0; taken < 3; taken++) await limits.start.take('192.0.2.1')
