@@ -22,8 +22,22 @@ describe('rate limits', { skip: redisMissing }, () => {
     await redis?.close()
   })
 
-  /** What each is answered, one after the other, at the replicas in turn. */
+  const evenPaceMs = 60_000 / perMinute
+  let another = 0
+
+  /**
+   * What each is answered, one after the other, at the replicas in turn. A machine so busy that one of them becomes due again meanwhile
+   * says nothing: then another client asks.
+   */
   async function asked(client: string, count: number, path = '/oauth2/start') {
+    for (;;) {
+      const startedAt = performance.now()
+      const replies = await askedOnce(client, count, path)
+      if (performance.now() - startedAt < evenPaceMs || count === 1) return replies
+      client = `198.51.100.${++another}`
+    }
+  }
+  async function askedOnce(client: string, count: number, path: string) {
     const replies = []
     for (let at = 0; at < count; at++) {
       const { port } = bed.replicas[at % 2]?.process ?? { port: 0 }
