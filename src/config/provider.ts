@@ -39,7 +39,13 @@ export function providerConfig(checks: Checks): ProviderConfig {
     const placeholder = noIdentifier(settings.clientID)
     if (placeholder !== undefined) refuse(['clientID'], placeholder)
   }
-  for (const name of ['providerURL', 'discoveryURL', 'revocationURL', 'oidcEndSessionURL'] as const) {
+  for (const name of [
+    'providerURL',
+    'discoveryURL',
+    'revocationURL',
+    'oidcEndSessionURL',
+    'introspectionURL',
+  ] as const) {
     checkScheme(checks, name)
   }
   if (settings.insecureSkipVerify) {
@@ -76,12 +82,13 @@ export function providerConfig(checks: Checks): ProviderConfig {
     proxies: outgoingProxies(checks),
     revocationURL: settings.revocationURL,
     endSessionURL: settings.oidcEndSessionURL,
+    introspectionURL: settings.introspectionURL,
   }
 }
 
 function checkScheme(
   { settings, refuse, warn }: Checks,
-  name: 'providerURL' | 'discoveryURL' | 'revocationURL' | 'oidcEndSessionURL',
+  name: 'providerURL' | 'discoveryURL' | 'revocationURL' | 'oidcEndSessionURL' | 'introspectionURL',
 ): void {
   const written = settings[name]
   if (written === undefined) return

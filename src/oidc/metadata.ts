@@ -22,6 +22,7 @@ export interface Metadata {
   readonly userinfo_endpoint: string | undefined
   readonly end_session_endpoint: string | undefined
   readonly revocation_endpoint: string | undefined
+  readonly introspection_endpoint: string | undefined
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
@@ -224,6 +225,7 @@ export function parseMetadata(document: JSONObject, issuer: string, allowInsecur
     userinfo_endpoint: optional('userinfo_endpoint'),
     end_session_endpoint: optional('end_session_endpoint'),
     revocation_endpoint: optional('revocation_endpoint'),
+    introspection_endpoint: optional('introspection_endpoint'),
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
     authMethods: Array.isArray(authMethods)

@@ -13,6 +13,7 @@ import { accessTokenIsFor, readAccessToken } from './access-token.ts'
 import { codeOf, readCallback } from './callback.ts'
 import { claimAt, mergeUserInfo, isSaid, withoutProtocol } from './claims.ts'
 import { authMethodConcern, createClientAuth } from './client-auth.ts'
+import { createIntrospection } from './introspection.ts'
 import type { Documents } from '../cache/documents.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
 import type { IDTokenFacts } from './id-token.ts'
@@ -20,7 +21,7 @@ import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
 import { checkLogoutToken } from './logout-token.ts'
 import type { Metadata } from './metadata.ts'
-import { createMetadata } from './metadata.ts'
+import { asymmetric, createMetadata } from './metadata.ts'
 import type { Callback, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { authorizationURL, endSessionURL } from './requests.ts'
@@ -57,6 +58,14 @@ const warningsPerMinute = 5
 export interface OpenIDProvider extends Provider {
   /** What its metadata, as far as it is known, says against our configuration: one line. */
   concern(): string | undefined
+  /**
+   * Whether the provider signed a JWT that a stranger brought, whatever it is for. Its keys are looked after apart from those of the
+   * logins: who floods us with unknown ones shall not hold up a login after a change of keys. Throws LoginRejected or
+   * ProviderUnavailable.
+   */
+  verifyForeign(token: string): Promise<Unverified>
+  /** RFC 7662. Throws ProviderUnavailable. */
+  introspect(token: string): Promise<JSONObject>
 }
 
 export function createProvider(options: ProviderOptions): OpenIDProvider {
@@ -95,8 +104,11 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
+  const foreignKeys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
-  const tokenEndpoint = createTokenEndpoint({ issuer, authenticate: createClientAuth(config), transport, health })
+  const authenticate = createClientAuth(config)
+  const tokenEndpoint = createTokenEndpoint({ issuer, authenticate, transport, health })
+  const introspection = createIntrospection({ issuer, authenticate, transport, health })
 
   const checked = (token: Unverified, accessToken: string, nonce: string | undefined): IDTokenFacts =>
     checkIDToken(token, {
@@ -346,6 +358,17 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     exchangeCode,
     refresh,
     revoke,
+    async verifyForeign(token) {
+      const { jwks_uri } = await metadataSource.require()
+      return verifySignature(token, { algorithms: asymmetric, jwks_uri }, foreignKeys, 'anybody')
+    },
+    async introspect(token) {
+      const url = config.introspectionURL ?? (await metadataSource.require()).introspection_endpoint
+      if (url !== undefined) return introspection(url, token)
+      const why = 'the provider names no introspection endpoint: set introspectionURL'
+      logger.warn({ event: 'introspection_impossible', reason: 'no_endpoint' }, why)
+      throw new ProviderUnavailable(`introspection: ${why}`)
+    },
     endSessionURL(request) {
       const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
       return endpoint === undefined ? undefined : endSessionURL(endpoint, config, request)

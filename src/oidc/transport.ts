@@ -11,7 +11,7 @@ import { seconds } from '../time.ts'
 import { asked, connectionFault, timeoutFault } from './faults.ts'
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
-export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' | 'revocation'
+export type Operation = 'discovery' | 'jwks' | 'token' | 'refresh' | 'userinfo' | 'revocation' | 'introspection'
 
 export interface ProviderRequest {
   readonly operation: Operation

@@ -124,6 +124,7 @@ export const metadata = {
   userinfo_endpoint: undefined,
   end_session_endpoint: undefined,
   revocation_endpoint: undefined,
+  introspection_endpoint: undefined,
   algorithms: ['RS256'],
   prompts: undefined,
   authMethods: undefined,
