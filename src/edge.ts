@@ -7,7 +7,9 @@ import { createAddresses } from './http/addresses.ts'
 import { createAdmissions } from './http/admissions.ts'
 import { createAuth } from './http/auth.ts'
 import { limitBodies } from './http/bodies.ts'
+import { createBearerAuth } from './http/bearer-auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
+import { createChallenges } from './http/challenges.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createConnections, type Connections } from './http/connections.ts'
 import { createReaders } from './http/contracts.ts'
@@ -19,12 +21,14 @@ import { createGateway } from './http/gateway.ts'
 import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
+import { createProtectedResources } from './http/protected-resources.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
 import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { withIdentityToken } from './http/token-admissions.ts'
+import { createTokenRefusals } from './http/token-refusals.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -52,8 +56,8 @@ export interface Edge {
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
   const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
-  const { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, usesPasses } =
-    service
+  const { scope, rules, identityHeaders, identityTokens, cache, provider, sessions, logins, signals, bearer } = service
+  const { usesPasses } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
   const pages = createPages(config.pages)
@@ -79,7 +83,17 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     forceHTTPS: cookieConfig.forceHTTPS,
     cookieDomain: cookieConfig.domain,
     allowedRedirectHosts: access.allowedRedirectHosts,
+    describesResources: config.bearer !== undefined,
   })
+  const resources =
+    config.bearer &&
+    createProtectedResources({
+      addresses,
+      audiences: config.bearer.audiences,
+      authorizationServers: [config.provider.providerURL, ...config.bearer.issuers.map(({ issuer }) => issuer)],
+      scopes: rules.scopes,
+    })
+  const challenges = createChallenges(resources)
   const describe = createDescribe(access)
   const endpoints = createEndpoints({
     addresses,
@@ -103,6 +117,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     passes: usesPasses,
     jwks: identityTokens?.jwks,
     randomId,
+    resources,
     metrics,
     logger,
   })
@@ -110,6 +125,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const passRenewal = createPassRenewal(sessions, browserCookies)
   const denials = createDenials({
     passRenewal,
+    challenges,
     peers,
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
@@ -122,10 +138,20 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logger,
     clock,
   })
+  const tokenRefusals = createTokenRefusals({
+    challenges,
+    refusals: refusalsForApplications,
+    requestIdOf: requestId,
+    metrics,
+    logger,
+    clock,
+  })
   const admissions = createAdmissions({
     identityHeaders,
     sessions,
     denials,
+    tokenDenied: tokenRefusals.denied,
+    hidesAuthorization: config.bearer?.passAuthorization === false,
     passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
     metrics,
   })
@@ -141,6 +167,20 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       identityTokens !== undefined && config.identityToken?.onAuth === true
         ? withIdentityToken(admissions, identityTokens, addresses)
         : admissions,
+    bearer:
+      bearer &&
+      createBearerAuth({
+        bearer: bearer.bearer,
+        admissions,
+        refusals: tokenRefusals,
+        denials,
+        addresses,
+        peers,
+        // The one place that hears of each token that did not count, and of whose it was.
+        onFailure: () => undefined,
+        withinBudget: cache.withinBudget,
+        metrics,
+      }),
     denials,
     withinBudget: cache.withinBudget,
     metrics,

@@ -29,6 +29,8 @@ export interface Identity {
   readonly subject: string
   readonly issuer: string
   readonly claims: Claims
+  /** What a token was granted. A person who has logged in has no scopes. */
+  readonly scopes?: readonly string[]
 }
 
 export type Policy =
@@ -44,7 +46,12 @@ export type PolicyDenial = 'denied_by_rule' | 'ambiguous_path' | 'request_not_st
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: DenialReason }
 
 export type DenialReason =
-  'user_not_allowed' | 'group_not_allowed' | 'role_not_allowed' | 'claim_not_allowed' | 'email_not_verified'
+  | 'user_not_allowed'
+  | 'group_not_allowed'
+  | 'role_not_allowed'
+  | 'claim_not_allowed'
+  | 'scope_not_granted'
+  | 'email_not_verified'
 
 /** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
 export interface AccessRules {
@@ -54,4 +61,6 @@ export interface AccessRules {
   policyFor(request: OriginalRequest, client?: string): Policy
   /** Pure and cacheable per session: the verdict changes only with the identity. */
   meets(requirement: number, identity: Identity): Verdict
+  /** The scopes that a token needs in order to meet them. */
+  scopesOf(requirements: readonly number[]): readonly string[]
 }

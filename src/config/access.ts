@@ -135,8 +135,9 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {
   if (require === undefined) return undefined
-  const { users, domains, groups, roles, claims } = require
-  return { users, domains, groups, roles, claims }
+  const { users, domains, groups, roles, claims, scopes } = require
+  // As one text with spaces is how OAuth itself writes them.
+  return { users, domains, groups, roles, claims, scopes: scopes?.flatMap((scope) => scope.split(/\s+/)) }
 }
 
 /** Names and templates are access/identity-headers.ts's to judge. */

@@ -1,7 +1,7 @@
 // A session was found, or none is needed: does it meet what is required here, and what is the application told? On a near session
 // everything is ready-made: one look into a map, no promise, no allocation.
-import type { DenialReason, Verdict } from '../access/access.ts'
-import type { IdentityHeaders } from '../access/identity-headers.ts'
+import type { DenialReason, Identity, Verdict } from '../access/access.ts'
+import type { HeaderRecord, IdentityHeaders } from '../access/identity-headers.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
@@ -19,6 +19,13 @@ export interface Admissions {
   ): AuthDecision | Promise<AuthDecision>
   /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
   meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, session: Session): boolean
+  /** The same for a token that was verified. */
+  allowOrDenyToken(
+    context: DecisionContext,
+    identity: Identity,
+    accessToken: string,
+    allowed: Count | undefined,
+  ): AuthDecision
   /** A public page, and nobody whom to name. */
   publicly(context: DecisionContext): AuthDecision
 }
@@ -27,6 +34,10 @@ export interface AdmissionsDeps {
   readonly identityHeaders: IdentityHeaders
   readonly sessions: Pick<Sessions, 'tokens'>
   readonly denials: Pick<Denials, 'denied' | 'failed'>
+  /** How a token is told that it may not. Absent: there are none. */
+  readonly tokenDenied?: (context: DecisionContext, reason: DenialReason, identity: Identity) => AuthDecision
+  /** The application does not get to see a token that was let in. */
+  readonly hidesAuthorization?: boolean
   /** Absent: the proxy does not pass our cookies on with a 200. */
   readonly passRenewal: PassRenewal | undefined
   readonly metrics: Pick<Metrics, 'decisions'>
@@ -34,7 +45,7 @@ export interface AdmissionsDeps {
 
 type Admission = AuthDecision & { readonly allow: Allowed }
 
-/** What a session's requests have in common, each made once and kept as long as the session object lives. */
+/** What a session's or a token's requests have in common, each made once and kept as long as that object lives. */
 interface Remembered {
   readonly verdicts: (Verdict | undefined)[]
   admission: Admission | undefined
@@ -46,7 +57,7 @@ const globally = [0] as const
 export function createAdmissions(deps: AdmissionsDeps): Admissions {
   const { identityHeaders, passRenewal, metrics } = deps
   const { denied, failed } = deps.denials
-  const rememberedOf = new WeakMap<Session, Remembered>()
+  const rememberedOf = new WeakMap<Identity, Remembered>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
 
   /** A public page is for everybody; it names a person only who would get in without its being public. */
@@ -75,7 +86,31 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     )
   }
 
-  function remember(session: Session): Remembered {
+  function allowOrDenyToken(
+    context: DecisionContext,
+    identity: Identity,
+    accessToken: string,
+    allowed: Count | undefined,
+  ): AuthDecision {
+    const remembered = remember(identity)
+    const refusal = refusalFor(context, identity, remembered)
+    if (refusal !== undefined) {
+      if (deps.tokenDenied === undefined) throw new TypeError('a token, where there are none')
+      return deps.tokenDenied(context, refusal, identity)
+    }
+    if (allowed !== undefined) allowed.value++
+    if (context.label === 'oauth2-proxy') {
+      return (remembered.admissionForOAuth2Proxy ??= tokenAdmission(identityHeaders.headersForOAuth2Proxy(identity)))
+    }
+    const tokens = { accessToken, idToken: undefined }
+    return (remembered.admission ??= tokenAdmission(identityHeaders.headersFor(identity, tokens)))
+  }
+
+  /** An empty value is a header that the application does not get. */
+  const tokenAdmission = (headers: HeaderRecord): Admission =>
+    allowing(deps.hidesAuthorization === true ? { authorization: '', ...headers } : headers)
+
+  function remember(session: Identity): Remembered {
     let remembered = rememberedOf.get(session)
     if (remembered === undefined) {
       remembered = { verdicts: [], admission: undefined, admissionForOAuth2Proxy: undefined }
@@ -86,14 +121,14 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   function refusalFor(
     { policy, rules, constraint }: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>,
-    session: Session,
+    identity: Identity,
     { verdicts }: Remembered,
   ): DenialReason | undefined {
     for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
-      const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
+      const verdict = (verdicts[requirement] ??= rules.meets(requirement, identity))
       if (!verdict.ok) return verdict.reason
     }
-    return constraint === undefined || constraint(session) ? undefined : 'group_not_allowed'
+    return constraint === undefined || constraint(identity) ? undefined : 'group_not_allowed'
   }
 
   async function allowWithTokens(
@@ -133,6 +168,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   return {
     allowOrDeny,
+    allowOrDenyToken,
     meets: (context, session) => refusalFor(context, session, remember(session)) === undefined,
     publicly,
   }

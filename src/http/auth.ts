@@ -8,6 +8,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Admissions } from './admissions.ts'
 import type { Addresses } from './addresses.ts'
+import type { BearerAuth } from './bearer-auth.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { TrustedPeers } from './client.ts'
 import type { createReaders } from './contracts.ts'
@@ -34,6 +35,8 @@ export interface AuthDeps {
   readonly addresses: Pick<Addresses, 'isOwnPath'>
   readonly relayedPaths: RelayedPaths
   readonly admissions: Admissions
+  /** Absent: tokens are the applications' business. */
+  readonly bearer?: BearerAuth | undefined
   readonly denials: Denials
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
@@ -43,7 +46,7 @@ export interface AuthDeps {
 }
 
 export function createAuth(deps: AuthDeps): Auth {
-  const { sessions, cookies, peers, addresses, metrics, stopwatch } = deps
+  const { sessions, cookies, peers, addresses, bearer, metrics, stopwatch } = deps
   const { allowOrDeny, meets, publicly } = deps.admissions
   const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const hot = new Map(
@@ -135,6 +138,12 @@ export function createAuth(deps: AuthDeps): Auth {
   function decide(context: DecisionContext): AuthDecision | Promise<AuthDecision> {
     const { policy, request, label } = context
     if (policy.kind === 'deny') return denied(context, policy.reason, undefined)
+    // What is public is so for whoever brings a token, which may be the application's own and none of ours.
+    if (bearer !== undefined && policy.kind === 'login') {
+      const { authorization } = request.headers
+      const decision = authorization === undefined ? undefined : bearer(context, authorization)
+      if (decision !== undefined) return decision
+    }
     const tickets = cookies.tickets(request.headers.cookie)
     for (const ticket of tickets) {
       const session = sessions.near(ticket)

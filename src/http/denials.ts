@@ -11,6 +11,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
+import type { Challenges } from './challenges.ts'
 import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
@@ -31,6 +32,7 @@ import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
 export interface DenialsDeps {
   readonly passRenewal: PassRenewal
+  readonly challenges: Pick<Challenges, 'login'>
   readonly peers: TrustedPeers
   readonly untrusted: UntrustedPeerNotices
   readonly addresses: Addresses
@@ -150,7 +152,7 @@ export function createDenials(deps: DenialsDeps): Denials {
     headers: Readonly<Record<string, string>> = {},
   ): HttpResponse {
     const body = { error: 'login_required', login_url: loginURL }
-    const challenge = { 'www-authenticate': 'Bearer realm="foregate"' }
+    const challenge = { 'www-authenticate': deps.challenges.login(context) }
     return refusals.toProgram(asked(context, context.original.method), 401, body, { ...challenge, ...headers })
   }
 

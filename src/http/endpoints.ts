@@ -5,6 +5,7 @@ import type { HttpResponse } from './http-response.ts'
 import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
+import type { ProtectedResources } from './protected-resources.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
 import { createSignalEndpoints, type SignalDeps } from './signal-endpoints.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
@@ -21,6 +22,8 @@ export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps
   readonly withinBudget: <T>(task: () => T) => T
   /** The keys of identity tokens, as JSON; absent where there are none. */
   readonly jwks?: (() => string) | undefined
+  /** Absent: no token is of use. */
+  readonly resources?: Pick<ProtectedResources, 'answer'> | undefined
   readonly logger: Logger
 }
 
@@ -65,6 +68,10 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { jwks } = deps
   if (jwks !== undefined) table.set(ownPath.jwks, { allow: 'GET, HEAD', answer: () => publicKeys(jwks()) })
 
+  const { resources } = deps
+  const metadata = resources && { allow: 'GET, HEAD, OPTIONS', answer: resources.answer }
+  const wellKnown = (path: string): Endpoint | undefined => (addresses.isResourceMetadata(path) ? metadata : undefined)
+
   /** To a forward-auth proxy a 2xx means "let them through to the application": our own paths never say that. */
   function neverAllowing(request: EndpointRequest, answer: HttpResponse): HttpResponse {
     if (answer.status < 200 || answer.status > 299) return answer
@@ -74,7 +81,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
 
   return {
     async answer(request) {
-      const endpoint = table.get(request.path)
+      const endpoint = table.get(request.path) ?? wellKnown(request.path)
       if (endpoint === undefined) return refusals.refuse(request, 404, 'not_found')
       const { allow } = endpoint
       if (!allow.split(', ').includes(request.method)) {

@@ -2,7 +2,7 @@
 // by the rooms that use it. Implementations: memory-store.ts, redis/store.ts; wrapped by instrumented.ts, and by the circuit of the shared cache.
 
 /** A class of cached data: names the key (`<keyPrefix><kind>:<id>`), the metric label and the policy. */
-export type Kind = 'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'lease'
+export type Kind = 'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'token' | 'lease'
 
 /** Where a value lives. `id` never holds a token or a secret; characters: A-Z a-z 0-9 - _ . : */
 export interface Key {

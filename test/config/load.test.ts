@@ -236,11 +236,10 @@ for (const [text, problem] of refusals) {
 const notYet = [
   'workers: 2',
   'dynamicClientRegistration: { enabled: true }',
-  'bearer: { enabled: true }',
-  'enableBearerAuth: true',
-  'allowOpaqueTokens: true',
-  'requireTokenIntrospection: true',
-  'introspectionURL: https://id.example.com/i',
+  'enableBackchannelLogout: true',
+  'enableFrontchannelLogout: true',
+  'backchannelLogoutURL: /b',
+  'frontchannelLogoutURL: /f',
   'rules: [{ path: /a, require: { acr: [gold] } }]',
   'rules: [{ path: /a, require: { maxAge: 5m } }]',
 ]
@@ -271,8 +270,7 @@ test('in reverse-proxy mode metrics and health are on loopback, unless told othe
 })
 
 test('what is not built yet may be written down as off', () => {
-  const text =
-    'workers: 1\nbearer: { enabled: false }\nallowOpaqueTokens: false\nrequireTokenIntrospection: false'
+  const text = 'workers: 1\nenableBackchannelLogout: false'
   assert.deepEqual(problemsOf({ text }), [])
 })
 
@@ -571,6 +569,7 @@ test('a rule is read whole', () => {
         groups: undefined,
         roles: undefined,
         claims: { 'a.b': ['1', 'true'], c: ['x'] },
+        scopes: undefined,
       },
     },
   ])
