@@ -97,11 +97,12 @@ export function createFurtherIssuer(deps: FurtherIssuerDeps): VerifySignature {
       const answer = await transport.send(request)
       const document = answer.status === 200 ? jsonObject(answer) : undefined
       const uri = document?.['jwks_uri']
-      why = `${asked(request)}: status ${answer.status}`
+      const here = `${asked(request)}: status ${answer.status}`
+      why ||= here
       if (document === undefined) continue
-      if (document['issuer'] !== issuer) throw new ProviderUnavailable(`${why}, and it is another issuer's`)
+      if (document['issuer'] !== issuer) throw new ProviderUnavailable(`${here}, and it is another issuer's`)
       if (typeof uri === 'string' && mayBeCalled(uri, issuer, deps.allowInsecure)) return uri
-      throw new ProviderUnavailable(`${why}, and jwks_uri is missing or no https URL`)
+      throw new ProviderUnavailable(`${here}, and jwks_uri is missing or no https URL`)
     }
     throw new ProviderUnavailable(`${why}; set jwksURI of this issuer`)
   }
