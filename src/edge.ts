@@ -29,6 +29,7 @@ import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { withIdentityToken } from './http/token-admissions.ts'
 import { createTokenRefusals } from './http/token-refusals.ts'
+import { createTokenStreams } from './http/token-streams.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -146,7 +147,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logger,
     clock,
   })
-  const admissions = createAdmissions({
+  const plainAdmissions = createAdmissions({
     identityHeaders,
     sessions,
     denials,
@@ -155,6 +156,10 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
     metrics,
   })
+  const admissions =
+    identityTokens !== undefined && config.identityToken?.onAuth === true
+      ? withIdentityToken(plainAdmissions, identityTokens, addresses)
+      : plainAdmissions
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
     rules,
@@ -163,10 +168,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     peers,
     addresses,
     relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
-    admissions:
-      identityTokens !== undefined && config.identityToken?.onAuth === true
-        ? withIdentityToken(admissions, identityTokens, addresses)
-        : admissions,
+    admissions,
     bearer:
       bearer &&
       createBearerAuth({
@@ -224,6 +226,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     rules,
     upstreams: config.upstreams,
     identityTokens,
+    followToken: bearer && createTokenStreams({ bearer: bearer.bearer, clock, timer }),
     endpointRequestOf,
     addresses,
     refusals: refusalsForApplications,

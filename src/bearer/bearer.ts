@@ -21,7 +21,7 @@ export interface Presented {
   readonly proof: string | undefined
   /** What a proof has to be for; undefined: nobody whom we believe has said. */
   readonly request: ProvenRequest | undefined
-  /** Proof and single use were seen to when this very request came; now it is asked whether its stream may go on. */
+  /** Proof and single use were seen to when the request came; now it is asked whether its stream may go on. */
   readonly goesOn: boolean
 }
 
@@ -105,7 +105,8 @@ export function createBearer(deps: BearerDeps): Bearer {
     return identity
   }
 
-  async function useUp(token: string, { identity, jti, endsAt }: VerifiedToken): Promise<void> {
+  async function useUp(token: string, { identity, jti }: VerifiedToken): Promise<void> {
+    const { endsAt } = identity
     if (endsAt === undefined) throw new TokenRejected('token_expired', 'exp is missing, and each token counts once')
     const name = jti === undefined ? token : `${identity.issuer} ${jti}`
     // A moment longer than it counts here: other replicas' clocks may be behind.
@@ -176,10 +177,9 @@ export function createBearer(deps: BearerDeps): Bearer {
     claims: JSONObject,
   ) {
     return {
-      identity: { subject, issuer, scopes, claims: deps.claimsToKeep(withoutProtocol(claims)) },
+      identity: { subject, issuer, scopes, endsAt, claims: deps.claimsToKeep(withoutProtocol(claims)) },
       keyThumbprint,
       jti,
-      endsAt,
       until: Math.min(clock() + verifiedForMs, endsAt ?? Infinity),
     }
   }

@@ -17,6 +17,8 @@ export interface TokenIdentity {
   /** Those claims that the configuration reads. */
   readonly claims: JSONObject
   readonly scopes: readonly string[]
+  /** The token's own end (ms since the epoch, as all times here); undefined: nobody says. */
+  readonly endsAt: number | undefined
 }
 
 export interface VerifiedToken {
@@ -24,8 +26,6 @@ export interface VerifiedToken {
   /** It counts only with a proof of this key. */
   readonly keyThumbprint: string | undefined
   readonly jti: string | undefined
-  /** The token's own end (ms since the epoch, as all times here); undefined: nobody says. */
-  readonly endsAt: number | undefined
   /** From then on it has to be verified again. */
   readonly until: number
 }
@@ -140,7 +140,7 @@ interface Stored {
   readonly u: number
 }
 
-function encode({ identity, keyThumbprint, jti, endsAt, until }: VerifiedToken): Buffer {
+function encode({ identity, keyThumbprint, jti, until }: VerifiedToken): Buffer {
   const stored: Stored = {
     v: version,
     s: identity.subject,
@@ -149,7 +149,7 @@ function encode({ identity, keyThumbprint, jti, endsAt, until }: VerifiedToken):
     p: identity.scopes,
     ...(keyThumbprint !== undefined && { k: keyThumbprint }),
     ...(jti !== undefined && { j: jti }),
-    ...(endsAt !== undefined && { e: endsAt }),
+    ...(identity.endsAt !== undefined && { e: identity.endsAt }),
     u: until,
   }
   return Buffer.from(JSON.stringify(stored))
@@ -161,5 +161,10 @@ function decode(plain: Buffer): VerifiedToken | undefined {
   if (!isObject(value) || value['v'] !== version) return undefined
   // Sealed by us under this format's version: the shape is what `encode` wrote.
   const { s, i, c, p, k, j, e, u } = value as unknown as Stored
-  return { identity: { subject: s, issuer: i, claims: c, scopes: p }, keyThumbprint: k, jti: j, endsAt: e, until: u }
+  return {
+    identity: { subject: s, issuer: i, claims: c, scopes: p, endsAt: e },
+    keyThumbprint: k,
+    jti: j,
+    until: u,
+  }
 }

@@ -2,6 +2,7 @@
 // everything is ready-made: one look into a map, no promise, no allocation.
 import type { DenialReason, Identity, Verdict } from '../access/access.ts'
 import type { HeaderRecord, IdentityHeaders } from '../access/identity-headers.ts'
+import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
@@ -18,11 +19,11 @@ export interface Admissions {
     allowed: Count | undefined,
   ): AuthDecision | Promise<AuthDecision>
   /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
-  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, session: Session): boolean
+  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, identity: Identity): boolean
   /** The same for a token that was verified. */
   allowOrDenyToken(
     context: DecisionContext,
-    identity: Identity,
+    identity: TokenIdentity,
     accessToken: string,
     allowed: Count | undefined,
   ): AuthDecision
@@ -88,7 +89,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   function allowOrDenyToken(
     context: DecisionContext,
-    identity: Identity,
+    identity: TokenIdentity,
     accessToken: string,
     allowed: Count | undefined,
   ): AuthDecision {
@@ -100,15 +101,20 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     }
     if (allowed !== undefined) allowed.value++
     if (context.label === 'oauth2-proxy') {
-      return (remembered.admissionForOAuth2Proxy ??= tokenAdmission(identityHeaders.headersForOAuth2Proxy(identity)))
+      return (remembered.admissionForOAuth2Proxy ??= tokenAdmission(
+        identityHeaders.headersForOAuth2Proxy(identity),
+        identity,
+      ))
     }
     const tokens = { accessToken, idToken: undefined }
-    return (remembered.admission ??= tokenAdmission(identityHeaders.headersFor(identity, tokens)))
+    return (remembered.admission ??= tokenAdmission(identityHeaders.headersFor(identity, tokens), identity))
   }
 
   /** An empty value is a header that the application does not get. */
-  const tokenAdmission = (headers: HeaderRecord): Admission =>
-    allowing(deps.hidesAuthorization === true ? { authorization: '', ...headers } : headers)
+  const tokenAdmission = (headers: HeaderRecord, token: TokenIdentity): Admission => ({
+    ...allowing(deps.hidesAuthorization === true ? { authorization: '', ...headers } : headers),
+    token,
+  })
 
   function remember(session: Identity): Remembered {
     let remembered = rememberedOf.get(session)
@@ -169,7 +175,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   return {
     allowOrDeny,
     allowOrDenyToken,
-    meets: (context, session) => refusalFor(context, session, remember(session)) === undefined,
+    meets: (context, identity) => refusalFor(context, identity, remember(identity)) === undefined,
     publicly,
   }
 }

@@ -1,9 +1,8 @@
 // The decision endpoints: what every request through every proxy waits for. On a near session the way through here is
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
-import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
+import type { AccessRules, Identity, OriginalRequest, Policy } from '../access/access.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
 import type { LookupResult } from '../session/lookup-result.ts'
-import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Admissions } from './admissions.ts'
@@ -22,8 +21,8 @@ export interface Auth {
   forward(contract: Contract, request: AuthRequest, constraint?: Constraint): AuthDecision | Promise<AuthDecision>
   /** A request that came here itself (reverse-proxy mode). The same decision. */
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): AuthDecision | Promise<AuthDecision>
-  /** Whether what `direct` let pass may go on under this newer state of its session. Never throws: whatever goes wrong denies. */
-  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean
+  /** Whether what `direct` let pass may go on under this newer state of its session or token. Never throws: whatever goes wrong denies. */
+  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean
 }
 
 export interface AuthDeps {
@@ -121,10 +120,10 @@ export function createAuth(deps: AuthDeps): Auth {
     })
   }
 
-  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean {
+  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean {
     try {
       const policy = policyFor(rules, original, request)
-      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, session)
+      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, identity)
     } catch {
       return false
     }

@@ -1,6 +1,5 @@
 // The door for tokens: a request that brings one is judged by it alone, and no cookie beside it counts. What is sent explicitly is
 // what is meant. A token that was verified a moment ago is one lookup, without a promise.
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Bearer, Presented } from '../bearer/bearer.ts'
 import { TokenRejected } from '../errors.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -36,8 +35,6 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
   const allowed = new Map(
     labels.map((contract) => [contract, metrics.decisions.labels({ contract, decision: 'allow', reason: 'bearer' })]),
   )
-  // Requests whose stream is asked about again and again (a WebSocket): neither proof nor single use can be had twice.
-  const proven = new WeakSet<IncomingHttpHeaders>()
 
   function presented({ original, request }: DecisionContext, authorization: string): Presented {
     const { dpop } = request.headers
@@ -46,7 +43,7 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
       authorization,
       proof: typeof dpop === 'string' ? dpop : undefined,
       request: isStated ? { method: original.method, url: addresses.origin(original) + original.rawPath } : undefined,
-      goesOn: proven.has(request.headers),
+      goesOn: false,
     }
   }
 
@@ -58,7 +55,6 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
     try {
       const identity = await verifying
       if (identity === undefined) throw new TypeError('no token')
-      proven.add(context.request.headers)
       return allowOrDenyToken(context, identity, tokenIn(authorization), allowed.get(context.label))
     } catch (error) {
       return refused(context, error)

@@ -61,6 +61,19 @@ suite('who is let in', () => {
     assert.equal((await ask(await token({ groups: ['others'] }))).status, 403)
   })
 
+  test('a signed word about a machine, and none that its client wrote (X-Foregate-Jwt)', async (t) => {
+    const { ask, token } = await anApp(t, {
+      identityToken: { enabled: true, issuer: 'https://auth.example.com', onAuth: true },
+      headers: [{ name: 'X-Other', value: 'x' }],
+    })
+    const value = await token()
+    for (let time = 0; time < 2; time++) {
+      const { headers } = await ask(value, { 'x-foregate-jwt': 'forged' })
+      const word = String(headers['x-foregate-jwt']).split('.')[1] ?? ''
+      assert.equal((JSON.parse(Buffer.from(word, 'base64url').toString()) as Claims)['sub'], 'robot')
+    }
+  })
+
   test('an address that is not verified counts no more in a token than in a session', async (t) => {
     const { statusOf, token } = await anApp(t, { allowedUserDomains: ['example.com'] })
     assert.equal(await statusOf(await token({ email: 'r@example.com', email_verified: true })), 200)
