@@ -104,7 +104,7 @@ suite('an MCP client that knows nothing but the address', async () => {
   const connect = async (program: ReturnType<typeof aProgram>, path = '/mcp') => {
     const transport = new StreamableHTTPClientTransport(new URL(origin + path), { authProvider: program.provider })
     const client = new Client({ name: 'an agent', version: '1.0.0' })
-    return { transport, client, connecting: client.connect(transport as never) }
+    return { transport, client, connecting: client.connect(transport) }
   }
 
   test('is led to the authorization server, and in', async () => {
