@@ -20,7 +20,7 @@ export function createApp(config: Config, runtime: Runtime, selected?: SelectedS
   let phase: ReturnType<HealthSources['phase']> = 'starting'
   const service = createService(config, runtime, selected)
   const edge = createEdge(config, service, runtime, () => phase)
-  const { cache, provider, sessions, signals } = service
+  const { cache, provider, sessions, signals, bearer } = service
 
   let stopping: Promise<void> | undefined
   return {
@@ -53,6 +53,7 @@ export function createApp(config: Config, runtime: Runtime, selected?: SelectedS
           await edge.closeOperators()
           provider.stop()
           signals.stop()
+          bearer?.stop()
         },
         timer,
         logger,

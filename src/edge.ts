@@ -7,7 +7,9 @@ import { createAddresses } from './http/addresses.ts'
 import { createAdmissions } from './http/admissions.ts'
 import { createAuth } from './http/auth.ts'
 import { limitBodies } from './http/bodies.ts'
+import { createBearerAuth } from './http/bearer-auth.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
+import { createChallenges } from './http/challenges.ts'
 import { createTrustedPeers } from './http/client.ts'
 import { createConnections, type Connections } from './http/connections.ts'
 import { createReaders } from './http/contracts.ts'
@@ -21,6 +23,7 @@ import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
 import { createPreflights } from './http/preflight.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
+import { createProtectedResources } from './http/protected-resources.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
 import { requestIdOf } from './http/request-id.ts'
@@ -28,6 +31,8 @@ import { createSend } from './http/send.ts'
 import { createOperatorServer, createServer } from './http/server.ts'
 import { withIdentityToken } from './http/token-admissions.ts'
 import { acrNamed } from './http/step-up.ts'
+import { createTokenRefusals } from './http/token-refusals.ts'
+import { createTokenStreams } from './http/token-streams.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
 import { createEndpointRequestReader } from './http/endpoint-request.ts'
@@ -65,6 +70,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logins,
     rateLimits,
     signals,
+    bearer,
     usesPasses,
   } = service
   const randomId = () => randomBytes(12).toString('base64url')
@@ -93,7 +99,17 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     forceHTTPS: cookieConfig.forceHTTPS,
     cookieDomain: cookieConfig.domain,
     allowedRedirectHosts: access.allowedRedirectHosts,
+    describesResources: config.bearer !== undefined,
   })
+  const resources =
+    config.bearer &&
+    createProtectedResources({
+      addresses,
+      audiences: config.bearer.audiences,
+      authorizationServers: [config.provider.providerURL, ...config.bearer.issuers.map(({ issuer }) => issuer)],
+      scopes: rules.scopes,
+    })
+  const challenges = createChallenges(resources)
   const describe = createDescribe(access)
   const endpoints = createEndpoints({
     addresses,
@@ -119,6 +135,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     passes: usesPasses,
     jwks: identityTokens?.jwks,
     randomId,
+    resources,
     metrics,
     logger,
   })
@@ -126,6 +143,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const passRenewal = createPassRenewal(sessions, browserCookies)
   const denials = createDenials({
     passRenewal,
+    challenges,
     peers,
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
@@ -138,14 +156,28 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     logger,
     clock,
   })
-  const admissions = createAdmissions({
+  const tokenRefusals = createTokenRefusals({
+    challenges,
+    refusals: refusalsForApplications,
+    requestIdOf: requestId,
+    metrics,
+    logger,
+    clock,
+  })
+  const plainAdmissions = createAdmissions({
     identityHeaders,
     sessions,
     denials,
+    tokenDenied: tokenRefusals.denied,
+    hidesAuthorization: config.bearer?.passAuthorization === false,
     passRenewal: config.forwardAuth.renewPass ? passRenewal : undefined,
     metrics,
     clock,
   })
+  const admissions =
+    identityTokens !== undefined && config.identityToken?.onAuth === true
+      ? withIdentityToken(plainAdmissions, identityTokens, addresses)
+      : plainAdmissions
   const auth = createAuth({
     readers: createReaders(config.forwardAuth.oauth2ProxyDialect, createUnnamedDialectNotice(access, logger)),
     rules,
@@ -154,10 +186,21 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     peers,
     addresses,
     relayedPaths: createRelayedPaths({ peers, endpoints, refusals, requestIdOf: requestId, metrics }),
-    admissions:
-      identityTokens !== undefined && config.identityToken?.onAuth === true
-        ? withIdentityToken(admissions, identityTokens, addresses)
-        : admissions,
+    admissions,
+    bearer:
+      bearer &&
+      createBearerAuth({
+        bearer: bearer.bearer,
+        admissions,
+        refusals: tokenRefusals,
+        denials,
+        addresses,
+        peers,
+        // The one place that hears of each token that did not count, and of whose it was.
+        onFailure: () => undefined,
+        withinBudget: cache.withinBudget,
+        metrics,
+      }),
     denials,
     isPreflight,
     withinBudget: cache.withinBudget,
@@ -202,6 +245,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     rules,
     upstreams: config.upstreams,
     identityTokens,
+    followToken: bearer && createTokenStreams({ bearer: bearer.bearer, clock, timer }),
     endpointRequestOf,
     addresses,
     refusals: refusalsForApplications,

@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'PROVIDER_UNAVAILABLE'
   | 'LOGIN_REJECTED'
   | 'REFRESH_REJECTED'
+  | 'TOKEN_REJECTED'
   | 'BAD_REQUEST'
   | 'SIGNAL_REJECTED'
 
@@ -90,6 +91,39 @@ export type SignalReason =
   | 'subject'
   | 'replayed'
 
+/** Why a token that a machine brought was refused: the `reason` of the answer, of the log line and of the decision's metric. */
+export type TokenReason =
+  // the header that it came in
+  | 'authorization_malformed'
+  // the token
+  | 'token_malformed'
+  | 'token_too_large'
+  | 'token_algorithm'
+  | 'token_signature'
+  | 'token_type'
+  | 'token_issuer'
+  | 'token_audience'
+  | 'token_subject'
+  | 'token_expired'
+  | 'token_not_yet_valid'
+  | 'token_issued_at'
+  | 'token_inactive'
+  | 'token_binding'
+  | 'token_used'
+  // the proof that its holder has its key (RFC 9449)
+  | 'dpop_missing'
+  | 'dpop_malformed'
+  | 'dpop_type'
+  | 'dpop_algorithm'
+  | 'dpop_signature'
+  | 'dpop_method'
+  | 'dpop_url'
+  | 'dpop_time'
+  | 'dpop_token'
+  | 'dpop_key'
+  | 'dpop_replayed'
+  | 'dpop_request_unknown'
+
 /** An expected failure: `code` to rely on, `cause` kept, message for people. */
 export abstract class AppError extends Error {
   abstract readonly code: ErrorCode
@@ -152,6 +186,16 @@ export class SignalRejected extends AppError {
   readonly code = 'SIGNAL_REJECTED'
   readonly reason: SignalReason
   constructor(reason: SignalReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+/** A bearer token or its proof that must not count. `reason` is public; the message is for the log and holds nothing of the token. */
+export class TokenRejected extends AppError {
+  readonly code = 'TOKEN_REJECTED'
+  readonly reason: TokenReason
+  constructor(reason: TokenReason, message: string, options?: ErrorOptions) {
     super(message, options)
     this.reason = reason
   }

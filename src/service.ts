@@ -3,6 +3,7 @@ import { claimText, keepClaims } from './access/claims.ts'
 import { compileIdentityHeaders, type IdentityHeaders } from './access/identity-headers.ts'
 import { compileLackingClaims } from './access/lacking-claims.ts'
 import { compileRules, type CompiledRules } from './access/rules.ts'
+import { createBearerService, type BearerService } from './bearer/create-bearer.ts'
 import type { Cache } from './cache/cache.ts'
 import { createCache } from './cache/create-cache.ts'
 import { createDocuments } from './cache/documents.ts'
@@ -24,6 +25,7 @@ import { createClientStore } from './oidc/client-store.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
+import type { Claims } from './oidc/provider.ts'
 import { createHttpTransport, createWhereabouts } from './peers/http-transport.ts'
 import type { Runtime } from './runtime.ts'
 import { createKeyedHash, createSealer } from './sealing.ts'
@@ -46,6 +48,8 @@ export interface Service {
   readonly logins: Logins
   readonly rateLimits: RateLimits
   readonly signals: Signals
+  /** Undefined: nobody gets in with a token. */
+  readonly bearer: BearerService | undefined
   /** Browsers carry a pass, for an outage of what replicas share. */
   readonly usesPasses: boolean
 }
@@ -120,32 +124,32 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     clock,
   })
 
-  // Provider, sessions, logins
+  // Provider, sessions, logins, tokens of machines
+  const providerDocuments = { metadata: documents('metadata'), jwks: documents('jwks') }
   const calls = createCallsUnderWay()
-  const provider = withCallsAwaited(
-    createProvider({
-      config: config.provider,
-      claimsWanted: identityHeaders.claimPaths,
-      requireVerifiedEmail: access.requireVerifiedEmail,
-      admits: (claims) => rules.meets(0, { subject: '', issuer: '', claims }).ok,
-      clock,
-      timer,
-      random,
-      randomBytes,
-      logger,
-      metrics,
-      cache: { metadata: documents('metadata'), jwks: documents('jwks') },
-      noteCall: calls.noted,
-      ...(config.provider.registration !== undefined && {
-        registration: {
-          store: createClientStore({ cache, sealer: sealerFor(`client ${scope}`), scope, clock }),
-          leases: createLeases({ store: cache.store, timer, randomBytes }),
-          scope,
-        },
-      }),
+  const openIDProvider = createProvider({
+    config: config.provider,
+    claimsWanted: identityHeaders.claimPaths,
+    requireVerifiedEmail: access.requireVerifiedEmail,
+    admits: (claims) => rules.meets(0, { subject: '', issuer: '', claims }).ok,
+    clock,
+    timer,
+    random,
+    randomBytes,
+    logger,
+    metrics,
+    cache: providerDocuments,
+    noteCall: calls.noted,
+    ...(config.provider.registration !== undefined && {
+      registration: {
+        store: createClientStore({ cache, sealer: sealerFor(`client ${scope}`), scope, clock }),
+        leases: createLeases({ store: cache.store, timer, randomBytes }),
+        scope,
+      },
     }),
-    calls,
-  )
+  })
+  const provider = withCallsAwaited(openIDProvider, calls)
+  const claimsToKeep = (claims: Claims) => keepClaims(claims, identityHeaders.claimPaths)
   // As they call themselves, proven or not: whoever ends somebody's sessions means all that go by that name.
   const userOf = ({ claims, subject }: Session) => claimText(claims, access.userIdentifierClaim) || subject
   const usesPasses = outage.pass && cache.mode !== 'memory'
@@ -158,7 +162,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     userOf,
     passRoom: passRoom(config.cookies),
     provider,
-    claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),
+    claimsToKeep,
     nearLimits:
       cache.mode === 'memory'
         ? { maxItems: undefined, maxBytes: config.memory.maxBytes / 2 }
@@ -228,6 +232,23 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     runtime,
   })
 
+  // What machines bring
+  const bearer =
+    config.bearer &&
+    createBearerService({
+      config: config.bearer,
+      providerConfig: config.provider,
+      provider: openIDProvider,
+      scope,
+      cache,
+      documents: providerDocuments,
+      sealer: sealerFor(`token ${scope}`),
+      used,
+      claimPaths: identityHeaders.claimPaths,
+      claimsToKeep,
+      runtime,
+    })
+
   // Numbers
   registerCacheGauges(metrics, cache)
   metrics.gauge('provider_state', '1 for the state that the provider is in.', ['state'], () =>
@@ -237,10 +258,10 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     })),
   )
   metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
-    { labels: { tier: 'l1' }, value: sessions.nearSize },
+    { labels: { tier: 'l1' }, value: sessions.nearSize + (bearer?.size.nearSize ?? 0) },
   ])
   metrics.gauge('cache_bytes', 'Bytes held near, per tier.', ['tier'], () => [
-    { labels: { tier: 'l1' }, value: sessions.nearBytes },
+    { labels: { tier: 'l1' }, value: sessions.nearBytes + (bearer?.size.nearBytes ?? 0) },
   ])
 
   return {
@@ -254,6 +275,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     logins,
     rateLimits,
     signals,
+    bearer,
     usesPasses,
   }
 }

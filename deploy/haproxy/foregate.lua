@@ -5,7 +5,7 @@
 
 -- What Foregate decides on, and nothing more: no body, no Upgrade, no header that the client could smuggle in.
 local asked = {
-  "cookie", "authorization", "accept", "accept-language", "user-agent", "origin", "x-requested-with", "x-request-id",
+  "cookie", "authorization", "dpop", "accept", "accept-language", "user-agent", "origin", "x-requested-with", "x-request-id",
   "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-site", "traceparent", "access-control-request-method",
   "x-http-method-override", "x-http-method", "x-method-override",
   "x-forwarded-proto", "x-forwarded-host", "x-forwarded-for", "x-forwarded-method", "x-forwarded-uri",

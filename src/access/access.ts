@@ -32,6 +32,8 @@ export interface Identity {
   /** How they proved who they are, and when (ms since the epoch): OpenID Connect Core 2, `acr` and `auth_time`. Absent: nobody said. */
   readonly acr?: string
   readonly authenticatedAt?: number
+  /** What a token was granted. A person who has logged in has no scopes. */
+  readonly scopes?: readonly string[]
 }
 
 export type Policy =
@@ -58,6 +60,7 @@ export type DenialReason =
   | 'group_not_allowed'
   | 'role_not_allowed'
   | 'claim_not_allowed'
+  | 'scope_not_granted'
   | 'email_not_verified'
   | 'insufficient_user_authentication'
 
@@ -69,4 +72,6 @@ export interface AccessRules {
   policyFor(request: OriginalRequest, client?: string): Policy
   /** Pure and cacheable per session: the verdict changes only with the identity, and a good one may have an end, which it states. */
   meets(requirement: number, identity: Identity): Verdict
+  /** The scopes that a token needs in order to meet them. */
+  scopesOf(requirements: readonly number[]): readonly string[]
 }

@@ -13,6 +13,7 @@ type Test = (claims: Claims) => boolean
 
 const passed: Verdict = { ok: true }
 const notUser: Verdict = { ok: false, reason: 'user_not_allowed' }
+const notGranted: Verdict = { ok: false, reason: 'scope_not_granted' }
 const notVerified: Verdict = { ok: false, reason: 'email_not_verified' }
 
 // As text, because Cognito sends the boolean as a string.
@@ -57,6 +58,7 @@ export function ruleRequirement(names: ClaimNames, require: Requirement): Check 
     checks.push(must(isMember(names.groupClaimName, require.groups), 'group_not_allowed'))
   }
   if (require.roles !== undefined) checks.push(must(isMember(names.roleClaimName, require.roles), 'role_not_allowed'))
+  if (require.scopes !== undefined) checks.push(mustHaveScopes(require.scopes))
   for (const [path, accepted] of Object.entries(require.claims ?? {})) {
     checks.push(must(hasAny(path, accepted), 'claim_not_allowed'))
     checks.push(must(hasAnyProven(path, accepted), 'email_not_verified'))
@@ -96,6 +98,11 @@ function mustBeUser(names: ClaimNames, users: readonly string[], domains: readon
     const isProven = isListed ? !isUnverifiedAddress(claims, identifier) : !isUnverified(claims)
     return isProven ? passed : notVerified
   }
+}
+
+/** All of them (RFC 6750 section 3: the scopes necessary). Whoever has logged in was granted none. */
+function mustHaveScopes(needed: readonly string[]): Check {
+  return ({ scopes = [] }) => (needed.length > 0 && needed.every((one) => scopes.includes(one)) ? passed : notGranted)
 }
 
 /** What an address that is not verified does not count for, whichever claim it stands in. */

@@ -17,6 +17,8 @@ export interface CompiledRules extends AccessRules {
    * numbers mean the same in all of them, so that a verdict remembered with a session cannot be taken for another one's.
    */
   forUpstream(position: number): AccessRules
+  /** Every scope that some rule asks for. */
+  readonly scopes: readonly string[]
 }
 
 /** A rule with the path under which the operator knows it. */
@@ -54,6 +56,7 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
   const findings: Finding[] = []
   const globally = globalRequirement(access)
   const checks: Check[] = [globally]
+  const scopesByRequirement: (readonly string[])[] = [[]]
   const policyByRequire = new Map<string, Policy>()
   const lenient = lenientForm(access.ignoredExtensions)
 
@@ -69,18 +72,23 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     if (check === undefined) throw new RangeError(`there is no requirement number ${requirement}`)
     return check(identity)
   }
+  const scopesOf: AccessRules['scopesOf'] = (requirements) => [
+    ...new Set(requirements.flatMap((requirement) => scopesByRequirement[requirement] ?? [])),
+  ]
   const rules: CompiledRules = {
     ...base,
     meets,
+    scopesOf,
+    scopes: scopesOf(scopesByRequirement.map((_, requirement) => requirement)),
     forUpstream(position) {
       const compiled = perUpstream[position]
       if (compiled === undefined) throw new RangeError(`there is no upstream number ${position}`)
-      return { ...compiled, meets }
+      return { ...compiled, meets, scopesOf }
     },
   }
   return { rules, findings }
 
-  function compileList(rules: readonly NamedRule[]): Omit<AccessRules, 'meets'> {
+  function compileList(rules: readonly NamedRule[]): Omit<AccessRules, 'meets' | 'scopesOf'> {
     const table = createRuleTable(lenient)
     let order = 0
     for (const { at, rule } of rules) {
@@ -156,6 +164,7 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     if (known !== undefined) return known
     const number =
       require === undefined || !demands ? 0 : checks.push(all([globally, ruleRequirement(access, require)])) - 1
+    if (number > 0) scopesByRequirement[number] = require?.scopes ?? []
     const made: Policy = { kind: 'login', requirements: [number], ...(passesPreflight && { passesPreflight }) }
     policyByRequire.set(same, made)
     return made

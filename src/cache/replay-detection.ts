@@ -8,7 +8,7 @@ import type { Clock } from '../time.ts'
 import type { SharedCache } from './shared-cache.ts'
 import type { Key, Store } from '../store/store.ts'
 
-const usedKinds = ['flow', 'id_token', 'logout_token', 'security_event'] as const
+const usedKinds = ['flow', 'id_token', 'logout_token', 'security_event', 'bearer', 'dpop'] as const
 export type UsedKind = (typeof usedKinds)[number]
 
 export interface ReplayDetection {
@@ -60,8 +60,8 @@ export function createReplayDetection(deps: {
       const isFirst = await mark({ kind: 'used', id: `${kind}:${hash}` }, Math.max(1, Math.ceil(ttlMs)))
       if (!isFirst) {
         metrics.replaysRejected.labels({ kind }).value++
-        // Whoever has begun a login can present it as often as they like; an ID token comes from the provider.
-        const level = kind === 'flow' ? 'debug' : 'warn'
+        // Whoever has begun a login, or has a token, can present it as often as they like; an ID token comes from the provider.
+        const level = kind === 'id_token' ? 'warn' : 'debug'
         logger[level]({ event: 'replay_rejected', reason: kind }, 'something that may be used once was presented again')
       }
       return isFirst

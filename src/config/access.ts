@@ -158,8 +158,18 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {
   if (require === undefined) return undefined
-  const { users, domains, groups, roles, claims, acr, maxAge } = require
-  return { users, domains, groups, roles, claims, acr, maxAgeMs: maxAge }
+  const { users, domains, groups, roles, claims, scopes, acr, maxAge } = require
+  return {
+    users,
+    domains,
+    groups,
+    roles,
+    claims,
+    // As one text with spaces is how OAuth itself writes them.
+    scopes: scopes?.flatMap((scope) => scope.split(/\s+/)),
+    acr,
+    maxAgeMs: maxAge,
+  }
 }
 
 /** Names and templates are access/identity-headers.ts's to judge. */

@@ -13,6 +13,8 @@ export interface Config {
   readonly rateLimits: RateLimitsConfig
   readonly cors: CORSConfig
   readonly tokens: TokensConfig
+  /** Undefined: nobody gets in with a token. */
+  readonly bearer: BearerConfig | undefined
   readonly forwardAuth: ForwardAuthConfig
   readonly upstreams: readonly UpstreamConfig[]
   /** Undefined: applications get none. */
@@ -88,6 +90,7 @@ export interface ProviderConfig {
   readonly proxies: ProxiesConfig
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
+  readonly introspectionURL: string | undefined
 }
 
 /** Dynamic client registration (RFC 7591). */
@@ -190,6 +193,8 @@ export interface Requirement {
   /** How they logged in: one of these `acr`, and how long ago at most. */
   readonly acr: readonly string[] | undefined
   readonly maxAgeMs: number | undefined
+  /** Of a token, all of them. */
+  readonly scopes: readonly string[] | undefined
 }
 
 export interface RuleConfig {
@@ -242,6 +247,25 @@ export interface CORSConfig {
 
 export interface TokensConfig {
   readonly disableReplayDetection: boolean
+}
+
+export interface BearerConfig {
+  /** What a token of the configured provider must be for; at least one. */
+  readonly audiences: readonly string[]
+  readonly issuers: readonly BearerIssuerConfig[]
+  readonly oneTime: boolean
+  /** What is no JWT counts if the provider says so (RFC 7662). */
+  readonly allowsOpaqueTokens: boolean
+  /** The provider is asked about JWTs as well. */
+  readonly requiresIntrospection: boolean
+  /** The application gets the Authorization header of a token that was let in. */
+  readonly passAuthorization: boolean
+}
+
+export interface BearerIssuerConfig {
+  readonly issuer: string
+  readonly audiences: readonly string[]
+  readonly jwksURI: string | undefined
 }
 
 export interface ForwardAuthConfig {

@@ -16,7 +16,8 @@ export const ignoredOptions = {
   allowUnauthenticatedPreflight: 'write a rule instead: `rules: [{ methods: [OPTIONS], policy: public }]`',
   perSourceLoginRateLimit: 'write `rateLimit.loginsPerMinute` instead',
   bearerIdentifierClaim: 'bearer tokens are known by their `sub`',
-  stripAuthorizationHeader: 'the proxy in front decides which headers the application gets',
+  stripAuthorizationHeader:
+    'write `bearer.passAuthorization` (on here): reverse-proxy mode goes by it; elsewhere the proxy in front decides which headers the application gets',
   bearerEmitWWWAuthenticate: 'every 401 carries WWW-Authenticate (RFC 9110, 11.6.1)',
   bearerOverridesCookie: 'a token that is sent explicitly always counts',
   maxTokenAgeSeconds: 'a token ends with its `exp`',

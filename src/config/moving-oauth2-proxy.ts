@@ -67,8 +67,14 @@ export const oauth2Proxy = {
   api_route: { note: 'scripts get 401 instead of a redirect by what they send (Sec-Fetch-Mode, Accept)' },
   force_json_errors: { note: 'scripts get JSON by what they send (Accept)' },
   trusted_ip: { option: 'rules', note: 'as { networks: [10.0.0.0/8], policy: public }' },
-  skip_jwt_bearer_tokens: { option: 'bearer.enabled', note: 'not available yet' },
-  extra_jwt_issuers: { option: 'bearer.issuers', note: 'not available yet' },
+  skip_jwt_bearer_tokens: {
+    option: 'bearer.enabled',
+    note: 'with bearer.audiences; ID tokens do not count there, access tokens do',
+  },
+  extra_jwt_issuers: {
+    option: 'bearer.issuers',
+    note: 'as [{ issuer: …, audiences: [ … ] }] instead of issuer=audience',
+  },
   whitelist_domain: { option: 'allowedRedirectHosts', note: '`.example.com` is *.example.com' },
   reverse_proxy: { option: 'trustedProxies', note: 'a list of the proxies’ addresses instead of yes or no' },
   trusted_proxy_ip: { option: 'trustedProxies' },

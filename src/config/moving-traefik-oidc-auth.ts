@@ -46,7 +46,7 @@ export const traefikOidcAuth = {
   'sessioncookie.httponly': { note: 'scripts never see our cookies' },
   'sessioncookie.samesite': { option: 'cookieSameSite', note: 'lax by default' },
   'sessioncookie.maxage': { option: 'sessionMaxAge', note: '24h by default; 0 there ends with the browser' },
-  'authorizationheader.name': { option: 'bearer.enabled', note: 'not available yet' },
+  'authorizationheader.name': { option: 'bearer.enabled', note: 'Authorization: Bearer alone, with bearer.audiences' },
   'authorizationcookie.name': { note: 'not available: tokens are not taken from cookies' },
   unauthenticatedbehavior: { note: 'navigations are sent to the provider, scripts get 401' },
   unauthorizedbehavior: { note: 'who is logged in and not allowed gets 403' },

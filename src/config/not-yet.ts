@@ -3,19 +3,10 @@
 import type { Path } from './problems.ts'
 import { isRecord } from './yaml-file.ts'
 
-const isOn = (value: unknown): boolean => value === true
-const isGiven = (value: unknown): boolean => value !== undefined
 const isMany = (value: unknown): boolean => typeof value === 'number' && value > 1
 
 /** Path (`*` is any item) -> whether this value turns it on. */
-const NOT_YET: readonly (readonly [path: string, turnsOn: (value: unknown) => boolean])[] = [
-  ['workers', isMany],
-  ['bearer.enabled', isOn],
-  ['enableBearerAuth', isOn],
-  ['allowOpaqueTokens', isOn],
-  ['requireTokenIntrospection', isOn],
-  ['introspectionURL', isGiven],
-]
+const NOT_YET: readonly (readonly [path: string, turnsOn: (value: unknown) => boolean])[] = [['workers', isMany]]
 
 /** Paths of the settings that ask for something not built yet. */
 export function notAvailableYet(settings: unknown): Path[] {

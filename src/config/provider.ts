@@ -43,7 +43,13 @@ export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConf
     const placeholder = noIdentifier(settings.clientID)
     if (placeholder !== undefined) refuse(['clientID'], placeholder)
   }
-  for (const name of ['providerURL', 'discoveryURL', 'revocationURL', 'oidcEndSessionURL'] as const) {
+  for (const name of [
+    'providerURL',
+    'discoveryURL',
+    'revocationURL',
+    'oidcEndSessionURL',
+    'introspectionURL',
+  ] as const) {
     checkScheme(checks, [name], settings[name])
   }
   const { registrationEndpoint } = settings.dynamicClientRegistration
@@ -87,6 +93,7 @@ export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConf
     proxies: outgoingProxies(checks),
     revocationURL: settings.revocationURL,
     endSessionURL: settings.oidcEndSessionURL,
+    introspectionURL: settings.introspectionURL,
   }
 }
 

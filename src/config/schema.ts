@@ -1,6 +1,6 @@
 // Every option: its name, type, unit, bounds and default, in the operator's words. The defaults stand here and nowhere else
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
-// slices of Config: server.ts, provider.ts, session.ts, access.ts, redis.ts, outage.ts, peers.ts.
+// slices of Config: server.ts, provider.ts, session.ts, access.ts, bearer.ts, redis.ts, outage.ts, peers.ts.
 import { z } from 'zod'
 import { forwardAuthContractNames, oauth2ProxyDialectNames } from './contracts.ts'
 import { ignoredOptions } from './ignored.ts'
@@ -21,7 +21,7 @@ import { redisOptions } from './schema-redis.ts'
 import { upstreamOptions } from './schema-upstreams.ts'
 import { secret } from './secrets.ts'
 import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
-import { acrValue, block, choice, duration, durationOrOff, flag, integer, scalar, text } from './values.ts'
+import { acrValue, block, choice, duration, durationOrOff, flag, integer, scalar, scopeNames, text } from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
@@ -163,12 +163,13 @@ const rules = () =>
             groups: someTexts().optional(),
             roles: someTexts().optional(),
             claims: z.record(z.string(), claimValues).optional(),
+            scopes: nonEmpty(listOf(leaf(scopeNames))).optional(),
             acr: nonEmpty(listOf(leaf(acrValue))).optional(),
             maxAge: leaf(duration('1s', '400d')).optional(),
           })
           .refine(
             (parts) => Object.keys(parts).length > 0,
-            'is empty; name users, domains, groups, roles, claims, acr or maxAge, or leave it out',
+            'is empty; name users, domains, groups, roles, claims, scopes, acr or maxAge, or leave it out',
           )
           .optional(),
       }),
@@ -216,6 +217,7 @@ const tokenOptions = {
     enabled: off(),
     audiences: withDefault([], texts()),
     oneTime: off(),
+    passAuthorization: on(),
     issuers: withDefault(
       [],
       structured(

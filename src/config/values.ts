@@ -107,6 +107,13 @@ export const acrValue: Reader<string> = (value) => {
   return isPlain ? written : new Wrong('must be at most 256 ASCII characters without spaces, quotes and backslashes')
 }
 
+/** One scope, or several with spaces between. They stand in a header as they are. */
+export const scopeNames: Reader<string> = (value) => {
+  const written = text(value)
+  if (written instanceof Wrong || /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/.test(written)) return written
+  return new Wrong('has characters that RFC 6749 (section 3.3) does not allow in a scope')
+}
+
 /** RFC 9110 token: header, method and cookie names. */
 export function isToken(name: string): boolean {
   return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)

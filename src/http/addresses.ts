@@ -15,6 +15,9 @@ const ownPaths = (pathPrefix: string) => ({
   auth: `${pathPrefix}/auth`,
 })
 
+/** RFC 9728 section 3: well-known, on each protected host. */
+export const resourceMetadataPath = '/.well-known/oauth-protected-resource'
+
 export interface Addresses {
   /** `/oauth2/`: nothing below it is the application's. */
   readonly ownPrefix: string
@@ -24,6 +27,8 @@ export interface Addresses {
   /** Where providers speak to us, whether or not anybody listens. */
   readonly signalPath: SignalPaths
   isOwnPath(path: string): boolean
+  /** Ours only where tokens count. */
+  isResourceMetadata(path: string): boolean
   /** `scheme://host` of the application that was asked for. */
   origin(request: HostAndScheme): string
   /** Where our own endpoints are reached: `publicURL`, else the application's own origin. */
@@ -74,12 +79,17 @@ export function createAddresses(config: {
   forceHTTPS: boolean
   cookieDomain: string | undefined
   allowedRedirectHosts: readonly string[]
+  /** Each protected host describes itself to programs (RFC 9728). */
+  describesResources?: boolean
 }): Addresses {
   const { callbackPath, logoutPath, signalPath, publicURL, forceHTTPS } = config
   const ownPrefix = `${config.pathPrefix}/`
   const ownPath = ownPaths(config.pathPrefix)
   const elsewhere = new Set([callbackPath, logoutPath, ...Object.values(signalPath)])
-  const isOwnPath = (path: string) => path.startsWith(ownPrefix) || elsewhere.has(path)
+  const { describesResources = false } = config
+  const isResourceMetadata = (path: string) =>
+    describesResources && (path === resourceMetadataPath || path.startsWith(`${resourceMetadataPath}/`))
+  const isOwnPath = (path: string) => path.startsWith(ownPrefix) || elsewhere.has(path) || isResourceMetadata(path)
   const origin = ({ scheme, host }: HostAndScheme) =>
     // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
     `${forceHTTPS ? 'https' : scheme}://${host.replace(/\.(?=$|:)/, '')}`
@@ -109,6 +119,7 @@ export function createAddresses(config: {
     logoutPath,
     signalPath,
     isOwnPath,
+    isResourceMetadata,
     origin,
     ownOrigin,
     sharesCookies(request) {

@@ -1,8 +1,9 @@
 // A session was found, or none is needed: does it meet what is required here, and what is the application told? On a near session
 // everything is ready-made: one look into a map, no promise, no allocation.
-import type { DenialReason, Verdict } from '../access/access.ts'
+import type { DenialReason, Identity, Verdict } from '../access/access.ts'
 import { bothOf } from '../access/authentication.ts'
-import type { IdentityHeaders } from '../access/identity-headers.ts'
+import type { HeaderRecord, IdentityHeaders } from '../access/identity-headers.ts'
+import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import type { StepUp } from '../oidc/provider.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -21,7 +22,14 @@ export interface Admissions {
     allowed: Count | undefined,
   ): AuthDecision | Promise<AuthDecision>
   /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
-  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, session: Session): boolean
+  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, identity: Identity): boolean
+  /** The same for a token that was verified. */
+  allowOrDenyToken(
+    context: DecisionContext,
+    identity: TokenIdentity,
+    accessToken: string,
+    allowed: Count | undefined,
+  ): AuthDecision
   /** A public page, or a preflight that is passed on, and nobody whom to name. */
   publicly(context: DecisionContext): AuthDecision
 }
@@ -30,6 +38,10 @@ export interface AdmissionsDeps {
   readonly identityHeaders: IdentityHeaders
   readonly sessions: Pick<Sessions, 'tokens'>
   readonly denials: Pick<Denials, 'denied' | 'failed' | 'stepUp'>
+  /** How a token is told that it may not. Absent: there are none. */
+  readonly tokenDenied?: (context: DecisionContext, reason: DenialReason | StepUp, identity: Identity) => AuthDecision
+  /** The application does not get to see a token that was let in. */
+  readonly hidesAuthorization?: boolean
   /** Absent: the proxy does not pass our cookies on with a 200. */
   readonly passRenewal: PassRenewal | undefined
   readonly metrics: Pick<Metrics, 'decisions'>
@@ -38,7 +50,7 @@ export interface AdmissionsDeps {
 
 type Admission = AuthDecision & { readonly allow: Allowed }
 
-/** What a session's requests have in common, each made once and kept as long as the session object lives. */
+/** What a session's or a token's requests have in common, each made once and kept as long as that object lives. */
 interface Remembered {
   readonly verdicts: (Verdict | undefined)[]
   admission: Admission | undefined
@@ -50,7 +62,7 @@ const globally = [0] as const
 export function createAdmissions(deps: AdmissionsDeps): Admissions {
   const { identityHeaders, passRenewal, metrics, clock } = deps
   const { denied, failed, stepUp } = deps.denials
-  const rememberedOf = new WeakMap<Session, Remembered>()
+  const rememberedOf = new WeakMap<Identity, Remembered>()
   const nobody = allowing(identityHeaders.headersFor(undefined))
 
   /** A public page is for everybody; it names a person only who would get in without its being public. */
@@ -81,7 +93,36 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     )
   }
 
-  function remember(session: Session): Remembered {
+  function allowOrDenyToken(
+    context: DecisionContext,
+    identity: TokenIdentity,
+    accessToken: string,
+    allowed: Count | undefined,
+  ): AuthDecision {
+    const remembered = remember(identity)
+    const refusal = refusalFor(context, identity, remembered)
+    if (refusal !== undefined) {
+      if (deps.tokenDenied === undefined) throw new TypeError('a token, where there are none')
+      return deps.tokenDenied(context, refusal, identity)
+    }
+    if (allowed !== undefined) allowed.value++
+    if (context.label === 'oauth2-proxy') {
+      return (remembered.admissionForOAuth2Proxy ??= tokenAdmission(
+        identityHeaders.headersForOAuth2Proxy(identity),
+        identity,
+      ))
+    }
+    const tokens = { accessToken, idToken: undefined }
+    return (remembered.admission ??= tokenAdmission(identityHeaders.headersFor(identity, tokens), identity))
+  }
+
+  /** An empty value is a header that the application does not get. */
+  const tokenAdmission = (headers: HeaderRecord, token: TokenIdentity): Admission => ({
+    ...allowing(deps.hidesAuthorization === true ? { authorization: '', ...headers } : headers),
+    token,
+  })
+
+  function remember(session: Identity): Remembered {
     let remembered = rememberedOf.get(session)
     if (remembered === undefined) {
       remembered = { verdicts: [], admission: undefined, admissionForOAuth2Proxy: undefined }
@@ -92,13 +133,13 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   function refusalFor(
     { policy, rules, constraint }: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>,
-    session: Session,
+    identity: Identity,
     { verdicts }: Remembered,
   ): DenialReason | StepUp | undefined {
     let wanted: StepUp | undefined
     let isMet = true
     for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
-      const verdict = (verdicts[requirement] ??= rules.meets(requirement, session))
+      const verdict = (verdicts[requirement] ??= rules.meets(requirement, identity))
       if (verdict.stepUp === undefined) {
         if (!verdict.ok) return verdict.reason
         continue
@@ -108,7 +149,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
       isMet &&= verdict.ok && (verdict.until === undefined || clock() < verdict.until)
     }
     // Who may not come here anyway is not asked to authenticate once more.
-    if (constraint !== undefined && !constraint(session)) return 'group_not_allowed'
+    if (constraint !== undefined && !constraint(identity)) return 'group_not_allowed'
     return isMet ? undefined : wanted
   }
 
@@ -149,7 +190,8 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
 
   return {
     allowOrDeny,
-    meets: (context, session) => refusalFor(context, session, remember(session)) === undefined,
+    allowOrDenyToken,
+    meets: (context, identity) => refusalFor(context, identity, remember(identity)) === undefined,
     publicly,
   }
 }

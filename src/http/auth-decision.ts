@@ -2,14 +2,21 @@
 import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
 import { contractNames, type Contract } from '../config/contracts.ts'
+import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import type { Session } from '../session/session.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Subrequest } from './contracts.ts'
 import type { Constraint } from './oauth2-proxy-query.ts'
 
-/** Either the makings of a 200, with the session that it names, or a whole answer. `cookies`: only where the operator says that they arrive. */
+/** Either the makings of a 200, with the session or the token that it names, or a whole answer. `cookies`: only where the operator says that they arrive. */
 export type AuthDecision =
-  | { readonly allow: Allowed; readonly session?: Session | undefined; readonly cookies?: readonly string[] }
+  | {
+      readonly allow: Allowed
+      readonly session?: Session | undefined
+      /** Of a token. */
+      readonly token?: TokenIdentity | undefined
+      readonly cookies?: readonly string[]
+    }
   | { readonly allow: undefined; readonly answer: HttpResponse }
 
 /** The identity headers, as a record and as they go out: name, value, name, value, ... with the empty body's length. */

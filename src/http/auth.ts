@@ -1,13 +1,13 @@
 // The decision endpoints: what every request through every proxy waits for. On a near session the way through here is
 // synchronous and allocates next to nothing; no hook, no log line, ready-made headers.
-import type { AccessRules, OriginalRequest, Policy } from '../access/access.ts'
+import type { AccessRules, Identity, OriginalRequest, Policy } from '../access/access.ts'
 import { contracts, type Contract } from '../config/contracts.ts'
 import type { LookupResult } from '../session/lookup-result.ts'
-import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Count, Metrics } from '../telemetry/metrics.ts'
 import type { Admissions } from './admissions.ts'
 import type { Addresses } from './addresses.ts'
+import type { BearerAuth } from './bearer-auth.ts'
 import type { BrowserCookies } from './browser-cookies.ts'
 import type { TrustedPeers } from './client.ts'
 import type { createReaders } from './contracts.ts'
@@ -22,8 +22,8 @@ export interface Auth {
   forward(contract: Contract, request: AuthRequest, constraint?: Constraint): AuthDecision | Promise<AuthDecision>
   /** A request that came here itself (reverse-proxy mode). The same decision. */
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): AuthDecision | Promise<AuthDecision>
-  /** Whether what `direct` let pass may go on under this newer state of its session. Never throws: whatever goes wrong denies. */
-  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean
+  /** Whether what `direct` let pass may go on under this newer state of its session or token. Never throws: whatever goes wrong denies. */
+  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean
 }
 
 export interface AuthDeps {
@@ -35,6 +35,8 @@ export interface AuthDeps {
   readonly addresses: Pick<Addresses, 'isOwnPath'>
   readonly relayedPaths: RelayedPaths
   readonly admissions: Admissions
+  /** Absent: tokens are the applications' business. */
+  readonly bearer?: BearerAuth | undefined
   readonly denials: Denials
   readonly isPreflight: IsPreflight
   /** See SharedCache: bounds how long one request waits for the store in all. */
@@ -45,7 +47,7 @@ export interface AuthDeps {
 }
 
 export function createAuth(deps: AuthDeps): Auth {
-  const { sessions, cookies, peers, addresses, metrics, stopwatch } = deps
+  const { sessions, cookies, peers, addresses, bearer, metrics, stopwatch } = deps
   const { allowOrDeny, meets, publicly } = deps.admissions
   const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const hot = new Map(
@@ -120,10 +122,10 @@ export function createAuth(deps: AuthDeps): Auth {
     })
   }
 
-  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, session: Session): boolean {
+  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean {
     try {
       const policy = policyFor(rules, original, request)
-      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, session)
+      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, identity)
     } catch {
       return false
     }
@@ -137,6 +139,12 @@ export function createAuth(deps: AuthDeps): Auth {
   function decide(context: DecisionContext): AuthDecision | Promise<AuthDecision> {
     const { policy, request, label } = context
     if (policy.kind === 'deny') return denied(context, policy.reason, undefined)
+    // What is public is so for whoever brings a token, which may be the application's own and none of ours.
+    if (bearer !== undefined && policy.kind === 'login') {
+      const { authorization } = request.headers
+      const decision = authorization === undefined ? undefined : bearer(context, authorization)
+      if (decision !== undefined) return decision
+    }
     const tickets = cookies.tickets(request.headers.cookie)
     for (const ticket of tickets) {
       const session = sessions.near(ticket)

@@ -12,6 +12,7 @@ import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
 import type { Addresses } from './addresses.ts'
+import type { Challenges } from './challenges.ts'
 import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
@@ -33,6 +34,7 @@ import type { UntrustedPeerNotices } from './untrusted-peers.ts'
 
 export interface DenialsDeps {
   readonly passRenewal: PassRenewal
+  readonly challenges: Pick<Challenges, 'login'>
   readonly peers: TrustedPeers
   readonly untrusted: UntrustedPeerNotices
   readonly addresses: Addresses
@@ -178,7 +180,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       wanted === undefined
         ? { error: 'login_required', login_url: loginURL }
         : { error: 'insufficient_user_authentication', ...stepUpParameters(wanted), login_url: loginURL }
-    const challenge = wanted === undefined ? 'Bearer realm="foregate"' : stepUpChallenge(wanted)
+    const challenge = wanted === undefined ? deps.challenges.login(context) : stepUpChallenge(wanted)
     const all = { 'www-authenticate': challenge, ...headers }
     return refusals.toProgram(asked(context, context.original.method), 401, body, all)
   }

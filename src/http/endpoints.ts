@@ -7,6 +7,7 @@ import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-en
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import { preflightAnswer, type IsPreflight } from './preflight.ts'
+import type { ProtectedResources } from './protected-resources.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
 import { createSignalEndpoints, type SignalDeps } from './signal-endpoints.ts'
 import { createSessionEndpoint, type SessionEndpointDeps } from './session-endpoint.ts'
@@ -28,6 +29,8 @@ export interface EndpointsDeps extends Omit<
   readonly withinBudget: <T>(task: () => T) => T
   /** The keys of identity tokens, as JSON; absent where there are none. */
   readonly jwks?: (() => string) | undefined
+  /** Absent: no token is of use. */
+  readonly resources?: Pick<ProtectedResources, 'answer'> | undefined
   readonly logger: Logger
 }
 
@@ -76,6 +79,10 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { jwks } = deps
   if (jwks !== undefined) table.set(ownPath.jwks, { allow: 'GET, HEAD', answer: () => publicKeys(jwks()) })
 
+  const { resources } = deps
+  const metadata = resources && { allow: 'GET, HEAD, OPTIONS', answer: resources.answer }
+  const wellKnown = (path: string): Endpoint | undefined => (addresses.isResourceMetadata(path) ? metadata : undefined)
+
   /** To a forward-auth proxy a 2xx means "let them through to the application": our own paths never say that. */
   function neverAllowing(request: EndpointRequest, answer: HttpResponse): HttpResponse {
     if (answer.status < 200 || answer.status > 299) return answer
@@ -115,7 +122,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
 
   return {
     async answer(request) {
-      const endpoint = table.get(request.path)
+      const endpoint = table.get(request.path) ?? wellKnown(request.path)
       if (endpoint === undefined) return refusals.refuse(request, 404, 'not_found')
       const answer = await (endpoint.isForScripts === true ? answerToScript : answerOf)(request, endpoint)
       return request.relayed ? neverAllowing(request, answer) : answer

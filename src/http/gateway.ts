@@ -1,11 +1,12 @@
 // What reverse-proxy mode asks of the HTTP edge: the same decision as `/auth`, for a request that came here itself.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { originalRequest } from '../access/canonical.ts'
-import type { AccessRules, OriginalRequest } from '../access/access.ts'
+import type { AccessRules, Identity, OriginalRequest } from '../access/access.ts'
 import type { CompiledRules } from '../access/rules.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { HeaderRecord } from '../access/identity-headers.ts'
 import { identityTokenHeader, type IdentityTokens } from '../identity-token/identity-token.ts'
+import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SessionEnd, Watched } from '../session/watch.ts'
@@ -16,13 +17,14 @@ import type { BrowserCookies } from './browser-cookies.ts'
 import type { AuthRequest } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
+import type { FollowToken } from './token-streams.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
 /** A request that may pass. */
 export interface Passed {
   /** The identity headers for the application. */
   readonly headers: HeaderRecord
-  /** For what stays open: undefined where no session stands behind it. `onEnd`: it may not go on; called once at most. */
+  /** For what stays open: undefined where nobody stands behind it. `onEnd`: it may not go on; called once at most. */
   follow(onEnd: (reason: SessionEnd | 'not_allowed') => void): Watched | undefined
 }
 
@@ -49,6 +51,8 @@ export function createGateway(deps: {
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
   identityTokens: Pick<IdentityTokens, 'tokenFor'> | undefined
+  /** Absent: no token is of use. */
+  followToken?: FollowToken | undefined
   endpointRequestOf: (raw: FastifyRequest['raw']) => EndpointRequest
   addresses: Addresses
   refusals: Refusals
@@ -74,16 +78,21 @@ export function createGateway(deps: {
   }
 
   /** The token is for this application alone: another one that gets hold of it is not its audience. */
-  function told(headers: HeaderRecord, session: Session | undefined, { url }: UpstreamConfig): HeaderRecord {
+  function told(headers: HeaderRecord, who: Identity | undefined, { url }: UpstreamConfig): HeaderRecord {
     if (deps.identityTokens === undefined) return headers
-    const token = session === undefined ? '' : deps.identityTokens.tokenFor(session, url)
+    const token = who === undefined ? '' : deps.identityTokens.tokenFor(who, url)
     return { ...headers, [identityTokenHeader]: token }
   }
 
   /** Whoever was named to the application stands behind what they keep open; a public page that names nobody is for everybody. */
   const follow =
-    ({ original, request, rules }: Asked, session: Session | undefined): Passed['follow'] =>
+    ({ original, request, rules }: Asked, session: Session | undefined, token?: TokenIdentity): Passed['follow'] =>
     (onEnd) => {
+      const { authorization } = request.headers
+      if (token !== undefined && authorization !== undefined) {
+        const mayGoOn = (identity: TokenIdentity) => auth.mayGoOn(original, request, rules, identity)
+        return deps.followToken?.(authorization, token, { mayGoOn, onEnd })
+      }
       const { cookie } = request.headers
       const ticket = session && cookies.tickets(cookie).find((candidate) => candidate.startsWith(session.id))
       if (session === undefined || ticket === undefined) return undefined
@@ -104,8 +113,8 @@ export function createGateway(deps: {
       if (!('original' in question)) return void send(reply, question)
       const decision = await auth.direct(question.original, question.request, question.rules)
       if (decision.allow === undefined) return void send(reply, decision.answer)
-      const { allow, session } = decision
-      return { headers: told(allow.headers, session, upstream), follow: follow(question, session) }
+      const { allow, session, token } = decision
+      return { headers: told(allow.headers, session ?? token, upstream), follow: follow(question, session, token) }
     },
 
     forwarded({ raw }) {

@@ -1,11 +1,11 @@
 // The constraints that oauth2-proxy's `/oauth2/auth` takes in its query: `allowed_groups`, `allowed_emails`,
 // `allowed_email_domains`. Comma lists, repeated or not; any of one list, all of the lists.
+import type { Identity } from '../access/access.ts'
 import { claimText, memberships } from '../access/claims.ts'
 import { domainMatcher, emailDomain, isUnverified } from '../access/requirement.ts'
-import type { Session } from '../session/session.ts'
 
 /** A further condition that one subrequest asks for. */
-export type Constraint = (session: Session) => boolean
+export type Constraint = (identity: Identity) => boolean
 
 /** Undefined when the query asks for nothing. `groupClaimName`: where groups are. */
 export function constraintOf(query: string, groupClaimName: string): Constraint | undefined {

@@ -12,7 +12,7 @@ import {
 } from '../config/contracts.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { AppError, BadRequest } from '../errors.ts'
-import type { Addresses } from './addresses.ts'
+import { resourceMetadataPath, type Addresses } from './addresses.ts'
 import type { HttpResponse } from './http-response.ts'
 import type { Auth } from './auth.ts'
 import type { AuthRequest, AuthDecision } from './auth-decision.ts'
@@ -168,7 +168,10 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     return send(reply, answer)
   }
   const { callbackPath, logoutPath } = addresses
-  for (const url of new Set([`${ownPrefix}*`, callbackPath, logoutPath, ...Object.values(signalPath)])) {
+  const wellKnown = addresses.isResourceMetadata(resourceMetadataPath)
+    ? [resourceMetadataPath, `${resourceMetadataPath}/*`]
+    : []
+  for (const url of new Set([`${ownPrefix}*`, callbackPath, logoutPath, ...Object.values(signalPath), ...wellKnown])) {
     app.route({ method: [...app.supportedMethods], url, handler: ownEndpoint })
   }
 

@@ -24,11 +24,12 @@ export function withIdentityToken(
   function added(context: DecisionContext, decision: AuthDecision): AuthDecision {
     // Reverse-proxy mode knows its applications by themselves (gateway.ts).
     if (decision.allow === undefined || context.label === 'proxy') return decision
-    const { session, allow } = decision
+    const { session, token: machine, allow } = decision
+    const who = session ?? machine
     // On oauth2-proxy's address any script of the site can read the answer: never a token there. On every answer the header, so that no
     // copy sent by a client gets through.
-    const isToken = session !== undefined && context.label !== 'oauth2-proxy'
-    const token = isToken ? tokens.tokenFor(session, addresses.origin(context.original)) : ''
+    const isToken = who !== undefined && context.label !== 'oauth2-proxy'
+    const token = isToken ? tokens.tokenFor(who, addresses.origin(context.original)) : ''
     return { ...decision, allow: withToken(allow, token) }
   }
 
@@ -40,6 +41,7 @@ export function withIdentityToken(
         ? decision.then((settled) => added(context, settled))
         : added(context, decision)
     },
+    allowOrDenyToken: (context, ...rest) => added(context, admissions.allowOrDenyToken(context, ...rest)),
     publicly: (context) => added(context, admissions.publicly(context)),
   }
 }

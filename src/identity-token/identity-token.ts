@@ -6,7 +6,7 @@ import { provenNames } from '../access/identity-headers.ts'
 import { claimText, memberships } from '../access/claims.ts'
 import { isUnverified } from '../access/requirement.ts'
 import type { AccessConfig } from '../config/config.ts'
-import type { Session } from '../session/session.ts'
+import type { Identity } from '../access/access.ts'
 import { seconds, type Clock } from '../time.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -14,7 +14,7 @@ export const identityTokenHeader = 'x-foregate-jwt'
 
 export interface IdentityTokens {
   /** A JWT (RFC 7519) of ES256 for this audience, good for 30 to 60 s from now on: the same one for up to 30 s. */
-  tokenFor(session: Session, audience: string): string
+  tokenFor(identity: Identity, audience: string): string
   /** The JWK Set (RFC 7517 section 5) by which it is verified, as JSON. */
   jwks(): string
 }
@@ -39,24 +39,24 @@ export function createIdentityTokens(deps: {
   clock: Clock
 }): IdentityTokens {
   const { issuer, access, keys, clock } = deps
-  const issuedOf = new WeakMap<Session, Map<string, Issued>>()
+  const issuedOf = new WeakMap<Identity, Map<string, Issued>>()
 
-  function claimsOf(session: Session): object {
-    const { email, preferredUsername, user } = provenNames(session, access.userIdentifierClaim)
-    const name = claimText(session.claims, 'name')
+  function claimsOf(identity: Identity): object {
+    const { email, preferredUsername, user } = provenNames(identity, access.userIdentifierClaim)
+    const name = claimText(identity.claims, 'name')
     return {
-      sub: session.subject,
+      sub: identity.subject,
       // `sub` is unique at its provider only.
-      idp: session.issuer,
+      idp: identity.issuer,
       user,
-      ...(email !== '' && { email, email_verified: !isUnverified(session.claims) }),
+      ...(email !== '' && { email, email_verified: !isUnverified(identity.claims) }),
       ...(preferredUsername !== '' && { preferred_username: preferredUsername }),
       ...(name !== '' && { name }),
-      groups: fitting(memberships(session.claims, access.groupClaimName)),
+      groups: fitting(memberships(identity.claims, access.groupClaimName)),
     }
   }
 
-  function issue(session: Session, audience: string, now: number): string {
+  function issue(identity: Identity, audience: string, now: number): string {
     const { privateKey, publicJWK } = keys.current()
     const issuedAt = Math.floor(now / 1_000)
     const header = { alg: 'ES256', typ: 'JWT', kid: publicJWK.kid }
@@ -66,7 +66,7 @@ export function createIdentityTokens(deps: {
       iat: issuedAt,
       nbf: issuedAt,
       exp: issuedAt + lifeMs / 1_000,
-      ...claimsOf(session),
+      ...claimsOf(identity),
     }
     const signed = `${encoded(header)}.${encoded(payload)}`
     // RFC 7518 section 3.4: R and S one after the other, not in DER.
@@ -75,15 +75,15 @@ export function createIdentityTokens(deps: {
   }
 
   return {
-    tokenFor(session, audience) {
+    tokenFor(identity, audience) {
       const now = clock()
-      let issued = issuedOf.get(session)
-      if (issued === undefined) issuedOf.set(session, (issued = new Map()))
+      let issued = issuedOf.get(identity)
+      if (issued === undefined) issuedOf.set(identity, (issued = new Map()))
       const known = issued.get(audience)
       // A clock that was set back would make it one of the future.
       if (known !== undefined && now < known.reusedUntil && now >= known.reusedUntil - reusedForMs) return known.token
       if (issued.size >= maxAudiences) issued.clear()
-      const token = issue(session, audience, now)
+      const token = issue(identity, audience, now)
       issued.set(audience, { token, reusedUntil: now + reusedForMs })
       return token
     },

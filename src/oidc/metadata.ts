@@ -28,6 +28,7 @@ export interface Metadata {
   readonly requiresPushedRequests: boolean
   /** `dpop_signing_alg_values_supported` has ES256 (RFC 9449 section 5.1). */
   readonly offersDPoP: boolean
+  readonly introspection_endpoint: string | undefined
   /** Signature algorithms of ID tokens that both sides know: asymmetric only. */
   readonly algorithms: readonly string[]
   /** `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0); undefined where it does not say. */
@@ -254,6 +255,7 @@ export function parseMetadata(
     pushed_authorization_request_endpoint: optional('pushed_authorization_request_endpoint'),
     offersDPoP: isListed(document['dpop_signing_alg_values_supported'], 'ES256'),
     requiresPushedRequests: document['require_pushed_authorization_requests'] === true,
+    introspection_endpoint: optional('introspection_endpoint'),
     algorithms,
     prompts: Array.isArray(prompts) ? prompts : undefined,
     authMethods: Array.isArray(authMethods)

@@ -17,6 +17,7 @@ import { createFixedClient, type Client, type Clients } from './client.ts'
 import { createClientCertificate } from './client-certificate.ts'
 import { createClientPost } from './client-post.ts'
 import { createClientRegistration, type ClientRegistrationDeps } from './client-registration.ts'
+import { createIntrospection } from './introspection.ts'
 import type { Documents } from '../cache/documents.ts'
 import { createDPoP, newProofKey } from './dpop.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
@@ -25,7 +26,7 @@ import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
 import { checkLogoutToken } from './logout-token.ts'
 import type { Metadata } from './metadata.ts'
-import { createMetadata } from './metadata.ts'
+import { asymmetric, createMetadata } from './metadata.ts'
 import type { Authentication, Callback, Expected, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { createPushedRequests, pushedRequestsConcern } from './pushed-requests.ts'
@@ -71,6 +72,14 @@ export interface OpenIDProvider extends Provider {
   known(): Promise<void>
   /** What its metadata, as far as it is known, says against our configuration: one line each. */
   concerns(): readonly string[]
+  /**
+   * Whether the provider signed a JWT that a stranger brought, whatever it is for. Its keys are looked after apart from those of the
+   * logins: who floods us with unknown ones shall not hold up a login after a change of keys. Throws LoginRejected or
+   * ProviderUnavailable.
+   */
+  verifyForeign(token: string): Promise<Unverified>
+  /** RFC 7662. Throws ProviderUnavailable. */
+  introspect(token: string): Promise<JSONObject>
 }
 
 /** An option of ours that its metadata speaks against. */
@@ -138,11 +147,13 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
   })
   const keys = createKeys({ transport, cache: cache.jwks, clock, logger })
+  const foreignKeys = createKeys({ transport, cache: cache.jwks, clock, logger })
   const health = createProviderHealth({ authMethod: config.clientAuthMethod, logger, clock })
   const dpop = createDPoP({ transport, clock, randomBytes: options.randomBytes })
   const post = createClientPost({ issuer, transport, dpop, health })
   const tokenEndpoint = createTokenEndpoint({ post, health, bindingRequired: config.dpop === 'require' })
   const pushedRequests = createPushedRequests({ mode: config.pushedAuthorizationRequests, post, health, logger })
+  const introspection = createIntrospection({ issuer, client: () => clients.current(), transport, health })
 
   const clients = clientsOf()
 
@@ -527,6 +538,17 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     refresh,
     revoke,
     abandon,
+    async verifyForeign(token) {
+      const { jwks_uri } = await metadataSource.require()
+      return verifySignature(token, { algorithms: asymmetric, jwks_uri }, foreignKeys, 'anybody')
+    },
+    async introspect(token) {
+      const url = config.introspectionURL ?? (await metadataSource.require()).introspection_endpoint
+      if (url !== undefined) return introspection(url, token)
+      const why = 'the provider names no introspection endpoint: set introspectionURL'
+      logger.warn({ event: 'introspection_impossible', reason: 'no_endpoint' }, why)
+      throw new ProviderUnavailable(`introspection: ${why}`)
+    },
     endSessionURL(request) {
       const endpoint = config.endSessionURL ?? metadataSource.current()?.end_session_endpoint
       if (endpoint === undefined || clients.status() !== 'ready') return undefined

@@ -86,7 +86,7 @@ async function isSigned(token: string, algorithm: string, { find }: KeySet): Pro
   }
 }
 
-function readHeader(token: string): ReturnType<typeof decodeProtectedHeader> | undefined {
+export function readHeader(token: string): ReturnType<typeof decodeProtectedHeader> | undefined {
   try {
     return decodeProtectedHeader(token)
   } catch {

@@ -12,7 +12,8 @@ import type { ClientCertificate } from './client-certificate.ts'
 import { asked, connectionFault, isRefusedHandshake, timeoutFault } from './faults.ts'
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
-export type Operation = 'discovery' | 'jwks' | 'registration' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation'
+export type Operation =
+  'discovery' | 'jwks' | 'registration' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation' | 'introspection'
 
 export interface ProviderRequest {
   readonly operation: Operation

@@ -238,6 +238,8 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
 export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> = {
   user_not_allowed: 'You are signed in, but this account is not among those that may use this page.',
   group_not_allowed: 'You are signed in, but your account is in none of the groups that may use this page.',
+  scope_not_granted:
+    'You are signed in, but this page is for programs: it asks for a token with rights that a sign-in does not give.',
   role_not_allowed: 'You are signed in, but your account has none of the roles that may use this page.',
   claim_not_allowed: 'You are signed in, but your account lacks something that this page asks for.',
   email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',

@@ -60,6 +60,8 @@ export function createRequestHeaders({
     if (cookie === undefined) delete headers.cookie
     else headers.cookie = cookie
     for (const [name, value] of Object.entries(identity)) headers[name.toLowerCase()] = value
+    // An empty one is for nobody's eyes, and some servers choke on it.
+    if (headers.authorization === '') delete headers.authorization
     headers['x-forwarded-for'] = forwarded.for
     headers['x-forwarded-proto'] = forwarded.proto
     headers['x-forwarded-host'] = forwarded.host

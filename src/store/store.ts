@@ -5,7 +5,7 @@ import type { Rate } from './rate.ts'
 
 /** A class of cached data: names the key (`<keyPrefix><kind>:<id>`), the metric label and the policy. */
 export type Kind =
-  'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'client' | 'lease' | 'rate'
+  'session' | 'about' | 'sessions' | 'revoked' | 'used' | 'metadata' | 'jwks' | 'client' | 'token' | 'lease' | 'rate'
 
 /** Where a value lives. `id` never holds a token or a secret; characters: A-Z a-z 0-9 - _ . : */
 export interface Key {

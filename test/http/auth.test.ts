@@ -13,6 +13,7 @@ import type { HttpResponse } from '../../src/http/http-response.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
 import type { AuthRequest, AuthDecision } from '../../src/http/auth-decision.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
+import { createChallenges } from '../../src/http/challenges.ts'
 import { createTrustedPeers } from '../../src/http/client.ts'
 import { createReaders } from '../../src/http/contracts.ts'
 import { createDenials } from '../../src/http/denials.ts'
@@ -87,6 +88,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
   }
   const denials = createDenials({
     ...shared,
+    challenges: createChallenges(undefined),
     untrusted: createUntrustedPeerNotices(logger, time.clock),
     pages,
     describe: () => ({ user: 'alice', email: '', groups: [], preferredUsername: '' }),
@@ -162,7 +164,11 @@ for (const [name, error, status] of failures) {
 }
 
 const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][] = [
-  ['the rules', { rules: { usesNetworks: false, policyFor: thrown(new TypeError('oops')), meets: notHere } }, {}],
+  [
+    'the rules',
+    { rules: { usesNetworks: false, policyFor: thrown(new TypeError('oops')), meets: notHere, scopesOf: notHere } },
+    {},
+  ],
   [
     'the requirements',
     {
@@ -170,6 +176,7 @@ const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][
         usesNetworks: false,
         policyFor: () => ({ kind: 'login', requirements: [0] }),
         meets: thrown(new TypeError('oops')),
+        scopesOf: notHere,
       },
     },
     { near: () => session },
@@ -429,7 +436,9 @@ test('a person who is refused is one line a minute and reason, each request is c
   let current = session
   const { auth, log, metrics, time } = anAuth(
     { near: () => current },
-    { rules: { usesNetworks: false, policyFor: () => ({ kind: 'login', requirements: [0] }), meets } },
+    {
+      rules: { usesNetworks: false, policyFor: () => ({ kind: 'login', requirements: [0] }), meets, scopesOf: notHere },
+    },
   )
   const poll = async (times: number) => {
     // What a session is refused for is remembered with it: each poll is of another state of it.

@@ -78,6 +78,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     providerTimeoutMs: 5_000,
     revocationURL: undefined,
     endSessionURL: undefined,
+    introspectionURL: undefined,
     discoveryURL: undefined,
     allowMissingNonce: false,
     claimsFrom: ['idToken', 'userinfo'],

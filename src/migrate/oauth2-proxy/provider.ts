@@ -187,7 +187,6 @@ function certificates({ draft, take }: Options): void {
   )
 }
 
-/** What config/not-yet.ts refuses is commented out at the end. */
 function bearer({ draft, take }: Options): void {
   const tokens = take('skip_jwt_bearer_tokens')
   const issuers = take('extra_jwt_issuers')
@@ -199,7 +198,7 @@ function bearer({ draft, take }: Options): void {
   }
   draft.set('bearer.enabled', true, tokens.name)
   draft.set('bearer.audiences', [draft.get('clientID')])
-  draft.note(tokens, 'changed', 'bearer.enabled', oauth2ProxyMove('bearer_token_login_fallback')?.note)
+  draft.note(tokens, 'changed', 'bearer.enabled', oauth2ProxyMove('skip_jwt_bearer_tokens')?.note)
   if (issuers === undefined) return
   const list = itemsOf(issuers.value).map((item) => {
     const at = item.lastIndexOf('=')

@@ -126,6 +126,7 @@ export const metadata = {
   requiresPushedRequests: false,
   registration_endpoint: undefined,
   offersDPoP: false,
+  introspection_endpoint: undefined,
   algorithms: ['RS256'],
   prompts: undefined,
   authMethods: undefined,

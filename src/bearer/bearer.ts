@@ -1,0 +1,223 @@
+// What a token is worth that a machine brings with its request. This room owns how it is verified (its signature, or the provider's
+// word), what of that is remembered, proofs of possession, and single use. It leaves to others what it permits (access/), and how a
+// refusal is worded (http/). Of anything that goes wrong here nobody is let in, and a failure of ours is never called a bad token.
+import type { ReplayDetection } from '../cache/replay-detection.ts'
+import { LoginRejected, ProviderUnavailable, TokenRejected, type TokenReason } from '../errors.ts'
+import { withoutProtocol } from '../oidc/claims.ts'
+import type { JSONObject } from '../oidc/json.ts'
+import { decodeUnverified, readHeader, type Unverified } from '../oidc/signature.ts'
+import { asymmetric } from '../oidc/metadata.ts'
+import type { Clock } from '../time.ts'
+import { readCredentials } from './credentials.ts'
+import type { VerifySignature } from './further-issuer.ts'
+import type { CheckProof, ProvenRequest } from './proof.ts'
+import { checkIntrospected, checkSigned, type Expected, type TokenFacts } from './token-claims.ts'
+import { verifiedForMs, type TokenIdentity, type VerifiedToken, type VerifiedTokens } from './verified-tokens.ts'
+
+export interface Presented {
+  /** The whole Authorization header. */
+  readonly authorization: string
+  /** The `DPoP` header. */
+  readonly proof: string | undefined
+  /** What a proof has to be for; undefined: nobody whom we believe has said. */
+  readonly request: ProvenRequest | undefined
+  /** Proof and single use were seen to when the request came; now it is asked whether its stream may go on. */
+  readonly goesOn: boolean
+}
+
+export interface Bearer {
+  /** A token that was verified a moment ago, and needs nothing but itself. Synchronous: the hot path. */
+  near(authorization: string): TokenIdentity | undefined
+  /**
+   * Undefined where the header is of another scheme, and not ours. Throws TokenRejected; ProviderUnavailable or StoreUnavailable where
+   * it cannot be said.
+   */
+  verify(presented: Presented): Promise<TokenIdentity> | undefined
+}
+
+/** Who may have issued a token. */
+export interface TokenIssuer {
+  readonly issuer: string
+  readonly audiences: readonly string[]
+  readonly verifySignature: VerifySignature
+}
+
+export interface BearerDeps {
+  /** The configured provider first. */
+  readonly issuers: readonly [TokenIssuer, ...TokenIssuer[]]
+  /** What is no JWT is asked about. */
+  readonly allowsOpaqueTokens: boolean
+  /** JWTs are asked about, too, once their signature is good. */
+  readonly requiresIntrospection: boolean
+  /** RFC 7662 at the configured provider. */
+  readonly introspect: (token: string) => Promise<JSONObject>
+  readonly oneTime: boolean
+  readonly clientID: string
+  readonly clockSkewMs: number
+  readonly tokens: VerifiedTokens
+  readonly used: ReplayDetection
+  readonly checkProof: CheckProof
+  readonly claimsToKeep: (claims: JSONObject) => JSONObject
+  readonly clock: Clock
+}
+
+/** Questions to the provider at a time: whoever makes up tokens shall not make it a flood of them. */
+const maxUnderWay = 64
+
+export function createBearer(deps: BearerDeps): Bearer {
+  const { tokens, clock, used } = deps
+  const [provider] = deps.issuers
+  const issuers = new Map(deps.issuers.map((issuer) => [issuer.issuer, issuer]))
+  const underWay = new Map<string, Promise<VerifiedToken>>()
+  let asked = 0
+
+  function near(authorization: string): TokenIdentity | undefined {
+    const known = tokens.near(authorization)
+    if (known === undefined || known.keyThumbprint !== undefined) return undefined
+    tokens.counts.hit.value++
+    return known.identity
+  }
+
+  function verify(presented: Presented): Promise<TokenIdentity> | undefined {
+    const credentials = readCredentials(presented.authorization)
+    return credentials && verifyToken(credentials, presented)
+  }
+
+  async function verifyToken(
+    { scheme, token }: { scheme: 'Bearer' | 'DPoP'; token: string },
+    { authorization, proof, request, goesOn }: Presented,
+  ): Promise<TokenIdentity> {
+    const known = tokens.near(authorization)
+    tokens.counts[known === undefined ? 'miss' : 'hit'].value++
+    const verified = known ?? (await verifiedOnce(token))
+    const { keyThumbprint: thumbprint, identity } = verified
+    // RFC 9449 section 7.2: whoever stole a bound token shall not get by with leaving the proof out.
+    if ((thumbprint !== undefined) !== (scheme === 'DPoP')) {
+      throw new TokenRejected(
+        'token_binding',
+        scheme === 'DPoP' ? 'it is bound to no key' : 'it is bound to a key, and comes without DPoP',
+      )
+    }
+    if (goesOn) return identity
+    if (thumbprint !== undefined) await deps.checkProof({ proof, token, thumbprint, request })
+    if (deps.oneTime) await useUp(token, verified)
+    else tokens.keepNear(authorization, verified)
+    return identity
+  }
+
+  async function useUp(token: string, { identity, jti }: VerifiedToken): Promise<void> {
+    const { endsAt } = identity
+    if (endsAt === undefined) throw new TokenRejected('token_expired', 'exp is missing, and each token counts once')
+    const name = jti === undefined ? token : `${identity.issuer} ${jti}`
+    // A moment longer than it counts here: other replicas' clocks may be behind.
+    const isFirst = await used.first('bearer', name, endsAt - clock() + deps.clockSkewMs)
+    if (!isFirst) throw new TokenRejected('token_used', 'it was used before')
+  }
+
+  /** However many bring the same one at a time. */
+  function verifiedOnce(token: string): Promise<VerifiedToken> {
+    const id = tokens.idOf(token)
+    const running = underWay.get(id)
+    if (running !== undefined) return running
+    const judging = judge(token, id).finally(() => underWay.delete(id))
+    underWay.set(id, judging)
+    return judging
+  }
+
+  async function judge(token: string, id: string): Promise<VerifiedToken> {
+    // What costs nothing comes first: a made-up token is no reason to compute, and none to ask anybody.
+    const jwt = asJWT(token)
+    if (jwt === undefined && !deps.allowsOpaqueTokens) {
+      throw new TokenRejected('token_malformed', 'it is no JWT, and allowOpaqueTokens is off')
+    }
+    const issuer = jwt === undefined ? provider : issuerOf(jwt)
+    if (jwt !== undefined) checkSigned(jwt, expectedOf(issuer))
+    const rejection = tokens.rejection(id)
+    if (rejection !== undefined) throw new TokenRejected(rejection.reason, rejection.message)
+    try {
+      const signed = jwt === undefined ? undefined : await signedBy(issuer, token, id)
+      if (signed !== undefined && 'until' in signed) return signed
+      const verified =
+        signed !== undefined && !deps.requiresIntrospection
+          ? made(checkSigned(signed, expectedOf(issuer)), issuer, signed.claims)
+          : await introspected(token, id, signed?.claims)
+      void tokens.keepShared(id, token, verified)
+      return verified
+    } catch (error) {
+      if (error instanceof TokenRejected) tokens.keepRejection(id, error)
+      throw error
+    }
+  }
+
+  /** A verdict instead: the keys cannot be had, and another replica had them. */
+  async function signedBy(issuer: TokenIssuer, token: string, id: string): Promise<Unverified | VerifiedToken> {
+    try {
+      return await issuer.verifySignature(token)
+    } catch (error) {
+      if (error instanceof LoginRejected) throw asTokenRejected(error)
+      const verified = error instanceof ProviderUnavailable ? await tokens.shared(id, token) : undefined
+      if (verified !== undefined) return verified
+      throw error
+    }
+  }
+
+  async function introspected(token: string, id: string, signed: JSONObject | undefined): Promise<VerifiedToken> {
+    const known = await tokens.shared(id, token)
+    if (known !== undefined) return known
+    if (asked >= maxUnderWay) throw new ProviderUnavailable('introspection: too many tokens to ask about at a time')
+    asked++
+    const answer = await deps.introspect(token).finally(() => asked--)
+    const facts = checkIntrospected(answer, signed, expectedOf(provider))
+    return made(facts, provider, { ...signed, ...answer })
+  }
+
+  function made(
+    { subject, scopes, keyThumbprint, jti, endsAt }: TokenFacts,
+    { issuer }: TokenIssuer,
+    claims: JSONObject,
+  ) {
+    return {
+      identity: { subject, issuer, scopes, endsAt, claims: deps.claimsToKeep(withoutProtocol(claims)) },
+      keyThumbprint,
+      jti,
+      until: Math.min(clock() + verifiedForMs, endsAt ?? Infinity),
+    }
+  }
+
+  function issuerOf({ claims }: Unverified): TokenIssuer {
+    const { iss } = claims
+    const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined
+    if (issuer !== undefined) return issuer
+    throw new TokenRejected('token_issuer', iss === undefined ? 'iss is missing' : 'iss is nobody whom we know')
+  }
+
+  const expectedOf = ({ issuer, audiences }: TokenIssuer): Expected => ({
+    issuer,
+    audiences,
+    clientID: deps.clientID,
+    clockSkewMs: deps.clockSkewMs,
+    now: clock(),
+  })
+
+  return { near, verify }
+}
+
+/** Undefined for what is no signed JWT, and may mean something to the provider. Throws TokenRejected for a JWT that nobody may send. */
+function asJWT(token: string): Unverified | undefined {
+  if (token.split('.').length !== 3 || typeof readHeader(token)?.alg !== 'string') return undefined
+  try {
+    return decodeUnverified(token, asymmetric)
+  } catch (error) {
+    throw error instanceof LoginRejected ? asTokenRejected(error) : error
+  }
+}
+
+const reasons: Readonly<Partial<Record<LoginRejected['reason'], TokenReason>>> = {
+  id_token_algorithm: 'token_algorithm',
+  id_token_signature: 'token_signature',
+  claims_too_large: 'token_too_large',
+}
+
+function asTokenRejected(error: LoginRejected): TokenRejected {
+  return new TokenRejected(reasons[error.reason] ?? 'token_malformed', error.message, { cause: error })
+}
