@@ -5,7 +5,9 @@ import { test } from 'node:test'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 const quoted = (text: string, quote: string) =>
-  [...text.matchAll(new RegExp(`${quote}((?:token|dpop|authorization)_[a-z_]+)${quote}`, 'g'))].map(([, name]) => name)
+  [...text.matchAll(new RegExp(`${quote}((?:token|dpop|authorization)_[a-z_]+)${quote}`, 'g'))].map(
+    ([, name = '']) => name,
+  )
 
 test('every reason of a refused token is in the guide, and none that there is not', () => {
   const [, union = ''] = /export type TokenReason =([^]*?)\n\n/.exec(read('src/errors.ts')) ?? []

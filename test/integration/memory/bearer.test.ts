@@ -411,7 +411,9 @@ suite('while the provider is in trouble', () => {
   })
 
   test('introspectionURL stands in for what the metadata lacks', async (t) => {
-    const provider = await startProvider({ discovery: (document) => ({ ...document, introspection_endpoint: undefined }) })
+    const provider = await startProvider({
+      discovery: (document) => ({ ...document, introspection_endpoint: undefined }),
+    })
     t.after(() => provider.close())
     const config = { allowOpaqueTokens: true, introspectionURL: `${provider.issuer}/introspect` }
     const { ask } = await anApp(t, config, { sharedProvider: provider })
