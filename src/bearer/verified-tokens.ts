@@ -30,6 +30,9 @@ export interface VerifiedToken {
   readonly until: number
 }
 
+/** Of a TokenRejected what is worth keeping ten thousand times: no stack, no cause. */
+export type Rejection = Pick<TokenRejected, 'reason' | 'message'>
+
 export interface VerifiedTokens {
   /** One lookup, synchronous: the hot path. */
   near(authorization: string): VerifiedToken | undefined
@@ -39,8 +42,8 @@ export interface VerifiedTokens {
   /** Never throws: what cannot be read is found out anew. */
   shared(id: string, token: string): Promise<VerifiedToken | undefined>
   keepShared(id: string, token: string, verified: VerifiedToken): Promise<void>
-  rejection(id: string): TokenRejected | undefined
-  keepRejection(id: string, rejection: TokenRejected): void
+  rejection(id: string): Rejection | undefined
+  keepRejection(id: string, rejection: Rejection): void
   /** Answers of the near tier. */
   readonly counts: { readonly hit: Count; readonly miss: Count }
   readonly nearSize: number
@@ -74,7 +77,7 @@ export function createVerifiedTokens(deps: {
     sizeCalculation: ({ identity }, header) =>
       header.length + JSON.stringify(identity.claims).length + entryOverheadBytes,
   })
-  const rejected = new LRUCache<string, { readonly rejection: TokenRejected; readonly until: number }>({
+  const rejected = new LRUCache<string, { readonly rejection: Rejection; readonly until: number }>({
     max: maxRejected,
   })
   const context = (id: string) => `token:${id} ${version}`
@@ -116,7 +119,8 @@ export function createVerifiedTokens(deps: {
       const known = rejected.get(id)
       return known !== undefined && clock() < known.until ? known.rejection : undefined
     },
-    keepRejection: (id, rejection) => void rejected.set(id, { rejection, until: clock() + rejectedForMs }),
+    keepRejection: (id, { reason, message }) =>
+      void rejected.set(id, { rejection: { reason, message }, until: clock() + rejectedForMs }),
 
     counts: { hit: count('l1', 'hit'), miss: count('l1', 'miss') },
     get nearSize() {

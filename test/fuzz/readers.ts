@@ -8,6 +8,7 @@ import { claims, provider } from './readers/provider.ts'
 import { request } from './readers/request.ts'
 import { signals } from './readers/signals.ts'
 import { operator, stored } from './readers/stored.ts'
+import { tokens } from './readers/tokens.ts'
 
 export const readers: readonly Reader[] = [
   ...request,
@@ -16,6 +17,7 @@ export const readers: readonly Reader[] = [
   ...provider,
   ...claims,
   ...signals,
+  ...tokens,
   ...answers,
   ...proxied,
   ...stored,
