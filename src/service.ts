@@ -116,6 +116,7 @@ export function createService(config: Config, runtime: Runtime): Service {
     aboutSealer: sealerFor(`about ${scope}`),
     taggers: createTaggers(keys, scope),
     userOf,
+    maxPerUser: lifetimes.maxPerUser,
     passRoom: passRoom(config.cookies),
     provider,
     claimsToKeep: (claims) => keepClaims(claims, identityHeaders.claimPaths),

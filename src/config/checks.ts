@@ -1,5 +1,5 @@
 // What the slices share while they are put together: the settings, what was given, and where findings go.
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
 import { leftBehind, noSecret } from './no-secrets.ts'
 import { failureCode, readSecret, unreadable } from './secrets.ts'
 import type { ReadFile, SecretSource } from './secrets.ts'
@@ -85,6 +85,15 @@ export function privateKey(checks: Checks, path: Path, pem: string) {
   } catch {
     checks.refuse(path, 'holds no readable private key; it must be unencrypted PEM (-----BEGIN PRIVATE KEY-----)')
     return undefined
+  }
+}
+
+/** Whoever shows a certificate has it first in its file. An unreadable one is told elsewhere. */
+export function belongsTo(certificate: string, key: KeyObject): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(key)
+  } catch {
+    return true
   }
 }
 

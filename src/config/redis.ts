@@ -1,8 +1,7 @@
 // The `redis` group as a whole: which server(s), with which identity, in which mode.
-import { X509Certificate, type KeyObject } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { RedisConfig, RedisTlsConfig } from './config.ts'
-import { checkCertificates, fileText, privateKey, secretText } from './checks.ts'
+import { belongsTo, checkCertificates, fileText, privateKey, secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import { Wrong } from './option.ts'
 import { pathText } from './problems.ts'
@@ -264,15 +263,6 @@ function tls(checks: Checks, url: RedisUrl | undefined): RedisTlsConfig | undefi
     )
   }
   return { ca, cert, key, serverName: redis.serverName, skipVerify: redis.tlsSkipVerify }
-}
-
-/** The client's own certificate comes first in its file. An unreadable one is told elsewhere. */
-function belongsTo(certificate: string, key: KeyObject): boolean {
-  try {
-    return new X509Certificate(certificate).checkPrivateKey(key)
-  } catch {
-    return true
-  }
 }
 
 function sentinel(checks: Checks): RedisConfig['sentinel'] {
