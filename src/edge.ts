@@ -83,6 +83,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     pages,
     refusals,
     rateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
+    sessionsRateLimit: createLoginRateLimit(access.loginsPerMinute, clock),
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
     issuer: config.provider.providerURL,
     skipSignIn: config.pages.skipSignIn,
@@ -92,6 +93,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     postLogoutRedirectURI: config.paths.postLogoutRedirectURI,
     passes: usesPasses,
     randomId,
+    clock,
     metrics,
     logger,
   })

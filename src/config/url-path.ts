@@ -94,6 +94,7 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'signed_out',
     'userinfo',
     'session',
+    'sessions',
     'backchannel_logout',
     'frontchannel_logout',
   ].map((name) => `${pathPrefix}/${name}`)

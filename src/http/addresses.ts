@@ -8,6 +8,7 @@ const ownPaths = (pathPrefix: string) => ({
   signOut: `${pathPrefix}/sign_out`,
   signedOut: `${pathPrefix}/signed_out`,
   userinfo: `${pathPrefix}/userinfo`,
+  sessions: `${pathPrefix}/sessions`,
   auth: `${pathPrefix}/auth`,
 })
 

@@ -5,6 +5,7 @@ import type { HttpResponse } from './http-response.ts'
 import { createCurrentSession } from './current-session.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
+import { createOwnSessions, type OwnSessionsDeps } from './own-sessions.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
@@ -15,7 +16,7 @@ export interface Endpoints {
   sendToProvider(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
 }
 
-export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps, 'currentSession'> {
+export interface EndpointsDeps extends Omit<LoginDeps & LogoutDeps & ProfileDeps & OwnSessionsDeps, 'currentSession'> {
   /** See SharedCache: bounds how long one request waits for the store in all. */
   readonly withinBudget: <T>(task: () => T) => T
   readonly logger: Logger
@@ -33,14 +34,21 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const login = createLoginEndpoints({ ...deps, currentSession })
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
+  const { ownSessions } = createOwnSessions({
+    ...deps,
+    currentSession,
+    sendToProvider: login.sendToProvider,
+    logout,
+  })
 
   const { ownPath } = addresses
   const table = new Map<string, Endpoint>([
     [ownPath.start, { allow: 'GET, HEAD', answer: login.start }],
     [ownPath.signIn, { allow: 'GET, HEAD', answer: login.signIn }],
     [addresses.callbackPath, { allow: 'GET', answer: login.callback }],
-    [addresses.logoutPath, { allow: 'GET, POST', answer: logout }],
-    [ownPath.signOut, { allow: 'GET, POST', answer: logout }],
+    [addresses.logoutPath, { allow: 'GET, POST', answer: (request) => logout(request) }],
+    [ownPath.signOut, { allow: 'GET, POST', answer: (request) => logout(request) }],
+    [ownPath.sessions, { allow: 'GET, HEAD, POST', answer: ownSessions }],
     [ownPath.signedOut, { allow: 'GET, HEAD', answer: signedOut }],
     [ownPath.userinfo, { allow: 'GET, HEAD', answer: userinfo }],
   ])
