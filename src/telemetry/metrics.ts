@@ -51,6 +51,7 @@ export interface Metrics {
   readonly replaysRejected: Counts<'kind'>
   readonly sessions: Counts<'event'>
   readonly tokenRefreshes: Counts<'outcome'>
+  readonly adminRequests: Counts<'action' | 'outcome'>
   readonly providerRequests: Durations<'operation' | 'outcome'>
   /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */
   gauge(name: string, help: string, labelNames: readonly string[], read: () => readonly Sample[]): void

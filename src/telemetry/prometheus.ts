@@ -76,6 +76,7 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
     replaysRejected: counts('replays_rejected_total', 'Second uses of something that is single use.', ['kind']),
     sessions: counts('sessions_total', 'What happened to sessions.', ['event']),
     tokenRefreshes: counts('token_refreshes_total', 'Refreshes of tokens.', ['outcome']),
+    adminRequests: counts('admin_requests_total', 'What operators asked of the admin port.', ['action', 'outcome']),
     providerRequests: durations(
       'provider_request_duration_seconds',
       'Requests to the provider.',

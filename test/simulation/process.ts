@@ -195,6 +195,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       replaysRejected: counts,
       sessions: counts,
       tokenRefreshes: counts,
+      adminRequests: counts,
       providerRequests: durations,
       gauge: () => undefined,
       render: () => Promise.resolve(''),
