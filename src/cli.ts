@@ -1,5 +1,12 @@
 // The command line, read but not acted on: process.ts owns the process, its files, its output and its exit codes.
 import { parseArgs } from 'node:util'
+import {
+  readSessionsCommand,
+  sessionsHelp,
+  sessionsOptions,
+  sessionsVerbs,
+  type SessionsCommand,
+} from './admin/command-line.ts'
 import { nearest } from './config/suggest.ts'
 import { sourceNames, type SourceName } from './migrate/source-names.ts'
 
@@ -7,6 +14,7 @@ export type Command =
   | { readonly kind: 'serve'; readonly file: string | undefined }
   | { readonly kind: 'check'; readonly file: string | undefined; readonly connect: boolean }
   | MigrateCommand
+  | SessionsCommand
   | { readonly kind: 'version' }
   | { readonly kind: 'help'; readonly text: string }
   /** Exit code 2. */
@@ -25,6 +33,7 @@ const HELP = `Usage:
   foregate [--config FILE]                   run the service
   foregate check [--config FILE] [--connect] check the configuration; with --connect also Redis and the provider
   foregate migrate SOURCE FILE...            print a configuration made from another program's files
+  foregate sessions list|show|revoke         who is signed in, and ending that: foregate sessions --help
   foregate --version
   foregate --help
 
@@ -46,9 +55,13 @@ const OPTIONS = {
   connect: { type: 'boolean' },
   report: { type: 'string', multiple: true },
   'keep-secrets': { type: 'boolean' },
+  ...sessionsOptions,
   version: { type: 'boolean', short: 'v' },
   help: { type: 'boolean', short: 'h' },
 } as const
+
+const commands: readonly string[] = ['check', 'migrate', 'sessions']
+const fileOptions: ReadonlySet<string> = new Set(['config', 'cert', 'key'])
 
 /** `argv`: without the interpreter and the script. Never throws. */
 export function parseArguments(argv: readonly string[]): Command {
@@ -69,23 +82,31 @@ export function parseArguments(argv: readonly string[]): Command {
       needsValue &&
       (token.value === undefined || token.value === '' || (!token.inlineValue && token.value.startsWith('-')))
     ) {
-      return usageError(`${token.rawName} needs ${token.name === 'config' ? 'a file name' : 'text or json'}`)
+      const what = token.name === 'report' ? 'text or json' : fileOptions.has(token.name) ? 'a file name' : 'a value'
+      return usageError(`${token.rawName} needs ${what}`)
     }
     if (!needsValue && token.value !== undefined) return usageError(`${token.rawName} takes no value`)
   }
   const [command, ...rest] = positionals
-  if (values.help === true) return { kind: 'help', text: HELP }
+  if (values.help === true) return { kind: 'help', text: command === 'sessions' ? sessionsHelp : HELP }
   if (values.version === true) return { kind: 'version' }
   if (command === 'migrate') return migrateCommand(rest, values)
   if (values.report !== undefined || values['keep-secrets'] !== undefined)
     return usageError('--report and --keep-secrets belong to the command migrate')
-  if (command !== undefined && command !== 'check')
-    return usageError(`unknown command ${printable(command)}`, command, ['check', 'migrate'])
-  if (rest[0] !== undefined) return usageError(`unexpected argument ${printable(rest[0])}`)
+  if (command !== undefined && !commands.includes(command))
+    return usageError(`unknown command ${printable(command)}`, command, commands)
   const files = (values.config ?? []).filter((file) => typeof file === 'string')
   if (files.length > 1) return usageError('--config is given twice; there is one configuration file')
   const file = files[0]
   const connect = values.connect === true
+  if (command === 'sessions') {
+    if (connect) return usageError('--connect belongs to the command check')
+    const read = readSessionsCommand(rest, values, file)
+    return 'problem' in read ? usageError(read.problem, read.name, sessionsVerbs) : read
+  }
+  const foreign = Object.keys(sessionsOptions).find((name) => Object.hasOwn(values, name))
+  if (foreign !== undefined) return usageError(`--${foreign} belongs to the command sessions`)
+  if (rest[0] !== undefined) return usageError(`unexpected argument ${printable(rest[0])}`)
   if (command === 'check') return { kind: 'check', file, connect }
   return connect ? usageError('--connect belongs to the command check') : { kind: 'serve', file }
 }

@@ -1,6 +1,8 @@
-// The service's HTTP side: what proxies ask, what browsers ask, what operators ask, and reverse-proxy mode. Reads like a parts list.
+// The service's HTTP side: what proxies ask, what browsers ask, what operators ask and do, and reverse-proxy mode. Reads like a parts list.
 import type { AddressInfo } from 'node:net'
 import { provenNames } from './access/identity-headers.ts'
+import { createAdmin } from './admin/admin.ts'
+import { createFailureLimit } from './admin/failure-limit.ts'
 import type { Config } from './config/config.ts'
 import { surviveAcceptFaults } from './http/accept-faults.ts'
 import { createAddresses } from './http/addresses.ts'
@@ -49,7 +51,7 @@ export interface Edge {
   listen(): Promise<number>
   /** Of the main port. */
   readonly connections: Connections
-  /** Closes the main port. */
+  /** Closes the main port, and the admin port: who is ended there has to be handed over with the rest. */
   close(): Promise<void>
   /** Closes the operators' port, where there is one: until then health and metrics are told. */
   closeOperators(): Promise<void>
@@ -136,6 +138,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     jwks: identityTokens?.jwks,
     randomId,
     resources,
+    clock,
     metrics,
     logger,
   })
@@ -235,6 +238,18 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const connections = createConnections(server.server, timer)
   if (config.upstreams.length > 0) limitBodies(server.server, timer)
   const operatorServer = metricsListen === undefined ? undefined : createOperatorServer(health, metrics)
+  const admin =
+    config.admin &&
+    createAdmin({
+      config: config.admin,
+      sessions,
+      issuer: config.provider.providerURL,
+      clockSkewMs: config.provider.clockSkewMs,
+      failureLimit: createFailureLimit(clock),
+      withinBudget: cache.withinBudget,
+      requestId: randomId,
+      runtime,
+    })
   for (const app of [server, operatorServer]) if (app !== undefined) surviveAcceptFaults(app.server, logger, clock)
 
   // Reverse-proxy mode
@@ -271,6 +286,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
           throw cannotListen('metrics.listen', metricsListen, error)
         })
       }
+      await admin?.listen()
       if (config.upstreams.length > 0) await proxy()
       await server.listen({ ...listen }).catch((error: unknown) => {
         throw cannotListen('listen', listen, error)
@@ -278,7 +294,10 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       // Listening on TCP: the address is never a pipe's name.
       return (server.server.address() as AddressInfo).port
     },
-    close: () => server.close(),
+    async close() {
+      await admin?.close()
+      await server.close()
+    },
     closeOperators: async () => operatorServer?.close(),
   }
 }

@@ -13,7 +13,7 @@ const remedies: Readonly<Record<string, string>> = {
 
 /** `option`: where the operator wrote the address. The system's error is the cause. */
 export function cannotListen(
-  option: 'listen' | 'metrics.listen' | 'peers.listen',
+  option: 'listen' | 'metrics.listen' | 'peers.listen' | 'admin.listen',
   address: Address,
   cause: unknown,
 ): Error {

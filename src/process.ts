@@ -1,8 +1,11 @@
 // The process: its arguments, files, environment, output, signals and exit codes. Nothing else touches them.
 import { readFileSync } from 'node:fs'
+import type { SessionsCommand } from './admin/command-line.ts'
+import { runSessionsCommand } from './admin/sessions-command.ts'
 import { createApp, type App } from './app.ts'
 import { checkConnections } from './check.ts'
 import { parseArguments, type MigrateCommand } from './cli.ts'
+import type { Config } from './config/config.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { ConfigInvalid } from './errors.ts'
 import { loadConfig } from './load-config.ts'
@@ -44,6 +47,7 @@ export async function run(): Promise<number | undefined> {
     case 'migrate':
       return migrateFiles(command)
     case 'check':
+    case 'sessions':
     case 'serve':
       break
   }
@@ -57,6 +61,7 @@ export async function run(): Promise<number | undefined> {
   })
   if (loaded === undefined) return exitCode.badConfig
   const { config, warnings } = loaded
+  if (command.kind === 'sessions') return askForSessions(command, config)
 
   // What a check finds it says itself, in words: the same again as log lines would only hide it.
   const isTold = command.kind === 'check' && config.server.logLevel !== 'debug'
@@ -145,6 +150,28 @@ async function migrateFiles({ source, files, report: form, keepSecrets }: Migrat
     process.stderr.write(`foregate: ${error.message}\n`)
     return exitCode.badConfig
   }
+}
+
+/** Nothing of this process's own is needed for it, and its log would only stand between the lines of the answer. */
+async function askForSessions(command: SessionsCommand, { admin }: Config): Promise<number> {
+  if (admin === undefined) {
+    process.stderr.write(
+      'foregate: the configuration has no admin port: set admin.token, or admin.tls with clientCAFile\n',
+    )
+    return exitCode.badConfig
+  }
+  const { clientCertificate: files } = command
+  let certificate: { cert: string; key: string } | undefined
+  try {
+    certificate = files && { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
+  } catch (error) {
+    process.stderr.write(`foregate: --cert, --key: ${error instanceof Error ? error.message : String(error)}\n`)
+    return exitCode.badConfig
+  }
+  const { out, err, code } = await runSessionsCommand(command, { config: admin, certificate, clock: Date.now })
+  process.stdout.write(out)
+  process.stderr.write(err)
+  return code
 }
 
 function serviceMetrics(version: string): Metrics {

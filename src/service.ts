@@ -160,6 +160,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     aboutSealer: sealerFor(`about ${scope}`),
     taggers: createTaggers(keys, scope),
     userOf,
+    maxPerUser: lifetimes.maxPerUser,
     passRoom: passRoom(config.cookies),
     provider,
     claimsToKeep,

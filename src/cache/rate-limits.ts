@@ -14,7 +14,15 @@ import { clientNetwork } from './client-network.ts'
 import { createRateTable } from './rate-table.ts'
 import type { SharedCache } from './shared-cache.ts'
 
-const rateLimitNames = ['start', 'callback', 'sign_in', 'logout_frame', 'bearer_failure', 'admin'] as const
+const rateLimitNames = [
+  'start',
+  'callback',
+  'sign_in',
+  'logout_frame',
+  'own_sessions',
+  'bearer_failure',
+  'admin',
+] as const
 type RateLimitName = (typeof rateLimitNames)[number]
 
 export interface RateLimit {
@@ -32,6 +40,7 @@ export interface RateLimits {
   readonly callback: RateLimit
   readonly signIn: RateLimit
   readonly logoutFrame: RateLimit
+  readonly ownSessions: RateLimit
   readonly bearerFailure: RateLimit
   readonly admin: RateLimit
 }
@@ -112,6 +121,7 @@ export function createRateLimits(deps: {
     callback: limit('callback', limits.loginsPerMinute),
     signIn: limit('sign_in', limits.loginsPerMinute),
     logoutFrame: limit('logout_frame', limits.loginsPerMinute),
+    ownSessions: limit('own_sessions', limits.loginsPerMinute),
     bearerFailure: limit('bearer_failure', limits.bearerFailuresPerMinute),
     admin: limit('admin', limits.adminPerMinute),
   }

@@ -88,7 +88,7 @@ export function privateKey(checks: Checks, path: Path, pem: string) {
   }
 }
 
-/** The client's own certificate comes first in its file. An unreadable one is told elsewhere. */
+/** Whoever shows a certificate has it first in its file. An unreadable one is told elsewhere. */
 export function belongsTo(certificate: string, key: KeyObject): boolean {
   try {
     return new X509Certificate(certificate).checkPrivateKey(key)

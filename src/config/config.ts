@@ -24,6 +24,8 @@ export interface Config {
   readonly redis: RedisConfig
   /** Undefined: replicas tell each other nothing directly. */
   readonly peers: PeersConfig | undefined
+  /** Undefined: operators have no port for what they do. */
+  readonly admin: AdminConfig | undefined
   readonly pages: PagesConfig
 }
 
@@ -170,6 +172,8 @@ export interface SessionConfig {
   readonly maxAgeMs: number
   readonly idleTimeoutMs: number | undefined
   readonly refreshGraceMs: number
+  /** The most sessions of one user; undefined: no bound. */
+  readonly maxPerUser: number | undefined
 }
 
 export interface CookieConfig {
@@ -370,6 +374,24 @@ export interface PeersConfig {
   readonly addresses: readonly Address[]
   /** A name each of whose addresses is a replica. */
   readonly dns: Address | undefined
+}
+
+/** Where operators list and end sessions. What is given must be shown: the token, a certificate, or both. */
+export interface AdminConfig {
+  readonly listen: Address
+  /** Names, beside `localhost`, by which it may be asked; addresses always may. */
+  readonly hosts: readonly string[]
+  /** Visible ASCII, at least 32 characters. */
+  readonly token: string | undefined
+  readonly tls: AdminTlsConfig | undefined
+}
+
+/** PEM contents, not paths. */
+export interface AdminTlsConfig {
+  readonly cert: string
+  readonly key: string
+  /** Whose certificates are asked of clients. Absent: none are. */
+  readonly clientCA: string | undefined
 }
 
 export interface PagesConfig {

@@ -3,9 +3,10 @@
 // connection, and knows nothing of how an option is used: what their compilers find is handed in (src/load-config.ts), and whatever can
 // only be seen when connecting is the rooms' business.
 // The way: document.ts (yaml-file.ts: YAML with lines; pasted.ts: the block in what was pasted; spelling.ts; interpolate.ts: `${VAR}`)
-// -> environment.ts (fallback) -> references.ts (mounted texts) -> schema.ts (each option by itself) -> server.ts, provider.ts, session.ts, access.ts, bearer.ts, redis.ts, outage.ts, peers.ts (options together) -> Config.
+// -> environment.ts (fallback) -> references.ts (mounted texts) -> schema.ts (each option by itself) -> server.ts, provider.ts, session.ts, access.ts, bearer.ts, redis.ts, outage.ts, peers.ts, admin.ts (options together) -> Config.
 import { ConfigInvalid } from '../errors.ts'
 import { accessConfig, rateLimitsConfig } from './access.ts'
+import { adminConfig } from './admin.ts'
 import { bearerConfig } from './bearer.ts'
 import type { Checks } from './checks.ts'
 import type { Config } from './config.ts'
@@ -181,6 +182,7 @@ function configOf(checks: Checks): Config {
     memory: { maxBytes: settings.memory.maxMB * 1_048_576 },
     redis: redisConfig(checks),
     peers: peersConfig(checks),
+    admin: adminConfig(checks),
     pages: pagesConfig(checks),
   }
 }

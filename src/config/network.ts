@@ -127,6 +127,15 @@ export const ruleHost: Reader<string> = (value) => {
   return parsed.value === undefined ? '*' : hostPatternText(parsed.value)
 }
 
+/** One name of a host, and no pattern: `foregate.internal`. */
+export const hostName: Reader<string> = (value) => {
+  const written = text(value)
+  const name = written instanceof Wrong ? '' : written.toLowerCase()
+  return isIP(name) === 0 && isHostName(name)
+    ? name
+    : new Wrong('must be the name of a host, such as foregate.internal: no scheme, no port, no address, no *')
+}
+
 /** The domain of somebody's e-mail address; `@` in front is allowed. */
 export const mailDomain: Reader<string> = (value) => {
   const written = text(value)

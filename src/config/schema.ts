@@ -1,12 +1,13 @@
 // Every option: its name, type, unit, bounds and default, in the operator's words. The defaults stand here and nowhere else
 // (the test of config.example.yaml keeps the reference honest). What options mean together is in the files named after the
-// slices of Config: server.ts, provider.ts, session.ts, access.ts, bearer.ts, redis.ts, outage.ts, peers.ts.
+// slices of Config: server.ts, provider.ts, session.ts, access.ts, bearer.ts, redis.ts, outage.ts, peers.ts, admin.ts.
 import { z } from 'zod'
 import { forwardAuthContractNames, oauth2ProxyDialectNames } from './contracts.ts'
 import { ignoredOptions } from './ignored.ts'
 import {
   address,
   cookieDomain,
+  hostName,
   hostPattern,
   listenAddress,
   mailDomain,
@@ -21,7 +22,19 @@ import { redisOptions } from './schema-redis.ts'
 import { upstreamOptions } from './schema-upstreams.ts'
 import { secret } from './secrets.ts'
 import { ownRoute, pathExtension, pathPattern, plainPath } from './url-path.ts'
-import { acrValue, block, choice, duration, durationOrOff, flag, integer, scalar, scopeNames, text } from './values.ts'
+import {
+  acrValue,
+  block,
+  choice,
+  duration,
+  durationOrOff,
+  flag,
+  integer,
+  integerOrOff,
+  scalar,
+  scopeNames,
+  text,
+} from './values.ts'
 
 const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
@@ -130,6 +143,7 @@ const sessionOptions = {
   sessionMaxAge: withDefault('24h', leaf(duration('1s', '400d'))),
   sessionIdleTimeout: withDefault('off', leaf(durationOrOff('1s', '400d'))),
   refreshGracePeriodSeconds: withDefault(60, leaf(duration('0s', '1d'))),
+  session: group({ maxPerUser: withDefault('off', leaf(integerOrOff(1, 1_000))) }),
   cookieName: optional(leaf(text)),
   cookiePrefix: withDefault('foregate_', leaf(text)),
   cookieDomain: optional(leaf(cookieDomain)),
@@ -247,6 +261,12 @@ const serviceOptions = {
   }),
   memory: group({ maxMB: withDefault(256, leaf(integer(1, 1_048_576))) }),
   redis: group(redisOptions),
+  admin: group({
+    listen: withDefault('127.0.0.1:9181', leaf(listenAddress)),
+    hosts: withDefault([], listOf(leaf(hostName))),
+    token: optional(leaf(secret), { secret: true }),
+    tls: group({ certFile: optional(leaf(text)), keyFile: optional(leaf(text)), clientCAFile: optional(leaf(text)) }),
+  }),
   peers: group({
     addresses: withDefault([], listOf(leaf(address))),
     dns: optional(leaf(address)),

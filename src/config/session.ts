@@ -19,6 +19,7 @@ export function sessionConfig(checks: Checks): SessionConfig {
     maxAgeMs: settings.sessionMaxAge,
     idleTimeoutMs,
     refreshGraceMs: settings.refreshGracePeriodSeconds,
+    maxPerUser: settings.session.maxPerUser === 'off' ? undefined : settings.session.maxPerUser,
   }
 }
 

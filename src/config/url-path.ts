@@ -95,6 +95,7 @@ export const fixedPaths = (pathPrefix: string): string[] =>
     'userinfo',
     'jwks',
     'session',
+    'sessions',
     'backchannel_logout',
     'frontchannel_logout',
     'security_events',

@@ -83,6 +83,17 @@ export function durationOrOff(least: string, most: string): Reader<number | 'off
   }
 }
 
+/** Like `integer`; `off` and `false` mean that there is no such limit. */
+export function integerOrOff(min: number, max: number): Reader<number | 'off'> {
+  const read = integer(min, max)
+  return (value) => {
+    const word = typeof value === 'string' ? value.trim().toLowerCase() : value
+    if (word === 'off' || word === 'false' || word === false) return 'off'
+    const number = read(value)
+    return number instanceof Wrong ? new Wrong(`${number.message}, or off`) : number
+  }
+}
+
 export function choice<const T extends string>(words: readonly T[]): Reader<T> {
   return (value) => {
     const written = typeof value === 'string' ? value.trim().toLowerCase() : ''

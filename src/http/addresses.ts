@@ -12,6 +12,7 @@ const ownPaths = (pathPrefix: string) => ({
   userinfo: `${pathPrefix}/userinfo`,
   jwks: `${pathPrefix}/jwks`,
   session: `${pathPrefix}/session`,
+  sessions: `${pathPrefix}/sessions`,
   auth: `${pathPrefix}/auth`,
 })
 

@@ -8,6 +8,7 @@ import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import { preflightAnswer, type IsPreflight } from './preflight.ts'
 import type { ProtectedResources } from './protected-resources.ts'
+import { createOwnSessions, type OwnSessionsDeps } from './own-sessions.ts'
 import { createProfileEndpoints, type ProfileDeps } from './profile-endpoints.ts'
 import { createSignalEndpoints, type SignalDeps } from './signal-endpoints.ts'
 import { createSessionEndpoint, type SessionEndpointDeps } from './session-endpoint.ts'
@@ -21,7 +22,7 @@ export interface Endpoints {
 }
 
 export interface EndpointsDeps extends Omit<
-  LoginDeps & LogoutDeps & ProfileDeps & SessionEndpointDeps & SignalDeps,
+  LoginDeps & LogoutDeps & ProfileDeps & SessionEndpointDeps & SignalDeps & OwnSessionsDeps,
   'currentSession'
 > {
   readonly isPreflight: IsPreflight
@@ -57,6 +58,12 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
   const { session } = createSessionEndpoint({ ...deps, currentSession })
+  const { ownSessions } = createOwnSessions({
+    ...deps,
+    currentSession,
+    sendToProvider: login.sendToProvider,
+    logout,
+  })
 
   const signals = createSignalEndpoints({ ...deps, currentSession })
 
@@ -65,8 +72,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     [ownPath.start, { allow: 'GET, HEAD', answer: login.start }],
     [ownPath.signIn, { allow: 'GET, HEAD', answer: login.signIn }],
     [addresses.callbackPath, { allow: 'GET', answer: login.callback }],
-    [addresses.logoutPath, { allow: 'GET, POST', answer: logout }],
-    [ownPath.signOut, { allow: 'GET, POST', answer: logout }],
+    [addresses.logoutPath, { allow: 'GET, POST', answer: (request) => logout(request) }],
+    [ownPath.signOut, { allow: 'GET, POST', answer: (request) => logout(request) }],
+    [ownPath.sessions, { allow: 'GET, HEAD, POST', answer: ownSessions }],
     [ownPath.signedOut, { allow: 'GET, HEAD', answer: signedOut }],
     [ownPath.userinfo, { allow: 'GET, HEAD', isForScripts: true, answer: userinfo }],
     [ownPath.session, { allow: 'GET, HEAD, POST', isForScripts: true, answer: session }],

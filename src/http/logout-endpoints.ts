@@ -50,14 +50,20 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
   const { addresses, cookies, sessions, provider, pages, refusals, hintSealer, currentSession, logger } = deps
   const withoutSession = deps.metrics.sessions.labels({ event: 'logout_without_session' })
 
-  async function logout(request: EndpointRequest): Promise<HttpResponse> {
+  /** `endMore`: what the person wants to end with this browser's session; resolves with whether that is kept. */
+  async function logout(
+    request: EndpointRequest,
+    endMore?: (session: Session) => Promise<boolean>,
+  ): Promise<HttpResponse> {
     const current = await currentSession(request).catch(() => undefined)
     if (!isOwnWish(request, addresses)) return confirm(request, current)
     const query = new URLSearchParams(request.query)
     const ended = await endAll(request, current)
+    // After this one, whose tokens nobody could read any more otherwise.
+    const isMoreKept = endMore === undefined || current === undefined || (await endMore(current.session))
     const hint = ended.hint ?? hintIn(request, query)
     const idToken = hint?.idToken
-    if (!ended.isKept) {
+    if (!ended.isKept || !isMoreKept) {
       // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
       // who asks.
       logger[ended.isSomebodys ? 'warn' : 'debug'](
@@ -85,7 +91,8 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const user = current === undefined ? undefined : deps.describe(current.session).user
     // On the host that the page is on: a form sent to another one would be taken for a stranger's again.
     const action = `${addresses.origin(request)}${addresses.logoutPath}`
-    return page(200, pages.confirmLogout({ action, user }), pages.headers)
+    const sessionsURL = addresses.origin(request) + addresses.ownPath.sessions
+    return page(200, pages.confirmLogout({ action, user, sessionsURL }), pages.headers)
   }
 
   async function endAll(request: EndpointRequest, current: Current | undefined) {

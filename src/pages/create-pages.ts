@@ -7,6 +7,7 @@ import { errorPage } from './templates/error.ts'
 import { forbiddenPage } from './templates/forbidden.ts'
 import { goOnPage } from './templates/go-on.ts'
 import type { Look } from './templates/layout.ts'
+import { sessionsPage } from './templates/sessions.ts'
 import { signInPage } from './templates/sign-in.ts'
 import { signedOutPage } from './templates/signed-out.ts'
 import type { Pages } from './pages.ts'
@@ -23,6 +24,7 @@ export function createPages(config: Omit<PagesConfig, 'skipSignIn'>): Pages {
     signedOut: (page) => signedOutPage(look, page),
     goOn: (page) => goOnPage(look, page),
     confirmLogout: (page) => confirmLogoutPage(look, page),
+    sessions: (page) => sessionsPage(look, page),
     headers: {
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': contentSecurityPolicy(look.style, look.logo),

@@ -1,6 +1,26 @@
 // The few pages that a person sees: server-rendered, no script, one strict CSP. create-pages.ts puts them together; texts
 // live in texts.ts, looks in styles.ts, what keeps hostile input inert in html.ts, one file per page in templates/.
 
+/** One session, as its own person sees it. Times are ms since the epoch. */
+export interface SessionOnPage {
+  readonly id: string
+  readonly createdAt: number
+  readonly network?: string | undefined
+  readonly browser?: string | undefined
+}
+
+export interface OwnSessions {
+  readonly user: string
+  /** Where forms are posted to: with `?end=` and a session's id, `others` or `everywhere`. */
+  readonly action: string
+  readonly homeURL: string
+  readonly now: number
+  readonly current: SessionOnPage
+  readonly others: readonly (SessionOnPage & { readonly lastSeenAt: number })[]
+  /** Not all are shown. */
+  readonly hasMore: boolean
+}
+
 /** HTML documents. Every argument is untrusted and escaped here. URLs are http(s) or paths. */
 export interface Pages {
   signIn(page: { loginURL: string }): string
@@ -23,7 +43,9 @@ export interface Pages {
   signedOut(page: { loginURL: string }): string
   /** Goes on to `url` by itself. */
   goOn(page: { url: string }): string
-  confirmLogout(page: { action: string; user: string | undefined }): string
+  /** `sessionsURL`: where all of theirs are. */
+  confirmLogout(page: { action: string; user: string | undefined; sessionsURL: string }): string
+  sessions(page: OwnSessions): string
   /** Headers for every page: content type, CSP (with the style's hash), no-store, referrer policy, frame protection. */
   readonly headers: Readonly<Record<string, string>>
 }

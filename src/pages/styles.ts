@@ -70,6 +70,15 @@ p{margin:0 0 12px}
 .primary{background:var(--accent);color:var(--on-accent);border-color:rgb(127 127 127/.35)}
 .primary:hover{background:var(--accent);filter:brightness(1.08)}
 a:focus-visible,button:focus-visible{outline:3px solid var(--text);outline-offset:3px}
+h2{margin:22px 0 8px;font-size:15px;font-weight:600;color:var(--muted)}
+.sessions{list-style:none;margin:0;padding:0}
+.sessions li{display:flex;align-items:center;justify-content:space-between;gap:12px;padding:12px 14px;border:1px solid var(--line);border-radius:10px}
+.sessions li+li{margin-top:8px}
+.sessions span{display:block;font-size:14px;color:var(--muted)}
+.sessions strong{font-weight:600}
+.note{margin:14px 0 0;font-size:14px;color:var(--muted)}
+.sessions form{margin:0;flex:none}
+.sessions .button{width:auto;min-height:44px;padding:8px 14px;border-color:var(--edge);font-size:15px}
 dl{display:grid;grid-template-columns:auto 1fr;gap:4px 14px;margin:26px 0 0;padding:14px 0 0;border-top:1px solid var(--line);font-size:14px;color:var(--muted)}
 dd{margin:0;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;font-size:13px;line-height:1.7;user-select:all}
 @media (max-width:480px){main{padding:26px 20px 22px}h1{font-size:23px}}

@@ -7,6 +7,8 @@ import type { LoginReason } from '../errors.ts'
 export type ServiceReason =
   | 'store_unavailable'
   | 'logout_incomplete'
+  | 'sessions_unavailable'
+  | 'sessions_incomplete'
   | 'provider_unavailable'
   | 'not_found'
   | 'method_not_allowed'
@@ -52,6 +54,24 @@ export const texts = {
     signedInAs: 'Signed in as',
     button: 'Sign out',
     stay: 'Stay signed in',
+    allSessions: 'Where you are signed in',
+  },
+  sessions: {
+    title: 'Where you are signed in',
+    signedInAs: 'Signed in as',
+    thisBrowser: 'This browser',
+    otherBrowsers: 'Other browsers',
+    noOthers: 'You are signed in nowhere else.',
+    more: 'There are more, which are not shown here.',
+    someBrowser: 'A browser',
+    since: 'Signed in',
+    lastSeen: 'Last seen',
+    network: 'Network',
+    note: 'A browser that is still signed in at the sign-in service can come back without a password. If it is not yours any more, change your password there, too.',
+    signOut: 'Sign out',
+    signOutOthers: 'Sign out all others',
+    signOutEverywhere: 'Sign out everywhere',
+    back: 'Go back',
   },
   forbidden: {
     title: 'You do not have access',
@@ -178,6 +198,16 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
     what: 'You are signed out on this server, but others cannot be told at the moment.',
     next: 'Try again until you read that you are signed out. On a shared computer, do not leave before that.',
   },
+  sessions_unavailable: {
+    title: 'The list is not at hand',
+    what: 'You are still signed in. Where else you are cannot be looked up at the moment, and nothing was ended.',
+    next: 'Wait a few seconds and try again. Signing out of this browser, or everywhere, works meanwhile.',
+  },
+  sessions_incomplete: {
+    title: 'Not signed out there for certain yet',
+    what: 'What you chose has ended on this server, but others cannot be told at the moment.',
+    next: 'Go back to the list in a moment, and try again if it is still there.',
+  },
   store_unavailable: {
     title: 'Please try again in a moment',
     what: 'We cannot look up your session at the moment. You have not been signed out.',
@@ -210,7 +240,7 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
   },
   rate_limited: {
     title: 'Too many attempts',
-    what: 'There were too many sign-ins from your network within a short time.',
+    what: 'There were too many attempts from your network within a short time.',
     next: 'Wait a minute, then try again.',
   },
   bad_gateway: {
@@ -249,6 +279,16 @@ export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> 
   ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
   request_not_stated:
     'The server in front of this page did not say which page was asked for, so it was refused to be safe.',
+}
+
+/** How long ago something was; `ms` below 0 is now. */
+export function timeAgo(ms: number): string {
+  const of = (count: number, unit: string) => `${count} ${unit}${count === 1 ? '' : 's'} ago`
+  const minutes = Math.floor(ms / 60_000)
+  if (minutes < 1) return 'just now'
+  if (minutes < 60) return of(minutes, 'minute')
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? of(hours, 'hour') : of(Math.floor(hours / 24), 'day')
 }
 
 /** Text for a public code; for one that is unknown, general words that fit the status. */

@@ -15,6 +15,7 @@ export interface Selections {
   readonly end: EndSelected
   endListed(entry: SessionEntry): Promise<boolean>
   list(selection: Exclude<Selection, { by: 'everybody' }> | 'all', page: Page): Promise<Listing>
+  listed(id: string): Promise<SessionEntry | undefined>
   /** After a login: the oldest sessions of the same user go. Never rejects. */
   keepWithinMax(user: string, id: string): Promise<void>
 }
@@ -133,14 +134,20 @@ export function createSelections(deps: {
       return { entries: entries.filter((entry) => !isSwept(entry)), next }
     },
 
+    async listed(id) {
+      const entry = await directory.entry(id)
+      return entry === undefined || isSwept(entry) ? undefined : entry
+    },
+
     async keepWithinMax(user, id) {
       if (maxPerUser === undefined) return
       try {
         const { entries } = await directory.list(tagsOf({ by: 'user', user }), { limit: maxPerUser + pageSize })
-        const oldest = entries
+        const alive = entries.filter((entry) => !isSwept(entry))
+        const oldest = alive
           .filter((entry) => entry.id !== id)
           .sort((one, other) => one.createdAt - other.createdAt)
-          .slice(0, Math.max(0, entries.length - maxPerUser))
+          .slice(0, Math.max(0, alive.length - maxPerUser))
         await inBatches(oldest, endListed)
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error

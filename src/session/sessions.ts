@@ -74,7 +74,7 @@ export interface Sessions extends Pick<Lookup, 'near' | 'find'>, Pick<SessionWat
   endListed(entry: SessionEntry): Promise<boolean>
   /** Who is logged in, of those that are meant: the first to end first. Throws StoreUnavailable. */
   list(selection: Exclude<Selection, { by: 'everybody' }> | 'all', page: Page): Promise<Listing>
-  /** Undefined where no such session is stored. Throws StoreUnavailable. */
+  /** Undefined where no such session is stored, or it has ended. Throws StoreUnavailable. */
   listed(id: string): Promise<SessionEntry | undefined>
   /** Throws StoreUnavailable. */
   tokens(ticket: string): Promise<Tokens | undefined>
@@ -340,7 +340,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     endSelected: selections.end,
     endListed: selections.endListed,
     list: selections.list,
-    listed: directory.entry,
+    listed: selections.listed,
 
     async tokens(text) {
       const ticket = parseTicket(text)

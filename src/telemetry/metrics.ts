@@ -57,6 +57,7 @@ export interface Metrics {
   readonly tokenRefreshes: Counts<'outcome'>
   /** Streams of reverse-proxy mode that were closed here, and why. */
   readonly streamsClosed: Counts<'reason'>
+  readonly adminRequests: Counts<'action' | 'outcome'>
   readonly providerRequests: Durations<'operation' | 'outcome'>
   /** A gauge whose value is asked for at scrape time. `name` without the prefix `foregate_`. Registering twice is an error. */
   gauge(name: string, help: string, labelNames: readonly string[], read: () => readonly Sample[]): void

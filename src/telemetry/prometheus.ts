@@ -83,6 +83,7 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
     ]),
     tokenRefreshes: counts('token_refreshes_total', 'Refreshes of tokens.', ['outcome']),
     streamsClosed: counts('streams_closed_total', 'Streams of reverse-proxy mode that Foregate closed.', ['reason']),
+    adminRequests: counts('admin_requests_total', 'What operators asked of the admin port.', ['action', 'outcome']),
     providerRequests: durations(
       'provider_request_duration_seconds',
       'Requests to the provider.',

@@ -195,7 +195,7 @@ for (const traefik of [fromFile(), fromKubernetes(), fromCompose()]) {
         const taken = routed(traefik, { path })
         assert.ok(taken?.asked && taken.service !== 'foregate', path)
       }
-      for (const path of ['start', 'callback', 'logout', 'sign_in', 'sign_out', 'signed_out', 'userinfo']) {
+      for (const path of ['start', 'callback', 'logout', 'sign_in', 'sign_out', 'signed_out', 'userinfo', 'sessions']) {
         assert.deepEqual(routed(traefik, { path: `/oauth2/${path}` }), { service: 'foregate', asked: false })
       }
     })

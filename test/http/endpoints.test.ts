@@ -55,7 +55,8 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     pages,
     refusals: createRefusals(pages),
     signals: noSignals,
-    rateLimits: { start: noLimit, callback: noLimit, signIn: noLimit, logoutFrame: noLimit },
+    rateLimits: { start: noLimit, callback: noLimit, signIn: noLimit, logoutFrame: noLimit, ownSessions: noLimit },
+    clock: world.time.clock,
     describe: ({ subject }) => ({ user: subject, email: '', groups: [], preferredUsername: '' }),
     withinBudget: (task) => task(),
     postLogoutRedirectURI: '/',
@@ -77,9 +78,10 @@ function aBrowser() {
     path: string,
     query = '',
     headers: EndpointRequest['headers'] = person,
+    method = 'GET',
   ): Promise<HttpResponse> {
     const answer = await site.endpoints.answer({
-      method: 'GET',
+      method,
       scheme: 'https',
       host: 'app.example.com',
       path,
@@ -403,4 +405,75 @@ test('an error that nobody expected is a 500, and told with its cause', async ()
   assert.equal((await aBrowser().visit(site, '/oauth2/logout')).status, 500)
   const line = site.log.lines.at(-1)
   assert.deepEqual([line?.level, line?.event, line?.['err']], ['error', 'request_failed', fault])
+})
+
+// --- a person's own sessions -----------------------------------------------------------------------------------------------
+
+const ownForm = { ...person, origin: 'https://app.example.com' }
+
+test('while the store is away the list of one’s sessions is a 503 that says what is true, and nobody is signed out', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  site.cache.goAway()
+  const page = await browser.visit(site, '/oauth2/sessions')
+  assert.equal(page.status, 503)
+  assert.equal(page.headers['retry-after'], '5')
+  assert.match(page.body, /You are still signed in[\s\S]*sessions_unavailable \(503\)/)
+  assert.deepEqual(page.cookies, [])
+  const others = await browser.visit(site, '/oauth2/sessions', 'end=others', ownForm, 'POST')
+  assert.equal(others.status, 503)
+  assert.equal((await browser.visit(site, '/oauth2/userinfo', '', program)).status, 200)
+})
+
+test('whoever signs out everywhere while nobody takes it is told so, keeps the cookies, and tries again as with any logout', async () => {
+  const world = aWorld()
+  const [site, other] = [aSite(world), aSite(world.replica())]
+  const [browser, elsewhere] = [aBrowser(), aBrowser()]
+  await browser.logIn(site)
+  await elsewhere.logIn(site)
+  site.cache.goAway()
+  const refused = await browser.visit(site, '/oauth2/sessions', 'end=everywhere', ownForm, 'POST')
+  assert.equal(refused.status, 503)
+  assert.match(refused.body, /logout_incomplete \(503\)/)
+  assert.deepEqual(refused.cookies, [])
+  const [, retry = ''] = /href="https:\/\/app\.example\.com\/oauth2\/logout\?([^"]+)"/.exec(refused.body) ?? []
+  await site.cache.comeBack()
+  const done = await browser.visit(site, '/oauth2/logout', retry.replaceAll('&#38;', '&'))
+  assert.deepEqual([done.status, done.headers['location']], [302, 'https://app.example.com/oauth2/signed_out'])
+  for (const replica of [site, other]) {
+    assert.equal(await look(replica.sessions, elsewhere.ticket, elsewhere.pass), 'revoked')
+  }
+})
+
+test('another session that ends here only is a 503, and the person’s own goes on', async () => {
+  const site = aSite()
+  const [browser, elsewhere] = [aBrowser(), aBrowser()]
+  await browser.logIn(site)
+  await elsewhere.logIn(site)
+  // Read while the store still answers; away from then on.
+  const { listed } = site.sessions
+  const away = { ...site.sessions, listed: async (id: string) => listed(id).finally(() => site.cache.goAway()) }
+  const answer = await browser.visit(
+    aSite({ ...site, sessions: away }),
+    '/oauth2/sessions',
+    `end=${elsewhere.ticket.slice(0, 22)}`,
+    ownForm,
+    'POST',
+  )
+  assert.equal(answer.status, 503)
+  assert.match(answer.body, /sessions_incomplete \(503\)/)
+  assert.equal(await look(site.sessions, elsewhere.ticket, elsewhere.pass), 'revoked')
+  assert.notEqual(await look(site.sessions, browser.ticket, browser.pass), 'revoked')
+})
+
+test('who is known by an old pass alone is shown no list, and is not sent to log in', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  site.cache.goAway()
+  site.time.advance(hour + 10 * minute)
+  const answer = await browser.visit(site, '/oauth2/sessions')
+  assert.equal(answer.status, 503)
+  assert.match(answer.body, /store_unavailable/)
 })

@@ -65,6 +65,7 @@ const pages: readonly (readonly [path: string, status: number])[] = [
   ['/oauth2/sign_in', 200],
   ['/oauth2/signed_out', 200],
   ['/oauth2/userinfo', 200],
+  ['/oauth2/sessions', 200],
   ['/oauth2/callback?state=x', 302],
 ]
 

@@ -5,13 +5,26 @@ import { assert as check, constantFrom, oneof, property, record, string, webUrl 
 import type { PagesConfig } from '../../src/config/config.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
 import { createPages } from '../../src/pages/create-pages.ts'
-import type { Pages } from '../../src/pages/pages.ts'
+import type { OwnSessions, Pages } from '../../src/pages/pages.ts'
 import { denialTexts, errorTexts } from '../../src/pages/texts.ts'
 
 type PageLook = Omit<PagesConfig, 'skipSignIn'>
 
 const config: PageLook = { name: 'Example', logo: undefined, accentColor: undefined }
 const pages = createPages(config)
+
+const ownSessions = (text: string, url: string): OwnSessions => {
+  const session = { id: text, createdAt: 0, network: text, browser: text }
+  return {
+    user: text,
+    action: url,
+    homeURL: url,
+    now: 60_000,
+    current: session,
+    others: [{ ...session, lastSeenAt: 0 }],
+    hasMore: true,
+  }
+}
 
 /** Every page, with the same text in each place that takes one. */
 const everyPage = (pages: Pages, text: string, url: string): readonly string[] => [
@@ -21,7 +34,8 @@ const everyPage = (pages: Pages, text: string, url: string): readonly string[] =
   pages.error({ status: 400, reason: text, requestId: text, retryURL: url, retriesByItself: true }),
   pages.signedOut({ loginURL: url }),
   pages.goOn({ url }),
-  pages.confirmLogout({ action: url, user: text }),
+  pages.confirmLogout({ action: url, user: text, sessionsURL: url }),
+  pages.sessions(ownSessions(text, url)),
 ]
 const plain = everyPage(pages, 'Ann', '/x')
 
@@ -131,7 +145,9 @@ for (const [given, written] of urls) {
   test(`a link to ${JSON.stringify(given)} is written as ${written}`, () => {
     const link = tagsOf(pages.signIn({ loginURL: given })).find(({ name }) => name === 'a')
     assert.equal(link?.attributes['href'], written)
-    const form = tagsOf(pages.confirmLogout({ action: given, user: undefined })).find(({ name }) => name === 'form')
+    const form = tagsOf(pages.confirmLogout({ action: given, user: undefined, sessionsURL: '/' })).find(
+      ({ name }) => name === 'form',
+    )
     assert.equal(form?.attributes['action'], written)
   })
 }
@@ -254,9 +270,9 @@ test('the forbidden page says who is signed in, why, and offers another account 
 })
 
 test('the logout form posts to the given address and needs no script', () => {
-  const form = tagsOf(pages.confirmLogout({ action: '/oauth2/logout', user: 'ann' })).find(
-    ({ name }) => name === 'form',
-  )
+  const form = tagsOf(
+    pages.confirmLogout({ action: '/oauth2/logout', user: 'ann', sessionsURL: '/oauth2/sessions' }),
+  ).find(({ name }) => name === 'form')
   assert.deepEqual(form?.attributes, { method: 'post', action: '/oauth2/logout' })
 })
 

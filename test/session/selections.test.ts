@@ -173,6 +173,8 @@ test('everybody is ended without a list, also whom nobody has near', async () =>
       entries.map(({ id }) => id),
       [idOf(younger)],
     )
+    // What is stored of it lies there until its end.
+    for (const ticket of tickets) assert.equal(await sessions.listed(idOf(ticket)), undefined)
   }
 })
 

@@ -198,6 +198,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       signals: counts,
       tokenRefreshes: counts,
       streamsClosed: counts,
+      adminRequests: counts,
       providerRequests: durations,
       gauge: () => undefined,
       render: () => Promise.resolve(''),

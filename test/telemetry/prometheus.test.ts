@@ -11,6 +11,7 @@ test('every metric of the contract is exposed under its name, with its type', as
   const metrics = createMetrics({ processMetrics: false })
   const types = Object.fromEntries((await scrape(metrics)).families)
   assert.deepEqual(types, {
+    foregate_admin_requests_total: 'counter',
     foregate_auth_decisions_total: 'counter',
     foregate_auth_duration_seconds: 'histogram',
     foregate_logins_total: 'counter',

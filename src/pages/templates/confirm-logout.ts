@@ -3,8 +3,11 @@ import { texts } from '../texts.ts'
 import { layout, link, person, type Look } from './layout.ts'
 
 /** A form, not a link: a POST carries an `Origin` in every browser, also where no `Sec-Fetch-Site` is sent (plain http). */
-export function confirmLogoutPage(look: Look, page: { action: string; user: string | undefined }): string {
-  const { title, body, button, stay, signedInAs } = texts.confirmLogout
+export function confirmLogoutPage(
+  look: Look,
+  page: { action: string; user: string | undefined; sessionsURL: string },
+): string {
+  const { title, body, button, stay, signedInAs, allSessions } = texts.confirmLogout
   return layout(look, {
     title,
     tone: 'info',
@@ -15,6 +18,7 @@ export function confirmLogoutPage(look: Look, page: { action: string; user: stri
           <button class="button primary" type="submit">${button}</button>
         </form>
         ${link('plain', '/', stay)}
+        ${page.user === undefined ? undefined : link('plain', page.sessionsURL, allSessions)}
       </div>`,
   })
 }

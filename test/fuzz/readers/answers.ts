@@ -18,7 +18,9 @@ export const answers: readonly Reader[] = [
     run: (text) => {
       const user = text
       pages.forbidden({ user, switchAccountURL: text, logoutURL: `/${text}`, requestId: text, reason: text })
-      pages.confirmLogout({ action: `https://a/${text}`, user })
+      pages.confirmLogout({ action: `https://a/${text}`, user, sessionsURL: text })
+      const session = { id: text, createdAt: 0, lastSeenAt: 0, network: text, browser: text }
+      pages.sessions({ user, action: text, homeURL: text, now: 0, current: session, others: [session], hasMore: true })
       pages.signIn({ loginURL: text })
       pages.error({ status: 400, reason: text, requestId: text, retryURL: `https://a/${text}` })
       return pages.signedOut({ loginURL: text })

@@ -137,6 +137,7 @@ for (const contract of contractNames) {
       'callback',
       'logout',
       'userinfo',
+      'sessions',
       'auth',
       'nowhere',
       '../page',
