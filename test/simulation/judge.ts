@@ -303,8 +303,8 @@ export function createJudge(world: World): Judge {
         const words = `s${w.visitor.number}: ${w.kind}, r${replica.index}`
         story.say(`the ${w.kind} of s${w.visitor.number} is lost with r${replica.index} (${cause})`)
         const isOwn = w.by === replica && w.loop === loop
-        // Whoever had taken it for us has gone since.
-        const isAlone = world.endings.some((at) => at >= w.at && at < events.now)
+        // Whoever had taken it for us has gone since, or in the same moment: this ending is among them.
+        const isAlone = world.endings.filter((at) => at >= w.at).length > 1
         if (settings.hasSpool && w.recorded.length === 0 && !wasMisled && !world.hasLostWrites)
           violation('lost-despite-a-spool', words)
         else if (
