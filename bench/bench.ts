@@ -1,5 +1,6 @@
-// `npm run bench -- [auth|seed] [--json]`. Without a name: what `--json` prints, the table of speeds in README.md.
+// `npm run bench -- [auth|seed|revoke] [--json]`. Without a name: what `--json` prints, the table of speeds in README.md.
 import { benchAuth } from './auth.ts'
+import { benchRevoke } from './revoke.ts'
 import { benchSeed, promised } from './seed.ts'
 
 const asJSON = process.argv.includes('--json')
@@ -33,7 +34,22 @@ switch (name) {
     }
     break
   }
+  case 'revoke': {
+    const costs = await benchRevoke(100_000)
+    if (asJSON) console.log(JSON.stringify(costs))
+    else {
+      console.log('| | sessions | ended or listed | took | of Redis’ time | commands |\n|---|---|---|---|---|---|')
+      for (const name of ['list', 'revoke', 'all'] as const) {
+        const { sessions, ended, tookMs, redisMs, calls } = costs[name]
+        const commands = Object.entries(calls).map(([command, count]) => `${count} ${command}`)
+        console.log(
+          `| ${name} | ${sessions} | ${ended} | ${tookMs.toFixed(0)} ms | ${redisMs.toFixed(1)} ms | ${commands.join(', ')} |`,
+        )
+      }
+    }
+    break
+  }
   default:
-    console.error(`bench: unknown benchmark ${name}: auth or seed`)
+    console.error(`bench: unknown benchmark ${name}: auth, seed or revoke`)
     process.exitCode = 2
 }

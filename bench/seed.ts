@@ -98,7 +98,7 @@ function percentile(values: readonly number[], share: number): number {
 }
 
 /** Tokens of the sizes that real providers issue. */
-function aGrant(at: number): Grant {
+export function aGrant(at: number): Grant {
   const now = Date.now()
   return {
     tokens: {

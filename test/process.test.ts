@@ -61,16 +61,26 @@ test('/metrics says which version runs, on which node', async (t) => {
   assert.match(text, /^foregate_build_info\{version="\d+\.\d+\.\d+",node="v\d+\.[\d.]+"\} 1$/m)
 })
 
-for (const [option, variable] of [
-  ['listen', 'LISTEN'],
-  ['metrics.listen', 'METRICS_LISTEN'],
+test('foregate sessions without an admin port in the configuration says what to set', async () => {
+  const run = promisify(execFile)(process.execPath, [main, 'sessions', 'list'], { env: await environment() })
+  await assert.rejects(run, ({ code, stdout, stderr }) => {
+    assert.deepEqual([code, stdout], [2, ''])
+    assert.match(stderr, /^foregate: the configuration has no admin port: set admin\.token/)
+    return true
+  })
+})
+
+for (const [option, variable, more] of [
+  ['listen', 'LISTEN', {}],
+  ['metrics.listen', 'METRICS_LISTEN', {}],
+  ['admin.listen', 'ADMIN_LISTEN', { ADMIN_TOKEN: 'Xq3-vB8_nM2.kL7/zR5+tY9wPcD1hJ4sG6f' }],
 ] as const) {
   test(`a port that is in use is told with its option (${option}), its address and what would be right`, async (t) => {
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     t.after(() => taken.close())
     const { port } = taken.address() as AddressInfo
-    const env = { ...(await environment()), [variable]: `127.0.0.1:${port}` }
+    const env = { ...(await environment()), ...more, [variable]: `127.0.0.1:${port}` }
     await assert.rejects(promisify(execFile)(process.execPath, [main], { env }), ({ code, stdout, stderr }) => {
       assert.equal(code, 1)
       const words = `${option}: cannot listen on 127.0.0.1:${port} (EADDRINUSE): the port is in use`

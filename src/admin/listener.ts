@@ -92,7 +92,9 @@ export function createAdminListener(deps: {
         server.listen({ host: listen.host, port: listen.port }, () => {
           server.off('error', refuse)
           // Listening on TCP: the address is never a pipe's name.
-          resolve((server.address() as AddressInfo).port)
+          const { port } = server.address() as AddressInfo
+          logger.info({ event: 'admin_listening', address: listen.host, port }, `operators are heard on port ${port}`)
+          resolve(port)
         })
       }),
     close: () =>

@@ -446,6 +446,23 @@ test('whoever signs out everywhere while nobody takes it is told so, keeps the c
   }
 })
 
+test('everywhere is not done while only this browser’s own end is kept', async () => {
+  const site = aSite()
+  const browser = aBrowser()
+  await browser.logIn(site)
+  const sessions = { ...site.sessions, endSelected: () => Promise.resolve({ ended: 0, isKept: false }) }
+  const answer = await browser.visit(
+    aSite({ ...site, sessions }),
+    '/oauth2/sessions',
+    'end=everywhere',
+    ownForm,
+    'POST',
+  )
+  assert.equal(answer.status, 503)
+  assert.match(answer.body, /logout_incomplete/)
+  assert.deepEqual(answer.cookies, [])
+})
+
 test('another session that ends here only is a 503, and the person’s own goes on', async () => {
   const site = aSite()
   const [browser, elsewhere] = [aBrowser(), aBrowser()]
