@@ -199,8 +199,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
         denials,
         addresses,
         peers,
-        // The one place that hears of each token that did not count, and of whose it was.
-        onFailure: () => undefined,
+        failures: rateLimits.bearerFailure,
         withinBudget: cache.withinBudget,
         metrics,
       }),

@@ -52,7 +52,8 @@ export interface BearerDeps {
   /** RFC 7662 at the configured provider. */
   readonly introspect: (token: string) => Promise<JSONObject>
   readonly oneTime: boolean
-  readonly clientID: string
+  /** Ours at the provider, as far as there is one. */
+  readonly clientIDs: () => readonly string[]
   readonly clockSkewMs: number
   readonly tokens: VerifiedTokens
   readonly used: ReplayDetection
@@ -171,16 +172,12 @@ export function createBearer(deps: BearerDeps): Bearer {
     return made(facts, provider, { ...signed, ...answer })
   }
 
-  function made(
-    { subject, scopes, keyThumbprint, jti, endsAt }: TokenFacts,
-    { issuer }: TokenIssuer,
-    claims: JSONObject,
-  ) {
+  function made({ keyThumbprint, jti, ...facts }: TokenFacts, { issuer }: TokenIssuer, claims: JSONObject) {
     return {
-      identity: { subject, issuer, scopes, endsAt, claims: deps.claimsToKeep(withoutProtocol(claims)) },
+      identity: { ...facts, issuer, claims: deps.claimsToKeep(withoutProtocol(claims)) },
       keyThumbprint,
       jti,
-      until: Math.min(clock() + verifiedForMs, endsAt ?? Infinity),
+      until: Math.min(clock() + verifiedForMs, facts.endsAt ?? Infinity),
     }
   }
 
@@ -194,7 +191,7 @@ export function createBearer(deps: BearerDeps): Bearer {
   const expectedOf = ({ issuer, audiences }: TokenIssuer): Expected => ({
     issuer,
     audiences,
-    clientID: deps.clientID,
+    clientIDs: deps.clientIDs(),
     clockSkewMs: deps.clockSkewMs,
     now: clock(),
   })

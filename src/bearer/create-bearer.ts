@@ -17,7 +17,7 @@ import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 export interface BearerParts {
   readonly config: BearerConfig
   readonly providerConfig: ProviderConfig
-  readonly provider: Pick<OpenIDProvider, 'verifyForeign' | 'introspect'>
+  readonly provider: Pick<OpenIDProvider, 'verifyForeign' | 'introspect' | 'clientIDs'>
   readonly scope: string
   readonly cache: SharedCache
   readonly documents: { readonly metadata: Documents; readonly jwks: Documents }
@@ -81,7 +81,7 @@ export function createBearerService(parts: BearerParts): BearerService {
     requiresIntrospection,
     introspect: provider.introspect,
     oneTime: config.oneTime,
-    clientID: providerConfig.clientID,
+    clientIDs: provider.clientIDs,
     clockSkewMs,
     tokens,
     used: parts.used,

@@ -10,19 +10,21 @@ export interface Credentials {
 /** Tokens in use have up to 8 KB (groups); a whole head may have 32. */
 export const maxTokenLength = 16 * 1024
 
-const ours = /^(bearer|dpop)(?:$|[ \t,])/i
+const begins = /^(bearer|dpop)(?:$|[ \t,])/i
 /** Node joins fields of one name with a comma and a space. */
 const oursBehind = /,[ \t]*(?:bearer|dpop)(?:$|[ \t])/i
 const wellFormed = /^(bearer|dpop) +([\w.~+/-]+=*)$/i
+
+/** Whether it is for us to judge, well or badly formed. */
+export const isOurs = (authorization: string): boolean => begins.test(authorization) || oursBehind.test(authorization)
 
 /**
  * Undefined where the header is of another scheme. Throws TokenRejected where it says Bearer or DPoP and is not one such token: two
  * fields, two tokens, odd characters. Who reads which of them is then anybody's guess.
  */
 export function readCredentials(authorization: string): Credentials | undefined {
-  const isOurs = ours.test(authorization)
-  if (!isOurs && !oursBehind.test(authorization)) return undefined
-  const [, scheme, token] = isOurs ? (wellFormed.exec(authorization) ?? []) : []
+  if (!isOurs(authorization)) return undefined
+  const [, scheme, token] = wellFormed.exec(authorization) ?? []
   if (scheme === undefined || token === undefined) {
     throw new TokenRejected('authorization_malformed', 'the Authorization header is not one scheme and one token')
   }

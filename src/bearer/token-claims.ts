@@ -6,8 +6,8 @@ import { isObject, type JSONObject } from '../oidc/json.ts'
 export interface Expected {
   readonly issuer: string
   readonly audiences: readonly string[]
-  /** This client's own id: ID tokens are made out to it. */
-  readonly clientID: string
+  /** This client's own ids: ID tokens are made out to them. */
+  readonly clientIDs: readonly string[]
   readonly clockSkewMs: number
   /** ms since the epoch. */
   readonly now: number
@@ -16,6 +16,9 @@ export interface Expected {
 export interface TokenFacts {
   readonly subject: string
   readonly scopes: readonly string[]
+  /** How its person proved who they are, and when (RFC 9470 section 6.1); absent: nobody says. */
+  readonly acr?: string
+  readonly authenticatedAt?: number
   /** Until when it counts (ms since the epoch), the clocks' difference included; undefined: the provider does not say. */
   readonly endsAt: number | undefined
   /** The token counts only with a proof of this key (RFC 9449 section 6). */
@@ -37,7 +40,11 @@ export function checkSigned(
   demand(isAccessToken || /^JWT$/i.test(type ?? 'JWT'), 'token_type', 'typ is not that of an access token')
   demand(iss === expected.issuer, 'token_issuer', 'iss is another issuer')
   demand(exp !== undefined, 'token_expired', 'exp is missing')
-  if (!isAccessToken) checkPurpose(claims, textsOf(aud).includes(expected.clientID))
+  if (!isAccessToken)
+    checkPurpose(
+      claims,
+      textsOf(aud).some((one) => expected.clientIDs.includes(one)),
+    )
   return check(claims, expected)
 }
 
@@ -77,9 +84,20 @@ function check(claims: JSONObject, { audiences, clockSkewMs, now }: Expected): T
   return {
     subject: sub,
     scopes: scopesOf(claims),
+    ...authenticationOf(),
     endsAt: endsAt === undefined ? undefined : endsAt + clockSkewMs,
     keyThumbprint: boundTo(claims['cnf']),
     jti: typeof jti === 'string' && jti !== '' ? jti : undefined,
+  }
+
+  /** One of the future is none. */
+  function authenticationOf(): Pick<TokenFacts, 'acr' | 'authenticatedAt'> {
+    const { acr } = claims
+    const at = instant(claims['auth_time'])
+    return {
+      ...(typeof acr === 'string' && acr !== '' && acr.length <= maxNameLength && { acr }),
+      ...(at !== undefined && at <= now + clockSkewMs && { authenticatedAt: Math.min(at, now) }),
+    }
   }
 
   function hasBegun(claim: unknown): boolean {

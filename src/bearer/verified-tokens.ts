@@ -19,6 +19,9 @@ export interface TokenIdentity {
   readonly scopes: readonly string[]
   /** The token's own end (ms since the epoch, as all times here); undefined: nobody says. */
   readonly endsAt: number | undefined
+  /** How its person proved who they are, and when; absent: nobody says. */
+  readonly acr?: string
+  readonly authenticatedAt?: number
 }
 
 export interface VerifiedToken {
@@ -141,6 +144,8 @@ interface Stored {
   readonly k?: string
   readonly j?: string
   readonly e?: number
+  readonly a?: string
+  readonly t?: number
   readonly u: number
 }
 
@@ -154,6 +159,8 @@ function encode({ identity, keyThumbprint, jti, until }: VerifiedToken): Buffer 
     ...(keyThumbprint !== undefined && { k: keyThumbprint }),
     ...(jti !== undefined && { j: jti }),
     ...(identity.endsAt !== undefined && { e: identity.endsAt }),
+    ...(identity.acr !== undefined && { a: identity.acr }),
+    ...(identity.authenticatedAt !== undefined && { t: identity.authenticatedAt }),
     u: until,
   }
   return Buffer.from(JSON.stringify(stored))
@@ -164,9 +171,17 @@ function decode(plain: Buffer): VerifiedToken | undefined {
   const value: unknown = JSON.parse(plain.toString())
   if (!isObject(value) || value['v'] !== version) return undefined
   // Sealed by us under this format's version: the shape is what `encode` wrote.
-  const { s, i, c, p, k, j, e, u } = value as unknown as Stored
+  const { s, i, c, p, k, j, e, a, t, u } = value as unknown as Stored
   return {
-    identity: { subject: s, issuer: i, claims: c, scopes: p, endsAt: e },
+    identity: {
+      subject: s,
+      issuer: i,
+      claims: c,
+      scopes: p,
+      endsAt: e,
+      ...(a !== undefined && { acr: a }),
+      ...(t !== undefined && { authenticatedAt: t }),
+    },
     keyThumbprint: k,
     jti: j,
     until: u,

@@ -22,7 +22,8 @@ export const ignoredOptions = {
   bearerOverridesCookie: 'a token that is sent explicitly always counts',
   maxTokenAgeSeconds: 'a token ends with its `exp`',
   maxIdentifierLength: 'identifiers are bounded with the headers that carry them',
-  bearerFailureThreshold: 'refused tokens cost no provider call; limit addresses in the proxy',
-  bearerFailureWindowSeconds: 'refused tokens cost no provider call; limit addresses in the proxy',
-  bearerFailurePenaltySeconds: 'refused tokens cost no provider call; limit addresses in the proxy',
+  bearerFailureThreshold: 'write `rateLimit.bearerFailuresPerMinute` instead',
+  bearerFailureWindowSeconds: 'failures are counted per minute: `rateLimit.bearerFailuresPerMinute`',
+  bearerFailurePenaltySeconds:
+    'whoever fails too often waits until the rate allows the next try: `rateLimit.bearerFailuresPerMinute`',
 } as const satisfies Readonly<Record<string, string>>

@@ -38,7 +38,7 @@ export interface AdmissionsDeps {
   readonly identityHeaders: IdentityHeaders
   readonly sessions: Pick<Sessions, 'tokens'>
   readonly denials: Pick<Denials, 'denied' | 'failed' | 'stepUp'>
-  /** How a token is told that it may not. Absent: there are none. */
+  /** How a token is told that it may not, or what authentication it would need. Absent: there are none. */
   readonly tokenDenied?: (context: DecisionContext, reason: DenialReason | StepUp, identity: Identity) => AuthDecision
   /** The application does not get to see a token that was let in. */
   readonly hidesAuthorization?: boolean

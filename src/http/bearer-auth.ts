@@ -1,6 +1,8 @@
 // The door for tokens: a request that brings one is judged by it alone, and no cookie beside it counts. What is sent explicitly is
 // what is meant. A token that was verified a moment ago is one lookup, without a promise.
 import type { Bearer, Presented } from '../bearer/bearer.ts'
+import { isOurs } from '../bearer/credentials.ts'
+import type { RateLimit } from '../cache/rate-limits.ts'
 import { TokenRejected } from '../errors.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Addresses } from './addresses.ts'
@@ -19,18 +21,18 @@ export type BearerAuth = (
 export interface BearerAuthDeps {
   readonly bearer: Bearer
   readonly admissions: Pick<Admissions, 'allowOrDenyToken'>
-  readonly refusals: Pick<TokenRefusals, 'rejected'>
+  readonly refusals: Pick<TokenRefusals, 'rejected' | 'tooMany'>
   readonly denials: Pick<Denials, 'failed'>
   readonly addresses: Pick<Addresses, 'origin'>
   readonly peers: TrustedPeers
-  /** A token of this client's did not count. */
-  readonly onFailure: (clientAddress: string) => void
+  /** Tokens that did not count, per client network. */
+  readonly failures: RateLimit
   readonly withinBudget: <T>(task: () => T) => T
   readonly metrics: Pick<Metrics, 'decisions'>
 }
 
 export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
-  const { bearer, addresses, peers, metrics } = deps
+  const { bearer, addresses, peers, failures, metrics } = deps
   const { allowOrDenyToken } = deps.admissions
   const allowed = new Map(
     labels.map((contract) => [contract, metrics.decisions.labels({ contract, decision: 'allow', reason: 'bearer' })]),
@@ -64,7 +66,7 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
   function refused(context: DecisionContext, error: unknown): AuthDecision {
     const { request, label } = context
     if (!(error instanceof TokenRejected)) return deps.denials.failed(label, request, error, 400)
-    deps.onFailure(peers.clientAddress(request.peer, request.headers))
+    void failures.take(peers.clientAddress(request.peer, request.headers))
     return deps.refusals.rejected(context, error)
   }
 
@@ -74,6 +76,9 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
       if (identity !== undefined) {
         return allowOrDenyToken(context, identity, tokenIn(authorization), allowed.get(context.label))
       }
+      if (!isOurs(authorization)) return undefined
+      const waitMs = failures.waitMs(peers.clientAddress(context.request.peer, context.request.headers))
+      if (waitMs > 0) return deps.refusals.tooMany(context, waitMs)
       const verifying = deps.withinBudget(() => bearer.verify(presented(context, authorization)))
       return verifying && settle(context, authorization, verifying)
     } catch (error) {

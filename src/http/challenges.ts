@@ -3,6 +3,8 @@
 import { proofAlgorithms } from '../bearer/proof.ts'
 import type { TokenReason } from '../errors.ts'
 import type { DecisionContext } from './auth-decision.ts'
+import type { StepUp } from '../oidc/provider.ts'
+import { stepUpChallenge } from './step-up.ts'
 import type { ProtectedResources } from './protected-resources.ts'
 
 export interface Challenges {
@@ -11,6 +13,8 @@ export interface Challenges {
   rejected(context: DecisionContext, reason: TokenReason): string
   /** A good token that lacks a scope. */
   insufficientScope(context: DecisionContext): string
+  /** One whose person has to authenticate once more (RFC 9470). */
+  stepUp(context: DecisionContext, wanted: StepUp): string
 }
 
 export type OAuthError = 'invalid_request' | 'invalid_token' | 'invalid_dpop_proof' | 'insufficient_scope'
@@ -43,6 +47,7 @@ export function createChallenges(resources: ProtectedResources | undefined): Cha
       }
       return bearer(`error="${error}"`, `error_description="${reason}"`, ...scopes(context), ...metadata(context))
     },
+    stepUp: (context, wanted) => [stepUpChallenge(wanted), ...metadata(context)].join(', '),
     insufficientScope: (context) => bearer('error="insufficient_scope"', ...scopes(context), ...metadata(context)),
   }
 }

@@ -12,11 +12,11 @@ import type { Clock } from '../time.ts'
 import { refusedWith, type AuthDecision, type DecisionContext } from './auth-decision.ts'
 import { oauthErrorOf, type Challenges } from './challenges.ts'
 import type { Refusals } from './refusals.ts'
-import { stepUpChallenge } from './step-up.ts'
 
 export interface TokenRefusals {
   rejected(context: DecisionContext, rejection: TokenRejected): AuthDecision
-  /** Of a token whose person must authenticate otherwise: what for. */
+  /** So many of this client's did not count that no more are looked at for `waitMs`. */
+  tooMany(context: DecisionContext, waitMs: number): AuthDecision
   denied(context: DecisionContext, refusal: DenialReason | StepUp, identity: Identity): AuthDecision
 }
 
@@ -59,8 +59,18 @@ export function createTokenRefusals(deps: {
       return refuse(context, status, { error: oauthErrorOf(reason), reason }, challenges.rejected(context, reason))
     },
 
+    tooMany({ label, request, original }, waitMs) {
+      metrics.decisions.labels({ contract: label, decision: 'deny', reason: 'rate_limited' }).value++
+      const asked = { method: original.method, headers: request.headers, requestId: requestIdOf(request.headers) }
+      return refusedWith(refusals.tooMany(asked, waitMs))
+    },
+
     denied(context, refusal, { subject, issuer }) {
-      const reason = typeof refusal === 'string' ? refusal : 'insufficient_user_authentication'
+      if (typeof refusal === 'object') {
+        const error = 'insufficient_user_authentication'
+        return refuse(context, 401, { error, reason: error }, challenges.stepUp(context, refusal))
+      }
+      const reason = refusal
       const level = mayTell(`${issuer} ${subject} ${reason}`) ? 'info' : 'debug'
       logger[level](
         {
@@ -71,8 +81,6 @@ export function createTokenRefusals(deps: {
         },
         'access denied to a token that was verified',
       )
-      // RFC 9470 section 3.
-      if (typeof refusal !== 'string') return refuse(context, 401, { error: reason, reason }, stepUpChallenge(refusal))
       if (reason !== 'scope_not_granted') return refuse(context, 403, { error: 'forbidden', reason }, undefined)
       return refuse(context, 403, { error: 'insufficient_scope', reason }, challenges.insufficientScope(context))
     },

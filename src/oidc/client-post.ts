@@ -1,5 +1,5 @@
-// A form that this client sends to the provider, authenticated: token endpoint, pushed authorization requests, revocation. Sent
-// once, and sorted no further than into answers and the lack of one, of which the provider's health hears.
+// A form that this client sends to the provider, authenticated: token endpoint, pushed authorization requests, revocation,
+// introspection. Sent once, and sorted no further than into answers and the lack of one, of which the provider's health hears.
 import { AnswerLost, ProviderUnavailable } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { DPoP } from './dpop.ts'
@@ -52,9 +52,10 @@ export function createClientPost(deps: {
   }
 }
 
-// A code is whatever a browser brought, and a hint whatever a link had: that some server chokes on it says nothing about the
-// provider. What was never sent, what got no answer in time, and the statuses of those who are not there do.
-const carriesStrangers = ({ operation }: Call): boolean => operation === 'token' || operation === 'par'
+// A code is whatever a browser brought, a hint whatever a link had, and a token whatever a machine sent: that some server chokes on
+// it says nothing about the provider. What was never sent, what got no answer in time, and the statuses of those who are not there do.
+const carriesStrangers = ({ operation }: Call): boolean =>
+  operation === 'token' || operation === 'par' || operation === 'introspection'
 const mayBeStrangers = (call: Call, error: ProviderUnavailable): boolean =>
   carriesStrangers(call) && error instanceof AnswerLost && error.cause !== undefined
 const isAboutNobody = (status: number): boolean => status === 429 || (status >= 502 && status <= 504)

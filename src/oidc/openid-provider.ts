@@ -78,6 +78,8 @@ export interface OpenIDProvider extends Provider {
    * ProviderUnavailable.
    */
   verifyForeign(token: string): Promise<Unverified>
+  /** Whom ID tokens are made out to; nobody while no client is registered. */
+  clientIDs(): readonly string[]
   /** RFC 7662. Throws ProviderUnavailable. */
   introspect(token: string): Promise<JSONObject>
 }
@@ -153,7 +155,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const post = createClientPost({ issuer, transport, dpop, health })
   const tokenEndpoint = createTokenEndpoint({ post, health, bindingRequired: config.dpop === 'require' })
   const pushedRequests = createPushedRequests({ mode: config.pushedAuthorizationRequests, post, health, logger })
-  const introspection = createIntrospection({ issuer, client: () => clients.current(), transport, health })
+  const introspection = createIntrospection({ post, health })
 
   const clients = clientsOf()
 
@@ -542,9 +544,17 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const { jwks_uri } = await metadataSource.require()
       return verifySignature(token, { algorithms: asymmetric, jwks_uri }, foreignKeys, 'anybody')
     },
+    clientIDs: () => (clients.status() === 'starting' ? [] : clients.ids()),
     async introspect(token) {
       const url = config.introspectionURL ?? (await metadataSource.require()).introspection_endpoint
-      if (url !== undefined) return introspection(url, token)
+      if (url !== undefined) {
+        const client = clients.current()
+        return introspection(url, token, { client }).catch(async (error: unknown) => {
+          // Another one may have been registered meanwhile: nothing was spent.
+          if (!(error instanceof ClientRejected) || !(await clients.rejected(client))) throw error
+          return introspection(url, token, { client: clients.current() })
+        })
+      }
       const why = 'the provider names no introspection endpoint: set introspectionURL'
       logger.warn({ event: 'introspection_impossible', reason: 'no_endpoint' }, why)
       throw new ProviderUnavailable(`introspection: ${why}`)

@@ -14,16 +14,19 @@ const identity = { subject: 'robot', issuer: 'https://id.example.com', claims: {
 const answered = (reason: string): AuthDecision => refusedWith({ status: 401, headers: {}, cookies: [], body: reason })
 const allowed: AuthDecision = { allow: { headers: {}, wire: [] } }
 
-function aDoor(bearer: Partial<Bearer>) {
+function aDoor(bearer: Partial<Bearer>, waitMs = 0) {
   const failures: string[] = []
   const door = createBearerAuth({
     bearer: { near: () => undefined, verify: () => Promise.resolve(identity), ...bearer },
     admissions: { allowOrDenyToken: () => allowed },
-    refusals: { rejected: (_context, { reason }) => answered(reason) },
+    refusals: {
+      rejected: (_context, { reason }) => answered(reason),
+      tooMany: (_context, waitMs) => answered(`later: ${waitMs}`),
+    },
     denials: { failed: (_label, _request, error) => answered(error instanceof Error ? error.constructor.name : '') },
     addresses: defaultAddresses(),
     peers: createTrustedPeers(['127.0.0.1']),
-    onFailure: (client) => void failures.push(client),
+    failures: { take: (client) => (failures.push(client), Promise.resolve(0)), waitMs: () => waitMs },
     withinBudget: (task) => task(),
     metrics: createMetrics({ processMetrics: false }),
   })
@@ -66,8 +69,15 @@ test('a token that is near is answered without a promise', () => {
 })
 
 test('another scheme is no decision', () => {
-  const { door } = aDoor({ verify: () => undefined })
+  const { door } = aDoor({}, 1_000)
   assert.equal(door(context, 'Basic x'), undefined)
+})
+
+test('whose tokens have failed too often is not looked at for a while, but for those that are known to be good', async () => {
+  const { door } = aDoor({ near: (header) => (header === 'Bearer good' ? identity : undefined) }, 7_000)
+  assert.equal(bodyOf(await door(context, 'Bearer x')), 'later: 7000')
+  assert.equal(bodyOf(await door(context, 'Bearer a, Bearer b')), 'later: 7000')
+  assert.equal(door(context, 'Bearer good'), allowed)
 })
 
 const rejection = new TokenRejected('token_signature', 'no')

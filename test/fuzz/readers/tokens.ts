@@ -10,7 +10,7 @@ import { clock, headerSize, type Reader } from './parts.ts'
 const expected = {
   issuer: 'https://provider.example',
   audiences: ['api'],
-  clientID: 'client',
+  clientIDs: ['client'],
   clockSkewMs: 0,
   now: 0,
 }
@@ -22,7 +22,7 @@ const bearer = createBearer({
   requiresIntrospection: false,
   introspect: () => Promise.reject(refusal),
   oneTime: false,
-  clientID: 'client',
+  clientIDs: () => ['client'],
   clockSkewMs: 0,
   tokens: {
     near: () => undefined,

@@ -102,6 +102,44 @@ suite('who is let in', () => {
     assert.match(body, /scope_not_granted/)
   })
 
+  test('how and when its person authenticated is asked of a token as of a session (RFC 9470)', async (t) => {
+    const { app, ask, token } = await anApp(t, {
+      rules: [{ path: '/pay', require: { acr: ['mfa'], maxAge: '5m' } }],
+    })
+    const now = Math.floor(app.clock() / 1_000)
+    const refused = [{}, { acr: 'mfa' }, { acr: 'mfa', auth_time: now - 400 }, { acr: 'pwd', auth_time: now }]
+    for (const claims of [...refused, { acr: 'mfa', auth_time: now + 3_600 }]) {
+      const { status, headers, json } = await ask(await token(claims), {}, '/pay')
+      assert.deepEqual([status, (json() as Claims)['error']], [401, 'insufficient_user_authentication'])
+      assert.match(headers['www-authenticate'] ?? '', /acr_values="mfa", max_age="300", resource_metadata=/)
+    }
+    const value = await token({ acr: 'mfa', auth_time: now - 200, exp: now + 3_000 })
+    assert.equal((await ask(value, {}, '/pay')).status, 200)
+    // Known near, and too old by now.
+    app.advance(150_000)
+    assert.equal((await ask(value, {}, '/pay')).status, 401)
+    assert.equal((await ask(value)).status, 200)
+  })
+
+  test('whoever fails too often is told to wait, and who is known to be good is let in', async (t) => {
+    const { app, ask, token } = await anApp(t, { rateLimit: { bearerFailuresPerMinute: 5 } })
+    const good = await token()
+    assert.equal((await ask(good)).status, 200)
+    let last = 401
+    for (let time = 0; time < 20 && last === 401; time++) last = (await ask(await token({ aud: 'x' }))).status
+    assert.equal(last, 429)
+    const { status, headers } = await ask(await token())
+    assert.equal(status, 429)
+    assert.ok(Number(headers['retry-after']) >= 1)
+    assert.equal((await ask(good)).status, 200)
+    // Others are not held up, and what is no token of ours is no failure.
+    const elsewhere = { 'x-forwarded-for': '203.0.113.9' }
+    assert.equal((await ask(await token(), elsewhere)).status, 200)
+    assert.equal((await app.ask('traefik', { headers: { ...scriptHeaders, authorization: 'Basic YTpi' } })).status, 401)
+    app.advance(61_000)
+    assert.equal((await ask(await token())).status, 200)
+  })
+
   test('further issuers: each with its own audiences and keys, found by jwksURI or by its metadata', async (t) => {
     const other = await startProvider()
     const bare = await startProvider({ discovery: ({ issuer, jwks_uri }) => ({ issuer, jwks_uri }) })
