@@ -158,47 +158,36 @@ export class AnswerLost extends ProviderUnavailable {}
 /** The provider answered that it does not accept this client: no reason to hold anything against a session. */
 export class ClientRejected extends ProviderUnavailable {}
 
-/** A login that must not succeed. `reason` is public; the message is for the log and holds no token, code or secret. */
-export class LoginRejected extends AppError {
-  readonly code = 'LOGIN_REJECTED'
-  readonly reason: LoginReason
-  constructor(reason: LoginReason, message: string, options?: ErrorOptions) {
+/** What somebody presented does not count, and why, in one word. */
+abstract class Rejected<Reason extends string> extends AppError {
+  readonly reason: Reason
+  constructor(reason: Reason, message: string, options?: ErrorOptions) {
     super(message, options)
     this.reason = reason
   }
+}
+
+/** A login that must not succeed. `reason` is public; the message is for the log and holds no token, code or secret. */
+export class LoginRejected extends Rejected<LoginReason> {
+  readonly code = 'LOGIN_REJECTED'
 }
 
 /**
  * A refresh whose answer is final. `invalid_grant`, `refresh_refused`: the refresh token is worth nothing any more, the access token
  * is worth what it was. Otherwise the session it belongs to has ended.
  */
-export class RefreshRejected extends AppError {
+export class RefreshRejected extends Rejected<RefreshReason> {
   readonly code = 'REFRESH_REJECTED'
-  readonly reason: RefreshReason
-  constructor(reason: RefreshReason, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.reason = reason
-  }
 }
 
 /** A logout token or a security event token that must not count. The message is for its sender, too, and holds nothing of the token. */
-export class SignalRejected extends AppError {
+export class SignalRejected extends Rejected<SignalReason> {
   readonly code = 'SIGNAL_REJECTED'
-  readonly reason: SignalReason
-  constructor(reason: SignalReason, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.reason = reason
-  }
 }
 
 /** A bearer token or its proof that must not count. `reason` is public; the message is for the log and holds nothing of the token. */
-export class TokenRejected extends AppError {
+export class TokenRejected extends Rejected<TokenReason> {
   readonly code = 'TOKEN_REJECTED'
-  readonly reason: TokenReason
-  constructor(reason: TokenReason, message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.reason = reason
-  }
 }
 
 /** The request cannot be understood or must not be: a hostile or damaged input. */
