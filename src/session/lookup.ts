@@ -27,6 +27,11 @@ export interface Lookup {
   find(ticket: string, passes?: readonly string[]): Promise<LookupResult>
   /** What `find` says, for a connection that stays open under the session: no use of it. Throws the same. */
   review(ticket: string, passes: readonly string[]): Promise<LookupResult>
+  /**
+   * As `find`, without consequence: no use of it, nothing is renewed and nobody waits for a refresh. What is there is told, also past
+   * its access token's end.
+   */
+  look(ticket: string, passes?: readonly string[]): Promise<LookupResult>
 }
 
 export interface LookupDeps extends Pick<
@@ -40,8 +45,6 @@ export interface LookupDeps extends Pick<
   /** Resolves at the next change of the session, at the latest after `maxMs`. */
   readonly changed: (id: string, maxMs: number) => Promise<void>
   readonly lifetimes: SessionLifetimes
-  /** Nothing is renewed and nobody waits for a refresh: what is there is told, also past its access token's end. */
-  readonly onlyLooks?: boolean
   readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger' | 'metrics'>
 }
 
@@ -96,6 +99,11 @@ export function createLookup(deps: LookupDeps): Lookup {
     if (now >= entry.attentionAt) revalidation.startDue(entry, text, now)
     nearHits.value++
     return entry.session
+  }
+
+  /** The copy that may answer alone, without being used. */
+  function standing(text: string, now: number): NearSession | undefined {
+    return stopwatch() < trust.until ? near.standing(text, now) : undefined
   }
 
   async function find(ticket: Ticket | undefined, passes: readonly string[]): Promise<LookupResult> {
@@ -191,18 +199,17 @@ export function createLookup(deps: LookupDeps): Lookup {
     const now = clock()
     const { session } = entry
     if (now >= session.expiresAt) return { kind: 'absent', reason: 'expired' }
-    const { unattended } = ticket
-    if (unattended !== true) near.seen(entry, now)
+    if (ticket.unattended !== true) near.seen(entry, now)
     if (now < session.tokenExpiresAt) {
-      revalidation.startDue(entry, ticketValue(ticket), now, unattended)
+      startDue(entry, ticket, now)
       return { kind: 'found', session, from: 'shared' }
     }
     if (!session.refreshable) return { kind: 'absent', reason: 'expired' }
-    if (deps.onlyLooks === true) return { kind: 'found', session, from: 'stale' }
+    if (ticket.onlyLooks === true) return { kind: 'found', session, from: 'stale' }
     const graceEnd = session.tokenExpiresAt + maxStaleMs
     // Once a refresh has failed nobody waits for the next one; it is tried when its back-off has passed, and not before.
     if (entry.refreshFailures > 0 && (now < graceEnd || now < entry.refreshAt)) {
-      revalidation.startDue(entry, ticketValue(ticket), now, unattended)
+      startDue(entry, ticket, now)
       if (now < graceEnd) return stale(session)
       throw new ProviderUnavailable('the session could not be refreshed a moment ago')
     }
@@ -224,6 +231,10 @@ export function createLookup(deps: LookupDeps): Lookup {
         if (outcome.fault === 'store') return { kind: 'unproven', reason: 'rights_too_old', session }
         throw new ProviderUnavailable('the session cannot be refreshed: the provider is away for too long')
     }
+  }
+
+  function startDue(entry: NearSession, ticket: Ticket, now: number): void {
+    if (ticket.onlyLooks !== true) revalidation.startDue(entry, ticketValue(ticket), now, ticket.unattended)
   }
 
   const stale = (session: Session): LookupResult => {
@@ -280,13 +291,22 @@ export function createLookup(deps: LookupDeps): Lookup {
     },
     async review(text, passes) {
       const now = clock()
-      const entry = stopwatch() < trust.until ? near.standing(text, now) : undefined
+      const entry = standing(text, now)
       if (entry !== undefined) {
         if (now >= entry.attentionAt) revalidation.startDue(entry, text, now, true)
         return { kind: 'found', session: entry.session, from: 'near' }
       }
       const ticket = parseTicket(text)
       return find(ticket && { ...ticket, unattended: true }, passes)
+    },
+    async look(text, passes = []) {
+      const entry = standing(text, clock())
+      if (entry !== undefined) {
+        nearHits.value++
+        return { kind: 'found', session: entry.session, from: 'near' }
+      }
+      const ticket = parseTicket(text)
+      return find(ticket && { ...ticket, unattended: true, onlyLooks: true }, passes)
     },
   }
 }

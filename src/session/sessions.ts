@@ -12,7 +12,7 @@ import { createDirectory, type Listing, type Page, type SessionEntry } from './d
 import { createSessionCodec } from './codec.ts'
 import { createLeases } from '../cache/lease.ts'
 import { createSessionLifetimes, type Lifetimes } from './lifetimes.ts'
-import { createLookup, type Lookup, type LookupDeps } from './lookup.ts'
+import { createLookup, type Lookup } from './lookup.ts'
 import { createNearCache, presentsSecret, type NearLimits } from './near-cache.ts'
 import { authenticationOf, createNextStates } from './next-states.ts'
 import { createPasses, maxPassLength } from './pass.ts'
@@ -50,11 +50,9 @@ export interface LoginOrigin extends WhereFrom {
   readonly startedAt: number
 }
 
-export interface Sessions extends Pick<Lookup, 'near' | 'find'>, Pick<SessionWatch, 'watch'> {
+export interface Sessions extends Pick<Lookup, 'near' | 'find' | 'look'>, Pick<SessionWatch, 'watch'> {
   /** Throws LoginRejected where whose login it is was ended before it was complete. */
   begin(grant: Grant, origin?: LoginOrigin): Promise<NewSession>
-  /** As `find`, without consequence: no idle time begins anew, nothing is refreshed, nobody waits for the provider. */
-  readonly look: Lookup['find']
   /** New tokens now, due or not. `known`: what `find` answered for this very ticket. Never throws. */
   refreshNow(ticket: string, known: Session): Promise<RefreshNow>
   /** ms since the epoch: the absolute end, or the access token's where that cannot be refreshed. */
@@ -202,7 +200,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     stopwatch,
     timer,
   })
-  const lookupDeps: LookupDeps = {
+  const lookup = createLookup({
     cache,
     near,
     reader,
@@ -215,13 +213,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
     withdrawn,
     passHonoured: count('pass_honoured'),
     runtime,
-  }
-  const lookup = createLookup(lookupDeps)
-  const looking = createLookup({
-    ...lookupDeps,
-    near: { ...near, answering: near.standing, seen: () => undefined },
-    revalidation: { ...revalidation, startDue: () => undefined },
-    onlyLooks: true,
   })
   const watch = createSessionWatch({ cache, near, withdrawn, lookup, lifetimes, clock, stopwatch, timer })
   const refreshNow = createRefreshNow({ near, revalidation, outage: cache.outage, clock })
@@ -266,7 +257,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     near: lookup.near,
     find: lookup.find,
     watch: watch.watch,
-    look: looking.find,
+    look: lookup.look,
     refreshNow,
     endOf: lifetimes.endOf,
 

@@ -6,6 +6,8 @@ export interface Ticket {
   readonly secret: string
   /** Shown for a connection that merely stays open: no use of the session, which may idle out meanwhile. */
   readonly unattended?: true
+  /** Shown to be looked at, and nothing else: besides, nothing is renewed, and nobody waits for a refresh. */
+  readonly onlyLooks?: true
 }
 
 const idLength = 22
