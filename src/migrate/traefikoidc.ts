@@ -6,7 +6,7 @@ import { spelled } from '../config/spelling.ts'
 import { nearest } from '../config/suggest.ts'
 import { isRecord } from '../config/yaml-file.ts'
 import { pluginBlock } from './blocks.ts'
-import { setPublicURL, setTrustedProxies } from './common.ts'
+import { setPublicURL, setText, setTrustedProxies } from './shared-settings.ts'
 import type { Draft } from './draft.ts'
 import { isOn, itemsOf, placeOf, textOf, type Found } from './found.ts'
 import { headerFindings } from '../access/identity-headers.ts'
@@ -101,14 +101,8 @@ function special(draft: Draft, take: (name: string) => Found | undefined): void 
     draft.note(url, 'kept', 'providerURL')
   }
   const id = take('clientID')
-  draft.set(
-    'clientID',
-    id === undefined
-      ? draft.variable('CLIENT_ID', 'this client’s id at the provider', 'text')
-      : draft.text(textOf(id.value) ?? '', id.name),
-    id?.name,
-  )
-  if (id !== undefined) draft.note(id, 'kept', 'clientID')
+  if (id === undefined) draft.set('clientID', draft.variable('CLIENT_ID', 'this client’s id at the provider', 'text'))
+  else setText(draft, id, 'clientID')
   const secret = take('clientSecret')
   if (secret !== undefined) {
     draft.secret('clientSecret', secret, 'the client’s secret at the provider')

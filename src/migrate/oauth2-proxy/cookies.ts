@@ -1,6 +1,6 @@
 // oauth2-proxy's cookie, and how long a session of it lasts.
 import { oauth2ProxyMove } from '../../config/moving.ts'
-import { setDuration } from '../common.ts'
+import { setDuration } from '../shared-settings.ts'
 import { isOn, itemsOf, textOf } from '../found.ts'
 import type { Options } from './options.ts'
 

@@ -4,6 +4,7 @@ import { oauth2ProxyMove } from '../../config/moving.ts'
 import { mailDomain } from '../../config/network.ts'
 import { Wrong } from '../../config/option.ts'
 import { type Found, isOn, itemsOf, textOf } from '../found.ts'
+import { setText } from '../shared-settings.ts'
 import type { Options } from './options.ts'
 
 export function addLimits(options: Options): void {
@@ -25,10 +26,7 @@ export function addLimits(options: Options): void {
     }
   }
   const groupsClaim = take('oidc_groups_claim')
-  if (groupsClaim !== undefined) {
-    draft.set('groupClaimName', draft.text(textOf(groupsClaim.value) ?? '', groupsClaim.name), groupsClaim.name)
-    draft.note(groupsClaim, 'kept', 'groupClaimName')
-  }
+  if (groupsClaim !== undefined) setText(draft, groupsClaim, 'groupClaimName')
   addresses(options, emailClaim === undefined || textOf(emailClaim.value) === 'email')
   groups(options)
   tenants(options)

@@ -1,5 +1,5 @@
 // Addresses: where oauth2-proxy listens, who may stand in front of it, what is behind it, where its own pages are.
-import { setAddress, setHosts, setPublicURL } from '../common.ts'
+import { setAddress, setHosts, setPublicURL } from '../shared-settings.ts'
 import type { Draft } from '../draft.ts'
 import { type Found, isOn, itemsOf, textOf } from '../found.ts'
 import type { Options } from './options.ts'

@@ -1,7 +1,7 @@
 // oauth2-proxy's providers, and what stands for each: an OpenID provider by its issuer. Those that are none need one in front.
 import { oauth2ProxyMove } from '../../config/moving.ts'
 import { Elsewhere, type Found, isOn, itemsOf, textOf } from '../found.ts'
-import { setScopes } from '../common.ts'
+import { setScopes, setText } from '../shared-settings.ts'
 import type { Options } from './options.ts'
 
 const ISSUERS: Readonly<Record<string, string>> = {
@@ -55,10 +55,7 @@ export function addProvider(options: Options): void {
       'an ID token must be for this client; bearer.audiences is for tokens that others bring',
     )
   const resource = take('resource')
-  if (resource !== undefined) {
-    draft.set('resource', draft.text(textOf(resource.value) ?? '', resource.name), resource.name)
-    draft.note(resource, 'kept', 'resource')
-  }
+  if (resource !== undefined) setText(draft, resource, 'resource')
   const profile = take('skip_claims_from_profile_url')
   if (profile !== undefined) {
     if (isOn(profile.value)) draft.set('claimsFrom', ['idToken'], profile.name)
@@ -124,8 +121,7 @@ const fromLogin = (url: string | undefined): string | undefined =>
 function client({ draft, take }: Options): void {
   const id = take('client_id')
   if (id !== undefined && !(id.value instanceof Elsewhere)) {
-    draft.set('clientID', draft.text(textOf(id.value) ?? '', id.name), id.name)
-    draft.note(id, 'kept', 'clientID')
+    setText(draft, id, 'clientID')
   } else {
     draft.set('clientID', draft.variable('CLIENT_ID', 'this client’s id at the provider', 'text'), id?.name)
     if (id !== undefined) draft.note(id, 'kept', 'clientID')

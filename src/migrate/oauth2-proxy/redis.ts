@@ -4,6 +4,7 @@ import { Wrong } from '../../config/option.ts'
 import { parseRedisUrl } from '../../config/redis-url.ts'
 import type { Draft } from '../draft.ts'
 import { Elsewhere, type Found, isOn, itemsOf, textOf } from '../found.ts'
+import { setText } from '../shared-settings.ts'
 import type { Options } from './options.ts'
 import { ourText } from '../text.ts'
 
@@ -52,10 +53,7 @@ export function addRedis({ draft, take, peek }: Options): void {
     draft.note(master, 'kept', 'redis.sentinel.masterName')
   }
   const username = take('redis_username')
-  if (username !== undefined) {
-    draft.set('redis.username', draft.text(textOf(username.value) ?? '', username.name), username.name)
-    draft.note(username, 'kept', 'redis.username')
-  }
+  if (username !== undefined) setText(draft, username, 'redis.username')
   for (const [name, path] of [
     ['redis_password', 'redis.password'],
     ['redis_sentinel_password', 'redis.sentinel.password'],

@@ -1,5 +1,5 @@
 // Addresses, cookies and what the application is told.
-import { setDuration, setTrustedProxies } from '../common.ts'
+import { setDuration, setText, setTrustedProxies } from '../shared-settings.ts'
 import type { Draft } from '../draft.ts'
 import { isOn, itemsOf, textOf } from '../found.ts'
 import type { Take } from './read.ts'
@@ -44,18 +44,12 @@ export function addPlaces(draft: Draft, take: Take, isCompose: boolean): void {
   draft.set('logoutURL', `${callback}/logout`, 'url-path + /logout')
   if (path !== undefined) draft.note(path, 'kept', 'callbackURL')
   const name = take('cookie-name')
-  if (name !== undefined) {
-    draft.set('cookieName', draft.text(textOf(name.value) ?? '', name.name), name.name)
-    draft.note(name, 'kept', 'cookieName')
-  }
+  if (name !== undefined) setText(draft, name, 'cookieName')
   const lifetime = take('lifetime')
   if (lifetime === undefined) draft.set('sessionMaxAge', '12h', 'lifetime, by its default there')
   else setDuration(draft, lifetime, 'sessionMaxAge')
   const after = take('logout-redirect')
-  if (after !== undefined) {
-    draft.set('postLogoutRedirectURI', draft.text(textOf(after.value) ?? '/', after.name), after.name)
-    draft.note(after, 'kept', 'postLogoutRedirectURI')
-  }
+  if (after !== undefined) setText(draft, after, 'postLogoutRedirectURI', '/')
   const port = take('port')
   draft.set(
     'listen',
@@ -93,10 +87,7 @@ export function addPlaces(draft: Draft, take: Take, isCompose: boolean): void {
     if (prefix !== undefined) draft.note(prefix, 'kept', 'headers')
   }
   const groups = take('groups-attribute-name')
-  if (groups !== undefined) {
-    draft.set('groupClaimName', draft.text(textOf(groups.value) ?? '', groups.name), groups.name)
-    draft.note(groups, 'kept', 'groupClaimName')
-  }
+  if (groups !== undefined) setText(draft, groups, 'groupClaimName')
   const action = take('default-action')
   if (action !== undefined) {
     const isAllow = textOf(action.value)?.toLowerCase() !== 'auth'

@@ -1,7 +1,7 @@
 // Google, or a provider by its issuer.
 import { traefikForwardAuth } from '../../config/moving-traefik-forward-auth.ts'
 import { isRecord } from '../../config/yaml-file.ts'
-import { setScopes } from '../common.ts'
+import { setScopes, setText } from '../shared-settings.ts'
 import type { Draft } from '../draft.ts'
 import { Elsewhere, itemsOf, textOf } from '../found.ts'
 import type { Take } from './read.ts'
@@ -61,10 +61,7 @@ export function addProvider(draft: Draft, take: Take, isMesosphere: boolean): vo
       itemsOf(scope.value).flatMap((one) => one.split(/\s+/)),
     )
   const resource = take(`${prefix}resource`)
-  if (resource !== undefined) {
-    draft.set('resource', draft.text(textOf(resource.value) ?? '', resource.name), resource.name)
-    draft.note(resource, 'kept', 'resource')
-  }
+  if (resource !== undefined) setText(draft, resource, 'resource')
   const prompt = take('providers.google.prompt') ?? take('prompt')
   if (prompt !== undefined) {
     const known = draft.get('extraAuthParams')

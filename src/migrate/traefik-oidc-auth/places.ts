@@ -1,5 +1,5 @@
 // Our own paths, and the cookie.
-import { setPublicURL } from '../common.ts'
+import { setPublicURL, setText } from '../shared-settings.ts'
 import type { Draft } from '../draft.ts'
 import { isOn, itemsOf, textOf } from '../found.ts'
 import type { Take } from './options.ts'
@@ -16,10 +16,7 @@ export function places(draft: Draft, take: Take): void {
   )
   if (logout !== undefined) draft.note(logout, 'kept', 'logoutURL')
   const after = take('postlogoutredirecturi')
-  if (after !== undefined) {
-    draft.set('postLogoutRedirectURI', draft.text(textOf(after.value) ?? '/', after.name), after.name)
-    draft.note(after, 'kept', 'postLogoutRedirectURI')
-  }
+  if (after !== undefined) setText(draft, after, 'postLogoutRedirectURI', '/')
   const valid = take('validpostloginredirecturis')
   if (valid !== undefined) {
     const hosts = itemsOf(valid.value).flatMap(

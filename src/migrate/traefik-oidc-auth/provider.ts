@@ -1,6 +1,6 @@
 // The provider, and how this client is known there.
 import { traefikOidcAuth } from '../../config/moving-traefik-oidc-auth.ts'
-import { setScopes } from '../common.ts'
+import { setScopes, setText } from '../shared-settings.ts'
 import type { Draft } from '../draft.ts'
 import { isOn, itemsOf, textOf } from '../found.ts'
 import { type Take, named } from './options.ts'
@@ -24,14 +24,8 @@ export function provider(draft: Draft, take: Take): void {
     )
   }
   const id = named(take, 'provider.clientid')
-  draft.set(
-    'clientID',
-    id === undefined
-      ? draft.variable('CLIENT_ID', 'this client’s id', 'text')
-      : draft.text(textOf(id.value) ?? '', id.name),
-    id?.name,
-  )
-  if (id !== undefined) draft.note(id, 'kept', 'clientID')
+  if (id === undefined) draft.set('clientID', draft.variable('CLIENT_ID', 'this client’s id', 'text'))
+  else setText(draft, id, 'clientID')
   const clientSecret = named(take, 'provider.clientsecret')
   const key = take('provider.clientjwtprivatekey')
   const keyID = take('provider.clientjwtprivatekeyid')
@@ -40,10 +34,7 @@ export function provider(draft: Draft, take: Take): void {
     draft.set('clientAssertionPrivateKeyPath', '/run/secrets/client-key.pem', key.name)
     draft.file('/run/secrets/client-key.pem', 'private key')
     draft.note(key, 'changed', 'clientAssertionPrivateKeyPath', 'write the key into that file')
-    if (keyID !== undefined) {
-      draft.set('clientAssertionKeyID', draft.text(textOf(keyID.value) ?? '', keyID.name), keyID.name)
-      draft.note(keyID, 'kept', 'clientAssertionKeyID')
-    }
+    if (keyID !== undefined) setText(draft, keyID, 'clientAssertionKeyID')
   } else if (clientSecret === undefined) draft.set('clientAuthMethod', 'none', 'without a secret')
   else draft.secret('clientSecret', clientSecret, 'the client’s secret at the provider')
   if (clientSecret !== undefined)

@@ -1,4 +1,4 @@
-// What several sources say in the same words: addresses, durations, hosts, the callback's address, scopes.
+// What several sources say in the same words: texts, addresses, durations, hosts, the callback's address, scopes.
 import type { Draft } from './draft.ts'
 import { durationMs } from '../config/values.ts'
 import { parseHostPattern } from '../config/host-pattern.ts'
@@ -13,6 +13,12 @@ export function setAddress(draft: Draft, found: Found, path: string): void {
   if (text === '' || text === '-' || /^(?:unix|fd):/.test(text))
     return draft.note(found, 'decide', path, 'there are TCP addresses only')
   draft.set(path, text, found.name)
+  draft.note(found, 'kept', path)
+}
+
+/** A text that means the same here. `orElse`: where the source has something else than a text. */
+export function setText(draft: Draft, found: Found, path: string, orElse = ''): void {
+  draft.set(path, draft.text(textOf(found.value) ?? orElse, found.name), found.name)
   draft.note(found, 'kept', path)
 }
 
