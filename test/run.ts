@@ -18,6 +18,8 @@ interface Result {
 }
 
 const stages: readonly Stage[] = ['unit', 'integration', 'journeys']
+/** A file whose process does not end would hold the others for ever; the runner then names those that still ran. */
+const longestStageMs = 25 * 60_000
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 const isStage = (name: string): name is Stage => stages.some((stage) => stage === name)
@@ -71,7 +73,7 @@ function exitCodeOf(args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     // Debian keeps servers in /usr/sbin, which is not on everybody's PATH.
     const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin` }
-    const child = spawn(process.execPath, args, { cwd: root, env, stdio: 'inherit' })
+    const child = spawn(process.execPath, args, { cwd: root, env, stdio: 'inherit', timeout: longestStageMs })
     child.on('error', reject)
     child.on('exit', (code) => resolve(code ?? 1))
   })
