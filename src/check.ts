@@ -70,7 +70,7 @@ async function reachRedis(config: Config, runtime: Runtime): Promise<string[]> {
     await link.store.set(probe, Buffer.from('1'), 1_000)
     await link.store.delete(probe)
     // The scripts, and the record of withdrawals.
-    await link.log.beat({ replica: 'check', token: 1, position: undefined, clean: false })
+    await link.log.beat({ replica: 'check', token: 1, position: undefined, clean: false, hello: '' })
     await link.log.leave('check')
     const lines = [`reached, version ${info.version ?? 'unknown'}, mode ${config.redis.mode}`]
     if (info.maxmemoryPolicy !== undefined && info.maxmemoryPolicy !== 'noeviction') {

@@ -30,6 +30,8 @@ export interface Heartbeat {
   token(token: number): void
   /** A connection was lost: what was to be written back is planned anew. */
   connectionLost(): void
+  /** Somebody says that they are there: known before a beat says it. */
+  memberCame(replica: string): void
   /** Somebody left in an orderly way, and told us all: nobody waits for them. */
   memberLeft(replica: string): void
   /** Copies are to be written back, and somebody is still waited for: a miss proves nothing. */
@@ -50,6 +52,8 @@ export interface HeartbeatParts {
   readonly log: WithdrawalLog
   readonly floors: Floors
   readonly replica: string
+  /** A note that tells the others of it. */
+  readonly hello: () => string
   /** How long others are waited for before copies are written back. */
   readonly awaitMembersMs: number
   readonly runtime: Pick<Runtime, 'clock' | 'stopwatch' | 'timer' | 'nextTurn' | 'logger'>
@@ -109,7 +113,13 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
     const token = proof.nextToken()
     try {
       const { position } = reader
-      const reply = await call.send({ replica, token, position, clean: clean && floors.unloggedCount === 0 })
+      const reply = await call.send({
+        replica,
+        token,
+        position,
+        clean: clean && floors.unloggedCount === 0,
+        hello: parts.hello(),
+      })
       timer(() => deafUnless(token), beatTimeoutMs)
       losses.notice(reply, token)
       return reply
@@ -217,6 +227,7 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
       losses.connectionLost()
       proof.suspend()
     },
+    memberCame: losses.memberCame,
     memberLeft: losses.memberLeft,
     get isReseeding() {
       return reseeder.isPlanned

@@ -8,8 +8,8 @@ export interface Invalidation {
   readonly origin: string
   /** ms since the epoch, by the writer's clock. */
   readonly sentAt: number
-  /** A state of generation `number` was written; or what is below floor `number` was withdrawn. */
-  readonly what: 'changed' | 'withdrawn'
+  /** A state of generation `number` was written; what is below floor `number` was withdrawn; or `id`, a replica, is there. */
+  readonly what: 'changed' | 'withdrawn' | 'here'
   readonly id: string
   readonly number: number
 }
@@ -20,7 +20,7 @@ export interface Invalidations {
   decode(text: string): Invalidation | undefined
 }
 
-const shape = /^(([\w-]{1,64}) (\d{1,16}) (changed|withdrawn) ([\w-]{1,128}) (\d{1,10})) ([\w-]{22})$/
+const shape = /^(([\w-]{1,64}) (\d{1,16}) (changed|withdrawn|here) ([\w-]{1,128}) (\d{1,10})) ([\w-]{22})$/
 const macBytes = 16
 
 /** `keys`: the first signs, all are accepted (rotation). `scope`: notes of another deployment are nobody's. */
@@ -45,7 +45,7 @@ export function createInvalidations(keys: readonly Buffer[], scope: string): Inv
       return {
         origin,
         sentAt: Number(sentAt),
-        what: what === 'withdrawn' ? 'withdrawn' : 'changed',
+        what: what === 'withdrawn' || what === 'here' ? what : 'changed',
         id,
         number: Number(number),
       }

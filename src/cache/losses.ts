@@ -21,6 +21,8 @@ export interface Losses {
   met(reply: BeatReply): void
   /** And the log has all that is known here: whoever is waited for may have come, too. */
   hear(reply: BeatReply): void
+  /** Somebody says that they are there. One that an answer still under way does not know is there all the same. */
+  memberCame(replica: string): void
   /** Somebody left in an orderly way, and told us all: nobody waits for them. */
   memberLeft(replica: string): void
 }
@@ -41,6 +43,8 @@ export function createLosses(deps: {
 }): Losses {
   const { replica, trail, reseeder, unavailableSince, horizon, stopwatch } = deps
   let members: ReadonlySet<string> = new Set()
+  /** Replicas that said so, and the token of the last beat that Redis had taken then. */
+  const newcomers = new Map<string, number>()
   let company: Awaited | undefined
   /** The token of the last beat that Redis took. */
   let posted: number | undefined
@@ -73,11 +77,12 @@ export function createLosses(deps: {
     },
     historyChanged: ({ serverTime }) => writesLost(serverTime),
     met(reply) {
-      members = new Set(
-        reply.members
-          .filter((member) => member.replica !== replica && reply.serverTime - member.at < memberFreshMs)
-          .map((member) => member.replica),
-      )
+      const found = reply.members
+        .filter((member) => member.replica !== replica && reply.serverTime - member.at < memberFreshMs)
+        .map((member) => member.replica)
+      // The answer to a beat that was under way when they said it may be from before.
+      for (const [newcomer, token] of newcomers) if (token + 1 < (posted ?? 0)) newcomers.delete(newcomer)
+      members = new Set([...found, ...newcomers.keys()])
     },
     hear(reply) {
       if (company === undefined) return
@@ -86,7 +91,12 @@ export function createLosses(deps: {
       company = undefined
       deps.onOthersHeard()
     },
+    memberCame(newcomer) {
+      newcomers.set(newcomer, posted ?? 0)
+      members = new Set([...members, newcomer])
+    },
     memberLeft(gone) {
+      newcomers.delete(gone)
       members = new Set([...members].filter((member) => member !== gone))
       company = company && without(company, gone)
       reseeder.memberLeft(gone)

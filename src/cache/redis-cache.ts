@@ -102,6 +102,7 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
     log: link.log,
     floors,
     replica: origin,
+    hello: () => notes.encode({ origin, sentAt: clock(), what: 'here', id: origin, number: 0 }),
     awaitMembersMs: outage.maxStaleMs,
     withdrawalLifeMs,
     runtime,
@@ -188,7 +189,8 @@ export function createRedisCache(parts: RedisCacheParts): Cache {
       // Our own echo: what we wrote we knew.
       if (note === undefined || note.origin === origin) return
       lag.observe(Math.max(0, clock() - note.sentAt) / 1_000)
-      if (note.what === 'withdrawn') floors.raise({ id: note.id, floor: note.number }, false)
+      if (note.what === 'here') heartbeat.memberCame(note.origin)
+      else if (note.what === 'withdrawn') floors.raise({ id: note.id, floor: note.number }, false)
       else copies.changed(note.id, note.number)
     },
     onToken: (token) => heartbeat.token(token),

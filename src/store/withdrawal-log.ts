@@ -46,6 +46,8 @@ export interface Beat {
   readonly token: number
   readonly position: Position | undefined
   readonly clean: boolean
+  /** A note for the others: published with the first beat, and with any after which the server did not know the replica any more. */
+  readonly hello: string
 }
 
 export interface BeatReply {

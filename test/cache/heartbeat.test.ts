@@ -39,6 +39,7 @@ function aReplica(world = aWorld(), name = 'one', overrides: Partial<HeartbeatPa
     log,
     floors,
     replica: name,
+    hello: () => '',
     awaitMembersMs: minutes(10),
     withdrawalLifeMs: 86_400_000,
     runtime: { ...time, logger },

@@ -20,6 +20,8 @@ test('a note is understood as it was meant', () => {
     what: 'changed',
     number: 2,
   })
+  const hello = { ...note, what: 'here', id: note.origin, number: 0 } as const
+  assert.deepEqual(notes.decode(notes.encode(hello)), hello)
 })
 
 test('a note that no replica of ours wrote ends nobody’s session', () => {

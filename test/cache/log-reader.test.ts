@@ -11,7 +11,7 @@ function aReader(maxEntries = 500) {
   const log = createFakeLog({ clock: time.clock, maxEntries })
   const floors = createFloors({ ...time, lifeMs: 60_000 })
   const reader = createLogReader({ log, floors, withdrawalLifeMs: 60_000, runtime: time })
-  const ask = () => log.beat({ replica: 'one', token: 1, position: reader.position, clean: true })
+  const ask = () => log.beat({ replica: 'one', token: 1, position: reader.position, clean: true, hello: '' })
   return { time, log, floors, reader, ask }
 }
 

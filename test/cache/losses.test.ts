@@ -105,4 +105,32 @@ describe('the others', () => {
     losses.hear(reply())
     assert.deepEqual([losses.awaitsOthers, losses.members, state.left], [false, 0, ['two']])
   })
+
+  test('who say that they are there are known before a beat knows it, until a beat that was sent since does not', () => {
+    const { losses, member, reply } = aWorld()
+    losses.notice(reply(), 7)
+    losses.memberCame('two')
+    assert.equal(losses.members, 1)
+    // Answered by now, but asked before.
+    losses.notice(reply(), 8)
+    losses.met(reply())
+    assert.equal(losses.members, 1)
+    losses.notice(reply(), 9)
+    losses.met(reply(member('three', 1)))
+    assert.equal(losses.members, 1)
+    losses.met(reply())
+    assert.equal(losses.members, 0)
+  })
+
+  test('who said that they are there are waited for after an outage', () => {
+    const { losses, lost, state, reply, cutOff } = aWorld()
+    losses.notice(reply(), 7)
+    losses.met(reply())
+    losses.memberCame('two')
+    cutOff()
+    losses.notice(reply(), 8)
+    assert.deepEqual([...(lost[0]?.members ?? [])], ['two'])
+    losses.memberLeft('two')
+    assert.deepEqual([losses.members, state.left], [0, ['two']])
+  })
 })

@@ -509,7 +509,7 @@ describe('recovery', () => {
     // As long as they are waited for after any outage: both waits end with the same beat.
     const config = { ...given, outage: { ...given.outage, maxStaleMs: settleMs } }
     const { cache, link, time, calls, journaled } = await aConnectedCache(undefined, { config })
-    await link.log.beat({ replica: 'other', token: 1, position: undefined, clean: true })
+    await link.log.beat({ replica: 'other', token: 1, position: undefined, clean: true, hello: '' })
     await time.pass(500)
     link.lose()
     link.log.empty()
@@ -537,7 +537,8 @@ describe('recovery', () => {
 
   test('with other replicas hears them before the journal is written', async () => {
     const { cache, link, time, journaled } = await aConnectedCache()
-    const beatOfTwo = (token: number) => link.log.beat({ replica: 'two', token, position: link.log.head, clean: true })
+    const beatOfTwo = (token: number) =>
+      link.log.beat({ replica: 'two', token, position: link.log.head, clean: true, hello: '' })
     await beatOfTwo(1)
     await time.pass(1_000)
     link.lose()
@@ -710,7 +711,7 @@ describe('health', () => {
   test('says so while copies wait to be written back', async () => {
     const it = await aConnectedCache()
     const { cache, link, time } = it
-    const other = { replica: 'other', token: 1, position: undefined, clean: true }
+    const other = { replica: 'other', token: 1, position: undefined, clean: true, hello: '' }
     await link.log.beat(other)
     await time.pass(500)
     link.lose('reset')

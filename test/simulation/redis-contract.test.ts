@@ -32,6 +32,8 @@ const beat = (replica: string, record: string, after: Argument, most = 500): Ste
   after,
   most,
   60_000,
+  'notes',
+  'hello',
 ]
 
 /** A step, or what somebody else left at a key. */

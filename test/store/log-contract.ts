@@ -14,7 +14,8 @@ export const chainOver = (from: string, entries: readonly Withdrawal[]): string 
 
 /** Fails unless whoever reads the log from its beginning, or beats from where it stands, has all of it. */
 export async function assertReadable(log: WithdrawalLog, expected: readonly Withdrawal[]): Promise<Position> {
-  const beat = (token: number, position?: Position) => log.beat({ replica: 'reader', token, position, clean: true })
+  const beat = (token: number, position?: Position) =>
+    log.beat({ replica: 'reader', token, position, clean: true, hello: '' })
   const { head } = await beat(1)
   const read = await readAll(log)
   assert.deepEqual(
@@ -58,7 +59,7 @@ export function logContract(
     function beat(replica: string, position?: Position, clean = true): Promise<BeatReply> {
       const token = (tokens.get(replica) ?? 0) + 1
       tokens.set(replica, token)
-      return log.beat({ replica, token, position, clean })
+      return log.beat({ replica, token, position, clean, hello: '' })
     }
     const aReplica = () => `replica-${++replicas}`
     const ofMember = ({ members }: BeatReply, replica: string) => members.find((member) => member.replica === replica)

@@ -145,7 +145,16 @@ export function openRedis({ config, origin, scope, withdrawalLifeMs, runtime }: 
 
   return {
     store: redisStore({ client, calls, keyPrefix, hashTags: cluster !== undefined }),
-    log: redisLog({ client, calls, keyPrefix, scope, tokenChannel, withdrawalLifeMs, randomBytes }),
+    log: redisLog({
+      client,
+      calls,
+      keyPrefix,
+      scope,
+      tokenChannel,
+      noteChannel: noteChannel(keyPrefix),
+      withdrawalLifeMs,
+      randomBytes,
+    }),
     subscribe(listener) {
       if (subscription !== undefined) throw new TypeError('this link has its subscription already')
       subscription = openSubscription({

@@ -13,6 +13,7 @@ export interface RedisLogParts {
   readonly scope: string
   /** Tokens of beats arrive here. */
   readonly tokenChannel: string
+  readonly noteChannel: string
   /** No session lives longer: what is older is of no use to anybody. */
   readonly withdrawalLifeMs: number
   readonly randomBytes: (size: number) => Buffer
@@ -33,7 +34,7 @@ export function redisLog(parts: RedisLogParts): WithdrawalLog {
   const newChain = () => randomBytes(20).toString('hex')
 
   return {
-    async beat({ replica, token, position, clean }) {
+    async beat({ replica, token, position, clean, hello }) {
       const record = `${token} ${position?.n ?? '-'} ${position?.chain ?? '-'} ${clean ? 1 : 0}`
       const answer = await calls.write(() =>
         client.fgBeat(
@@ -49,6 +50,8 @@ export function redisLog(parts: RedisLogParts): WithdrawalLog {
           position?.n ?? '',
           maxEntriesPerBeat,
           memberRememberedMs,
+          parts.noteChannel,
+          hello,
         ),
       )
       if (!Array.isArray(answer)) throw misread()

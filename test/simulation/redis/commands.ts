@@ -155,15 +155,17 @@ export const commands: Readonly<Record<Name, Command>> = {
 
   fgBeat(t, given) {
     const log = openLog(t, given)
-    const [, , , , ttl, replica, record, channel, token, after, most, remembered] = given
+    const [, , , , ttl, replica, record, channel, token, after, most, remembered, notes, hello] = given
     writeHead(t, log, log.n, log.chain, log.size, number(ttl))
     const members = t.fields(log.members)
     for (const [name, known] of members) {
       const beat = Number(/^(\d+) /.exec(known)?.[1] ?? '0')
       if (t.time - beat > number(remembered)) t.hdel(log.members, name)
     }
+    const isNewMember = !t.fields(log.members).has(text(replica))
     t.hset(log.members, text(replica), `${t.time.toFixed(0)} ${text(record)}`)
     t.expire(log.members, number(ttl))
+    if (isNewMember) t.publish(text(notes), text(hello))
     t.publish(text(channel), text(token))
     let entries: string[] | null = null
     if (text(after) !== '') {

@@ -93,6 +93,7 @@ export function simulatedLink(deps: {
       keyPrefix,
       scope,
       tokenChannel,
+      noteChannel: noteChannel(keyPrefix),
       withdrawalLifeMs: deps.maxAgeMs,
       randomBytes: runtime.randomBytes,
     }),

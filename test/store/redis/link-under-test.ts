@@ -59,7 +59,7 @@ export function linkTo(
   })
   let token = 0
   const beat: LinkUnderTest['beat'] = (position, clean = true) =>
-    link.log.beat({ replica: origin, token: ++token, position, clean })
+    link.log.beat({ replica: origin, token: ++token, position, clean, hello: '' })
   return {
     link,
     origin,
