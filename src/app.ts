@@ -20,13 +20,13 @@ export function createApp(config: Config, runtime: Runtime, selected?: SelectedS
   let phase: ReturnType<HealthSources['phase']> = 'starting'
   const service = createService(config, runtime, selected)
   const edge = createEdge(config, service, runtime, () => phase)
-  const { cache, provider, sessions, signals, bearer } = service
+  const { cache, providers, calls, sessions, signals, bearer } = service
 
   let stopping: Promise<void> | undefined
   return {
     async start() {
       // The provider's metadata may lie in the shared store: looked for there first, but nobody waits for it to listen.
-      void cache.start().then(() => provider.start())
+      void cache.start().then(() => providers.start())
       const port = await edge.listen()
       if (phase === 'starting') phase = 'serving'
       logger.info(
@@ -45,13 +45,13 @@ export function createApp(config: Config, runtime: Runtime, selected?: SelectedS
         connections: edge.connections,
         async workDone() {
           await sessions.settled()
-          await provider.settled()
+          await calls.settled()
         },
         async finish() {
           await edge.close()
           await cache.stop()
           await edge.closeOperators()
-          provider.stop()
+          providers.stop()
           signals.stop()
           bearer?.stop()
         },

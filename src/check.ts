@@ -4,7 +4,7 @@ import { openRedis } from './store/redis/link.ts'
 import { fault } from './store/redis/faults.ts'
 import type { ServerInfo } from './store/redis/server-info.ts'
 import type { Key } from './store/store.ts'
-import type { Config } from './config/config.ts'
+import type { Config, ProviderConfig } from './config/config.ts'
 import { deploymentScope } from './deployment.ts'
 import { createProvider } from './oidc/openid-provider.ts'
 import type { Runtime } from './runtime.ts'
@@ -17,7 +17,9 @@ export interface CheckReport {
 /** Never throws; takes no longer than the configured timeouts. */
 export async function checkConnections(config: Config, runtime: Runtime): Promise<CheckReport> {
   const results = await Promise.all([
-    tried('provider', () => reachProvider(config, runtime)),
+    ...config.providers.map(({ name, client }) =>
+      tried(config.providers.length === 1 ? 'provider' : `provider ${name}`, () => reachProvider(client, runtime)),
+    ),
     ...(config.redis.mode === 'memory' ? [] : [tried('redis', () => reachRedis(config, runtime))]),
   ])
   return { ok: results.every(({ ok }) => ok), lines: results.flatMap(({ lines }) => lines) }
@@ -31,10 +33,10 @@ async function tried(name: string, reach: () => Promise<string[]>): Promise<Chec
   }
 }
 
-async function reachProvider(config: Config, runtime: Runtime): Promise<string[]> {
+async function reachProvider(config: ProviderConfig, runtime: Runtime): Promise<string[]> {
   const provider = createProvider({
     ...runtime,
-    config: config.provider,
+    config,
     claimsWanted: [],
     requireVerifiedEmail: false,
     admits: () => true,
@@ -44,7 +46,7 @@ async function reachProvider(config: Config, runtime: Runtime): Promise<string[]
   provider.start()
   try {
     await provider.known()
-    return [`reached ${config.provider.providerURL}`, ...provider.concerns().map((concern) => `warning: ${concern}`)]
+    return [`reached ${config.providerURL}`, ...provider.concerns().map((concern) => `warning: ${concern}`)]
   } finally {
     provider.stop()
   }

@@ -25,6 +25,7 @@ import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
 import { createPreflights } from './http/preflight.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
+import { createProviderChoice } from './http/provider-choice.ts'
 import { createProtectedResources } from './http/protected-resources.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
@@ -67,7 +68,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     identityHeaders,
     identityTokens,
     cache,
-    provider,
+    providers,
     sessions,
     logins,
     rateLimits,
@@ -77,7 +78,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   } = service
   const randomId = () => randomBytes(12).toString('base64url')
 
-  const pages = createPages(config.pages)
+  const pages = createPages(config.pages, config.providers)
   const refusals = createRefusals(pages)
   // Those that stand in an application's place.
   const refusalsForApplications = createRefusals(pages, config.cors.allowedOrigins)
@@ -91,6 +92,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const addresses = createAddresses({
     pathPrefix: config.paths.prefix,
     callbackPath: config.paths.callback,
+    providers: config.providers.map(({ name }) => name),
     logoutPath: config.paths.logout,
     signalPath: {
       backChannelLogout: config.paths.backChannelLogout,
@@ -104,28 +106,29 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     describesResources: config.bearer !== undefined,
   })
   const resources =
-    config.bearer &&
+    bearer &&
     createProtectedResources({
       addresses,
-      audiences: config.bearer.audiences,
-      authorizationServers: [config.provider.providerURL, ...config.bearer.issuers.map(({ issuer }) => issuer)],
+      audiences: bearer.issuers.flatMap(({ audiences }) => audiences),
+      authorizationServers: bearer.issuers.map(({ issuer }) => issuer),
       scopes: rules.scopes,
     })
   const challenges = createChallenges(resources)
   const describe = createDescribe(access)
+  const choice = createProviderChoice(providers, rules)
   const endpoints = createEndpoints({
     addresses,
     destinations: createDestinations({ addresses, logger, clock }),
     cookies: browserCookies,
     logins,
     sessions,
-    provider,
+    providers,
+    choice,
     pages,
     refusals,
     signals,
     rateLimits,
     describe: (session) => ({ ...describe(session), ...provenNames(session, access.userIdentifierClaim) }),
-    issuer: config.provider.providerURL,
     acrNamed: acrNamed(config),
     crossOrigin: createCrossOrigin(config.cors.allowedOrigins),
     isPreflight,
@@ -151,6 +154,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     untrusted: createUntrustedPeerNotices(logger, clock),
     addresses,
     endpoints,
+    choice,
     refusals: refusalsForApplications,
     pages,
     describe,
@@ -212,7 +216,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const upstreamStates = createUpstreamStates(config.upstreams, { logger, metrics })
   const health = createHealth({
     cache: cache.health,
-    provider: () => provider.status(),
+    provider: providers.status,
     phase,
     ...(config.upstreams.length > 0 && { upstreams: upstreamStates.all }),
   })

@@ -6,4 +6,8 @@ import { lookFindings } from './pages/look.ts'
 
 /** Throws ConfigInvalid with every problem at once, each with its line, and nothing else. */
 export const loadConfig = (source: ConfigSource): LoadedConfig =>
-  readConfig(source, [ruleFindings, ({ access }) => headerFindings(access), ({ pages }) => lookFindings(pages)])
+  readConfig(source, [
+    ruleFindings,
+    ({ access }) => headerFindings(access),
+    ({ pages, providers }) => lookFindings(pages, providers),
+  ])

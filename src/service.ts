@@ -20,9 +20,10 @@ import { createSigningKeys } from './identity-token/signing-keys.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
 import { createLogins, type Logins } from './login/login.ts'
-import { createCallsUnderWay, withCallsAwaited, type AwaitedProvider } from './oidc/calls-under-way.ts'
+import { createCallsUnderWay, withCallsAwaited, type CallsUnderWay } from './oidc/calls-under-way.ts'
 import { createClientStore } from './oidc/client-store.ts'
-import { createProvider } from './oidc/openid-provider.ts'
+import { createProvider, type OpenIDProvider } from './oidc/openid-provider.ts'
+import { createProviders, renamed, withClaimNames, type Providers } from './oidc/providers.ts'
 import { createTransmitter } from './oidc/transmitter.ts'
 import { createTransport } from './oidc/transport.ts'
 import type { Claims } from './oidc/provider.ts'
@@ -35,6 +36,7 @@ import { createTaggers } from './session/sweeps.ts'
 import { createSignals, type SelectedSessions, type Signals } from './signals/create-signals.ts'
 import { createMemoryStore } from './store/memory-store.ts'
 import { warnOnce } from './telemetry/once.ts'
+import { withFields } from './telemetry/with-fields.ts'
 
 export interface Service {
   readonly scope: string
@@ -43,7 +45,9 @@ export interface Service {
   /** Undefined: applications get none. */
   readonly identityTokens: IdentityTokens | undefined
   readonly cache: Cache
-  readonly provider: AwaitedProvider
+  readonly providers: Providers<OpenIDProvider>
+  /** What is under way at them. */
+  readonly calls: Pick<CallsUnderWay, 'settled'>
   readonly sessions: Sessions
   readonly logins: Logins
   readonly rateLimits: RateLimits
@@ -62,7 +66,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   const sealerFor = (purpose: string) => createSealer(lifetimes.encryptionKeys, purpose, randomBytes)
 
   // Access
-  const rules = compileRules({ access, upstreams: config.upstreams })
+  const rules = compileRules({ access, upstreams: config.upstreams, providers: config.providers })
   const identityHeaders = compileIdentityHeaders({
     access,
     upstreams: config.upstreams,
@@ -127,28 +131,38 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   // Provider, sessions, logins, tokens of machines
   const providerDocuments = { metadata: documents('metadata'), jwks: documents('jwks') }
   const calls = createCallsUnderWay()
-  const openIDProvider = createProvider({
-    config: config.provider,
-    claimsWanted: identityHeaders.claimPaths,
-    requireVerifiedEmail: access.requireVerifiedEmail,
-    admits: (claims) => rules.meets(0, { subject: '', issuer: '', claims }).ok,
-    clock,
-    timer,
-    random,
-    randomBytes,
-    logger,
-    metrics,
-    cache: providerDocuments,
-    noteCall: calls.noted,
-    ...(config.provider.registration !== undefined && {
-      registration: {
-        store: createClientStore({ cache, sealer: sealerFor(`client ${scope}`), scope, clock }),
-        leases: createLeases({ store: cache.store, timer, randomBytes }),
-        scope,
-      },
-    }),
+  const providers = createProviders(config.providers, (entry) => {
+    const { claimNames, client } = entry
+    const ofProvider = entry.id === undefined ? scope : `${scope} ${entry.id}`
+    const provider = createProvider({
+      config: client,
+      claimsWanted: identityHeaders.claimPaths.map((path) => claimNames[path] ?? path),
+      requireVerifiedEmail: entry.lists.requireVerifiedEmail,
+      admits: (claims) =>
+        rules.meets(0, {
+          subject: '',
+          issuer: '',
+          ...(entry.id !== undefined && { provider: entry.id }),
+          claims: renamed(claims, claimNames),
+        }).ok,
+      clock,
+      timer,
+      random,
+      randomBytes,
+      logger: entry.id === undefined ? logger : withFields(logger, { provider: entry.name }),
+      metrics,
+      cache: providerDocuments,
+      noteCall: calls.noted,
+      ...(client.registration !== undefined && {
+        registration: {
+          store: createClientStore({ cache, sealer: sealerFor(`client ${ofProvider}`), scope: ofProvider, clock }),
+          leases: createLeases({ store: cache.store, timer, randomBytes }),
+          scope: ofProvider,
+        },
+      }),
+    })
+    return withCallsAwaited(withClaimNames(provider, claimNames), calls)
   })
-  const provider = withCallsAwaited(openIDProvider, calls)
   const claimsToKeep = (claims: Claims) => keepClaims(claims, identityHeaders.claimPaths)
   // As they call themselves, proven or not: whoever ends somebody's sessions means all that go by that name.
   const userOf = ({ claims, subject }: Session) => claimText(claims, access.userIdentifierClaim) || subject
@@ -162,7 +176,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     userOf,
     maxPerUser: lifetimes.maxPerUser,
     passRoom: passRoom(config.cookies),
-    provider,
+    providers,
     claimsToKeep,
     nearLimits:
       cache.mode === 'memory'
@@ -180,7 +194,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   })
   const logins = createLogins({
     flows: createFlows({ sealer: sealerFor(`flow ${scope}`), clock, randomBytes }),
-    provider,
+    providers,
     sessions,
     used,
     disableReplayDetection: config.tokens.disableReplayDetection,
@@ -219,7 +233,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   const { endSelected } = sessions
   const signals = createSignals({
     config,
-    provider,
+    providers,
     transmitter,
     // Sessions whose rights may have changed cannot be refreshed by their person yet: they end.
     selected: selected ?? {
@@ -238,8 +252,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     config.bearer &&
     createBearerService({
       config: config.bearer,
-      providerConfig: config.provider,
-      provider: openIDProvider,
+      providers,
       scope,
       cache,
       documents: providerDocuments,
@@ -255,7 +268,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
   metrics.gauge('provider_state', '1 for the state that the provider is in.', ['state'], () =>
     (['starting', 'ready', 'failing'] as const).map((state) => ({
       labels: { state },
-      value: provider.status() === state ? 1 : 0,
+      value: providers.status() === state ? 1 : 0,
     })),
   )
   metrics.gauge('cache_entries', 'Values held near, per tier.', ['tier'], () => [
@@ -271,7 +284,8 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     identityHeaders,
     identityTokens,
     cache,
-    provider,
+    providers,
+    calls,
     sessions,
     logins,
     rateLimits,

@@ -6,6 +6,7 @@ import { createSealer } from '../src/sealing.ts'
 import { createPasses, maxPassLength } from '../src/session/pass.ts'
 import { newTicket } from '../src/session/ticket.ts'
 import { load } from './config/load-fixture.ts'
+import { aProviderEntry } from './fixtures/providers.ts'
 
 const providerURL = 'https://id.example.com/realms/one'
 
@@ -13,7 +14,9 @@ function scopeOf(changes: { providerURL?: string; clientID?: string; keyPrefix?:
   const { clientID = 'one', keyPrefix = 'one:', rest = '' } = changes
   const { config } = load({ text: `redis: { keyPrefix: "${keyPrefix}" }\n${rest}` })
   return deploymentScope({
-    provider: { ...config.provider, providerURL: changes.providerURL ?? providerURL, clientID },
+    providers: [
+      aProviderEntry({ client: { ...config.provider, providerURL: changes.providerURL ?? providerURL, clientID } }),
+    ],
     redis: config.redis,
   })
 }
@@ -50,6 +53,7 @@ test('what one deployment sealed opens in no other with the same key', () => {
       maxAgeMs: 1_000,
       sessionMaxAgeMs: 1_000,
       maxLength: maxPassLength,
+      isOurs: () => true,
     })
   const ticket = newTicket(randomBytes)
   const session = {

@@ -28,6 +28,8 @@ export interface OriginalRequest {
 export interface Identity {
   readonly subject: string
   readonly issuer: string
+  /** See Session. */
+  readonly provider?: string
   readonly claims: Claims
   /** How they proved who they are, and when (ms since the epoch): OpenID Connect Core 2, `acr` and `auth_time`. Absent: nobody said. */
   readonly acr?: string
@@ -38,7 +40,12 @@ export interface Identity {
 
 export type Policy =
   /** Anybody. */
-  | { readonly kind: 'public'; readonly reason: 'public_rule' | 'excluded_url' }
+  | {
+      readonly kind: 'public'
+      readonly reason: 'public_rule' | 'excluded_url'
+      /** Whom it names: who meets these. Absent: the global one. */
+      readonly requirements?: readonly number[]
+    }
   /**
    * Anybody with a session that meets all of these (indices into the compiled list; 0: the global one, part of all others).
    * `passesPreflight`: and a browser's question before a script's request.
@@ -63,6 +70,8 @@ export type DenialReason =
   | 'scope_not_granted'
   | 'email_not_verified'
   | 'insufficient_user_authentication'
+  /** Their session is of a provider that is not for this host or this rule. */
+  | 'provider_not_allowed'
 
 /** The compiled rules. Cost of `policyFor` grows with the depth of the path, not with the number of rules. */
 export interface AccessRules {
@@ -74,4 +83,6 @@ export interface AccessRules {
   meets(requirement: number, identity: Identity): Verdict
   /** The scopes that a token needs in order to meet them. */
   scopesOf(requirements: readonly number[]): readonly string[]
+  /** Where several providers are configured: whether somebody who logged in at this one could meet them. */
+  admitsProvider(requirements: readonly number[], provider: string | undefined): boolean
 }

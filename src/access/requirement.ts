@@ -1,6 +1,6 @@
 // Who may pass: pure checks of an identity against the allow lists of the configuration and the `require` of a rule.
 // All of them refuse when in doubt: an absent claim, an empty identifier or an odd e-mail address matches nothing.
-import type { AccessConfig, Requirement } from '../config/config.ts'
+import type { AccessConfig, ProviderEntry, Requirement } from '../config/config.ts'
 import { claimAt } from '../oidc/claims.ts'
 import type { Claims } from '../oidc/provider.ts'
 import type { DenialReason, Identity, Verdict } from './access.ts'
@@ -34,7 +34,7 @@ export function isUnverifiedAddress(claims: Claims, value: string): boolean {
 }
 
 /** The global lists: (allowedUsers or allowedUserDomains) and allowedRolesAndGroups and requireVerifiedEmail. Empty: no limit. */
-export function globalRequirement(access: AccessConfig): Check {
+export function globalRequirement(access: ClaimNames & ProviderEntry['lists']): Check {
   const checks: Check[] = []
   if (access.requireVerifiedEmail) checks.push(must(isVerified, 'email_not_verified'))
   if (access.allowedUsers.length + access.allowedUserDomains.length > 0) {

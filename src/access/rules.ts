@@ -1,6 +1,6 @@
 // May this request pass, and who may make it? Order: `rules[]` (first match wins), then `excludedURLs` (public), then
 // login with the global allow lists. Everything is compiled at the start; a request costs a walk along its path (rule-table.ts).
-import type { AccessConfig, RuleConfig, UpstreamConfig } from '../config/config.ts'
+import type { AccessConfig, ProviderEntry, Requirement, RuleConfig, UpstreamConfig } from '../config/config.ts'
 import { type HostPattern, parseRuleHost } from '../config/host-pattern.ts'
 import { isWholeNetwork, type Network, parseNetwork } from '../config/network.ts'
 import { type Finding, type Parsed, type Path, refuseFindings } from '../config/problems.ts'
@@ -8,7 +8,8 @@ import type { AccessRules, Policy } from './access.ts'
 import { lenientForm } from './lenient-path.ts'
 import type { Entry } from './path-trie.ts'
 import { parsePathPattern } from './patterns.ts'
-import { all, type Check, globalRequirement, ruleRequirement } from './requirement.ts'
+import { forProvidersOfHost, idsNamed, mustBeOf, requirementByProvider, type ProviderIDs } from './provider-rules.ts'
+import { all, type Check, ruleRequirement } from './requirement.ts'
 import { createRuleTable, loginWithGlobalRequirement, type Rule } from './rule-table.ts'
 
 export interface CompiledRules extends AccessRules {
@@ -30,6 +31,7 @@ interface NamedRule {
 export interface RuleSource {
   readonly access: AccessConfig
   readonly upstreams?: readonly UpstreamConfig[]
+  readonly providers?: readonly ProviderEntry[]
 }
 
 const publicByRule: Policy = { kind: 'public', reason: 'public_rule' }
@@ -52,11 +54,15 @@ export function ruleFindings(source: RuleSource): readonly Finding[] {
   return compile(source).findings
 }
 
-function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules; findings: readonly Finding[] } {
+function compile({ access, upstreams = [], providers = [] }: RuleSource): {
+  rules: CompiledRules
+  findings: readonly Finding[]
+} {
   const findings: Finding[] = []
-  const globally = globalRequirement(access)
+  const globally = requirementByProvider(access, providers)
   const checks: Check[] = [globally]
   const scopesByRequirement: (readonly string[])[] = [[]]
+  const providersByRequirement = new Map<number, ProviderIDs>()
   const policyByRequire = new Map<string, Policy>()
   const lenient = lenientForm(access.ignoredExtensions)
 
@@ -75,20 +81,23 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
   const scopesOf: AccessRules['scopesOf'] = (requirements) => [
     ...new Set(requirements.flatMap((requirement) => scopesByRequirement[requirement] ?? [])),
   ]
+  const admitsProvider: AccessRules['admitsProvider'] = (requirements, provider) =>
+    requirements.every((requirement) => providersByRequirement.get(requirement)?.has(provider) !== false)
   const rules: CompiledRules = {
     ...base,
     meets,
     scopesOf,
+    admitsProvider,
     scopes: scopesOf(scopesByRequirement.map((_, requirement) => requirement)),
     forUpstream(position) {
       const compiled = perUpstream[position]
       if (compiled === undefined) throw new RangeError(`there is no upstream number ${position}`)
-      return { ...compiled, meets, scopesOf }
+      return { ...compiled, meets, scopesOf, admitsProvider }
     },
   }
   return { rules, findings }
 
-  function compileList(rules: readonly NamedRule[]): Omit<AccessRules, 'meets' | 'scopesOf'> {
+  function compileList(rules: readonly NamedRule[]): Omit<AccessRules, 'meets' | 'scopesOf' | 'admitsProvider'> {
     const table = createRuleTable(lenient)
     let order = 0
     for (const { at, rule } of rules) {
@@ -105,12 +114,29 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     }
     return {
       usesNetworks: rules.some(({ rule }) => rule.networks !== undefined),
-      policyFor: order === 0 ? () => loginWithGlobalRequirement : table.policyFor,
+      policyFor: forProvidersOfHost(
+        order === 0 ? () => loginWithGlobalRequirement : table.policyFor,
+        providers,
+        (ids) => numbered(mustBeOf(ids), [], ids),
+      ),
     }
 
     function add(at: Path, path: string, host: HostPattern | undefined, entry: Entry<Rule>): void {
       table.add(host, parsed(at, parsePathPattern(path)) ?? [], entry)
     }
+  }
+
+  function requirementOf(require: Requirement): number {
+    const ids = require.providers && idsNamed(providers, require.providers)
+    const own = ruleRequirement(access, require)
+    return numbered(all(ids === undefined ? [globally, own] : [mustBeOf(ids), globally, own]), require.scopes, ids)
+  }
+
+  function numbered(check: Check, scopes: readonly string[] = [], ids?: ProviderIDs): number {
+    const number = checks.push(check) - 1
+    scopesByRequirement[number] = scopes
+    if (ids !== undefined) providersByRequirement.set(number, ids)
+    return number
   }
 
   function parsed<T>(at: Path, result: Parsed<T>): T | undefined {
@@ -162,9 +188,7 @@ function compile({ access, upstreams = [] }: RuleSource): { rules: CompiledRules
     const same = JSON.stringify([require, passesPreflight])
     const known = policyByRequire.get(same)
     if (known !== undefined) return known
-    const number =
-      require === undefined || !demands ? 0 : checks.push(all([globally, ruleRequirement(access, require)])) - 1
-    if (number > 0) scopesByRequirement[number] = require?.scopes ?? []
+    const number = require === undefined || !demands ? 0 : requirementOf(require)
     const made: Policy = { kind: 'login', requirements: [number], ...(passesPreflight && { passesPreflight }) }
     policyByRequire.set(same, made)
     return made

@@ -38,21 +38,25 @@ export interface Bearer {
 /** Who may have issued a token. */
 export interface TokenIssuer {
   readonly issuer: string
+  /** Where it is a provider that people log in at, too; see Session. */
+  readonly provider?: string | undefined
   readonly audiences: readonly string[]
   readonly verifySignature: VerifySignature
+  /** RFC 7662. Absent: it cannot be asked. */
+  readonly introspect?: ((token: string) => Promise<JSONObject>) | undefined
+  /** Its claims by the names that options have for them. Absent: they are. */
+  readonly renamed?: ((claims: JSONObject) => JSONObject) | undefined
 }
 
 export interface BearerDeps {
-  /** The configured provider first. */
-  readonly issuers: readonly [TokenIssuer, ...TokenIssuer[]]
+  /** The first that can be asked is the one that is, about what is no JWT. */
+  readonly issuers: readonly TokenIssuer[]
   /** What is no JWT is asked about. */
   readonly allowsOpaqueTokens: boolean
   /** JWTs are asked about, too, once their signature is good. */
   readonly requiresIntrospection: boolean
-  /** RFC 7662 at the configured provider. */
-  readonly introspect: (token: string) => Promise<JSONObject>
   readonly oneTime: boolean
-  /** Ours at the provider, as far as there is one. */
+  /** Ours at the providers, as far as there are some. */
   readonly clientIDs: () => readonly string[]
   readonly clockSkewMs: number
   readonly tokens: VerifiedTokens
@@ -67,10 +71,10 @@ const maxUnderWay = 64
 
 export function createBearer(deps: BearerDeps): Bearer {
   const { tokens, clock, used } = deps
-  const [provider] = deps.issuers
+  const asked = deps.issuers.find(({ introspect }) => introspect !== undefined)
   const issuers = new Map(deps.issuers.map((issuer) => [issuer.issuer, issuer]))
   const underWay = new Map<string, Promise<VerifiedToken>>()
-  let asked = 0
+  let questions = 0
 
   function near(authorization: string): TokenIdentity | undefined {
     const known = tokens.near(authorization)
@@ -131,7 +135,7 @@ export function createBearer(deps: BearerDeps): Bearer {
     if (jwt === undefined && !deps.allowsOpaqueTokens) {
       throw new TokenRejected('token_malformed', 'it is no JWT, and allowOpaqueTokens is off')
     }
-    const issuer = jwt === undefined ? provider : issuerOf(jwt)
+    const issuer = jwt === undefined ? askedAboutAny() : issuerOf(jwt)
     if (jwt !== undefined) checkSigned(jwt, expectedOf(issuer))
     const rejection = tokens.rejection(id)
     if (rejection !== undefined) throw new TokenRejected(rejection.reason, rejection.message)
@@ -141,7 +145,7 @@ export function createBearer(deps: BearerDeps): Bearer {
       const verified =
         signed !== undefined && !deps.requiresIntrospection
           ? made(checkSigned(signed, expectedOf(issuer)), issuer, signed.claims)
-          : await introspected(token, id, signed?.claims)
+          : await introspected(issuer, token, id, signed?.claims)
       void tokens.keepShared(id, token, verified)
       return verified
     } catch (error) {
@@ -162,19 +166,37 @@ export function createBearer(deps: BearerDeps): Bearer {
     }
   }
 
-  async function introspected(token: string, id: string, signed: JSONObject | undefined): Promise<VerifiedToken> {
-    const known = await tokens.shared(id, token)
-    if (known !== undefined) return known
-    if (asked >= maxUnderWay) throw new ProviderUnavailable('introspection: too many tokens to ask about at a time')
-    asked++
-    const answer = await deps.introspect(token).finally(() => asked--)
-    const facts = checkIntrospected(answer, signed, expectedOf(provider))
-    return made(facts, provider, { ...signed, ...answer })
+  function askedAboutAny(): TokenIssuer {
+    if (asked === undefined)
+      throw new TokenRejected('token_malformed', 'it is no JWT, and nobody can be asked about it')
+    return asked
   }
 
-  function made({ keyThumbprint, jti, ...facts }: TokenFacts, { issuer }: TokenIssuer, claims: JSONObject) {
+  async function introspected(
+    issuer: TokenIssuer,
+    token: string,
+    id: string,
+    signed: JSONObject | undefined,
+  ): Promise<VerifiedToken> {
+    const known = await tokens.shared(id, token)
+    if (known !== undefined) return known
+    if (issuer.introspect === undefined) throw new TokenRejected('token_issuer', 'its issuer cannot be asked about it')
+    if (questions >= maxUnderWay) throw new ProviderUnavailable('introspection: too many tokens to ask about at a time')
+    questions++
+    const answer = await issuer.introspect(token).finally(() => questions--)
+    const facts = checkIntrospected(answer, signed, expectedOf(issuer))
+    return made(facts, issuer, { ...signed, ...answer })
+  }
+
+  function made({ keyThumbprint, jti, ...facts }: TokenFacts, from: TokenIssuer, claims: JSONObject) {
+    const { issuer, provider, renamed = (own) => own } = from
     return {
-      identity: { ...facts, issuer, claims: deps.claimsToKeep(withoutProtocol(claims)) },
+      identity: {
+        ...facts,
+        issuer,
+        ...(provider !== undefined && { provider }),
+        claims: deps.claimsToKeep(renamed(withoutProtocol(claims))),
+      },
       keyThumbprint,
       jti,
       until: Math.min(clock() + verifiedForMs, facts.endsAt ?? Infinity),

@@ -3,21 +3,21 @@ import { createHash } from 'node:crypto'
 import type { Documents } from '../cache/documents.ts'
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import type { SharedCache } from '../cache/shared-cache.ts'
-import type { BearerConfig, ProviderConfig } from '../config/config.ts'
+import type { BearerConfig } from '../config/config.ts'
 import type { JSONObject } from '../oidc/json.ts'
 import type { OpenIDProvider } from '../oidc/openid-provider.ts'
+import { renamed, type ConfiguredProvider, type Providers } from '../oidc/providers.ts'
 import { createTransport } from '../oidc/transport.ts'
 import type { Runtime } from '../runtime.ts'
 import type { Sealer } from '../sealing.ts'
-import { createBearer, type Bearer } from './bearer.ts'
+import { createBearer, type Bearer, type TokenIssuer } from './bearer.ts'
 import { createFurtherIssuer } from './further-issuer.ts'
 import { createCheckProof } from './proof.ts'
 import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
 export interface BearerParts {
   readonly config: BearerConfig
-  readonly providerConfig: ProviderConfig
-  readonly provider: Pick<OpenIDProvider, 'verifyForeign' | 'introspect' | 'clientIDs'>
+  readonly providers: Providers<OpenIDProvider>
   readonly scope: string
   readonly cache: SharedCache
   readonly documents: { readonly metadata: Documents; readonly jwks: Documents }
@@ -31,14 +31,19 @@ export interface BearerParts {
 
 export interface BearerService {
   readonly bearer: Bearer
+  /** Whose tokens count, the configured providers first. */
+  readonly issuers: readonly Pick<TokenIssuer, 'issuer' | 'audiences'>[]
   readonly size: Pick<VerifiedTokens, 'nearSize' | 'nearBytes'>
   /** Cuts what is under way at further issuers. */
   stop(): void
 }
 
 export function createBearerService(parts: BearerParts): BearerService {
-  const { config, providerConfig, provider, runtime, documents } = parts
+  const { config, providers, runtime, documents } = parts
   const { clock, timer, logger, metrics } = runtime
+  // How providers are reached is one for all.
+  const [{ entry }] = providers.all
+  const providerConfig = entry.client
   const { clockSkewMs } = providerConfig
   // Not the provider's own way: insecureSkipVerify is about that one alone. A private CA is the whole house's.
   const transport = createTransport({
@@ -52,7 +57,9 @@ export function createBearerService(parts: BearerParts): BearerService {
     durations: metrics.providerRequests,
   })
   const { audiences, issuers, allowsOpaqueTokens, requiresIntrospection } = config
-  const judgedBy = [parts.scope, audiences, issuers, requiresIntrospection, parts.claimPaths]
+  const ofProviders = providers.all.flatMap((one) => ownIssuer(one, audiences))
+  const judged = ofProviders.map(({ issuer, provider, audiences: accepted }) => [issuer, provider, accepted])
+  const judgedBy = [parts.scope, judged, issuers, requiresIntrospection, parts.claimPaths]
   const tokens = createVerifiedTokens({
     cache: parts.cache,
     sealer: parts.sealer,
@@ -60,28 +67,28 @@ export function createBearerService(parts: BearerParts): BearerService {
     metrics,
     clock,
   })
-  const bearer = createBearer({
-    issuers: [
-      { issuer: providerConfig.providerURL, audiences, verifySignature: provider.verifyForeign },
-      ...issuers.map(({ issuer, audiences: accepted, jwksURI }) => ({
+  const all: readonly TokenIssuer[] = [
+    ...ofProviders,
+    ...issuers.map(({ issuer, audiences: accepted, jwksURI }) => ({
+      issuer,
+      audiences: accepted,
+      verifySignature: createFurtherIssuer({
         issuer,
-        audiences: accepted,
-        verifySignature: createFurtherIssuer({
-          issuer,
-          jwksURI,
-          allowInsecure: providerConfig.allowInsecureProvider,
-          transport,
-          cache: documents,
-          clock,
-          logger,
-        }),
-      })),
-    ],
+        jwksURI,
+        allowInsecure: providerConfig.allowInsecureProvider,
+        transport,
+        cache: documents,
+        clock,
+        logger,
+      }),
+    })),
+  ]
+  const bearer = createBearer({
+    issuers: all,
     allowsOpaqueTokens,
     requiresIntrospection,
-    introspect: provider.introspect,
     oneTime: config.oneTime,
-    clientIDs: provider.clientIDs,
+    clientIDs: () => providers.all.flatMap(({ provider }) => provider.clientIDs()),
     clockSkewMs,
     tokens,
     used: parts.used,
@@ -89,5 +96,25 @@ export function createBearerService(parts: BearerParts): BearerService {
     claimsToKeep: parts.claimsToKeep,
     clock,
   })
-  return { bearer, size: tokens, stop: () => transport.close() }
+  return { bearer, issuers: all, size: tokens, stop: () => transport.close() }
+}
+
+/** Of the one at the top `audiences`; of the others what each says, and none where it says nothing. */
+function ownIssuer(
+  { entry, provider }: ConfiguredProvider<OpenIDProvider>,
+  audiences: readonly string[],
+): TokenIssuer[] {
+  const { id, client, bearerAudiences, claimNames } = entry
+  const accepted = id === undefined ? audiences : bearerAudiences
+  if (accepted === undefined) return []
+  return [
+    {
+      issuer: client.providerURL,
+      provider: id,
+      audiences: accepted,
+      verifySignature: provider.verifyForeign,
+      introspect: provider.introspect,
+      renamed: (claims) => renamed(claims, claimNames),
+    },
+  ]
 }

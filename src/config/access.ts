@@ -158,7 +158,7 @@ export function ruleConfig(rule: RuleSettings): RuleConfig {
 
 function requirement(require: RuleSettings['require']): Requirement | undefined {
   if (require === undefined) return undefined
-  const { users, domains, groups, roles, claims, scopes, acr, maxAge } = require
+  const { users, domains, groups, roles, claims, scopes, acr, maxAge, providers } = require
   return {
     users,
     domains,
@@ -169,6 +169,7 @@ function requirement(require: RuleSettings['require']): Requirement | undefined 
     scopes: scopes?.flatMap((scope) => scope.split(/\s+/)),
     acr,
     maxAgeMs: maxAge,
+    providers,
   }
 }
 

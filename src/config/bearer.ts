@@ -2,6 +2,7 @@
 import type { BearerConfig, BearerIssuerConfig } from './config.ts'
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
+import { hasTopProvider } from './providers.ts'
 import { pathText, type Path } from './problems.ts'
 
 export function bearerConfig(checks: Checks): BearerConfig | undefined {
@@ -48,8 +49,23 @@ function warnOfNoUse({ settings, isGiven, warn }: Checks): void {
 }
 
 /** The plugin has one, under `audience`. */
-function audiences({ settings, refuse, warn }: Checks): readonly string[] {
+function audiences(checks: Checks): readonly string[] {
+  const { settings, refuse, warn } = checks
   const { bearer, audience, clientID } = settings
+  if (!hasTopProvider(checks)) {
+    const isAny = bearer.issuers.length > 0 || Object.values(settings.providers).some((one) => one.bearerAudiences)
+    if (bearer.audiences.length > 0)
+      refuse(
+        ['bearer', 'audiences'],
+        'is about a provider at the top of the configuration, of which there is none; give each of providers its bearerAudiences',
+      )
+    else if (!isAny)
+      refuse(
+        ['bearer', 'enabled'],
+        'lets nobody in: give one of providers its bearerAudiences (what its tokens must be for), or name bearer.issuers',
+      )
+    return []
+  }
   const given = bearer.audiences.length > 0 ? bearer.audiences : audience === undefined ? [] : [audience]
   if (given.length === 0) {
     refuse(

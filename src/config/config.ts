@@ -4,7 +4,10 @@ import type { ForwardAuthContract, OAuth2ProxyDialect } from './contracts.ts'
 
 export interface Config {
   readonly server: ServerConfig
+  /** The first of them: the one at the top of the configuration, where there is one. */
   readonly provider: ProviderConfig
+  /** All of them. */
+  readonly providers: ProviderEntries
   readonly paths: PathsConfig
   readonly signals: SignalsConfig
   readonly session: SessionConfig
@@ -93,6 +96,33 @@ export interface ProviderConfig {
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
   readonly introspectionURL: string | undefined
+}
+
+export type ProviderEntries = readonly [ProviderEntry, ...ProviderEntry[]]
+
+/** A provider, and what is particular to its people. */
+export interface ProviderEntry {
+  /** What rules, addresses and log lines call it. */
+  readonly name: string
+  /**
+   * What its sessions are bound to: provider and client, whatever they are called. Undefined: of the provider at the top, to which the
+   * whole deployment is bound.
+   */
+  readonly id: string | undefined
+  /** What people read, and see beside it (a data: URI or an https URL). */
+  readonly title: string
+  readonly logo: string | undefined
+  /** The hosts that it is for, it and others that name them alone. Empty: all that no other one names. */
+  readonly hosts: readonly string[]
+  readonly client: ProviderConfig
+  readonly lists: Pick<
+    AccessConfig,
+    'allowedUsers' | 'allowedUserDomains' | 'allowedRolesAndGroups' | 'requireVerifiedEmail'
+  >
+  /** Where the claims that options name are by another name there: ours -> its. */
+  readonly claimNames: Readonly<Record<string, string>>
+  /** What a token of it must be for. Undefined: what `bearer.audiences` says, of the one at the top; of others none counts. */
+  readonly bearerAudiences: readonly string[] | undefined
 }
 
 /** Dynamic client registration (RFC 7591). */
@@ -197,6 +227,8 @@ export interface Requirement {
   /** How they logged in: one of these `acr`, and how long ago at most. */
   readonly acr: readonly string[] | undefined
   readonly maxAgeMs: number | undefined
+  /** One of these, by their names. */
+  readonly providers: readonly string[] | undefined
   /** Of a token, all of them. */
   readonly scopes: readonly string[] | undefined
 }

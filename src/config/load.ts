@@ -22,7 +22,7 @@ import { peersConfig } from './peers.ts'
 import { looksLikePlugin, warnOfOtherMeanings } from './plugin-meaning.ts'
 import { createFindings } from './problems.ts'
 import type { Finding, Path } from './problems.ts'
-import { providerConfig } from './provider.ts'
+import { providerEntries, withinProvider } from './providers.ts'
 import { redisConfig } from './redis.ts'
 import { allOptions, optionShape, settingsSchema } from './schema.ts'
 import type { Settings } from './schema.ts'
@@ -61,11 +61,13 @@ type FindingsOf = (config: Config) => readonly Finding[]
 export function readConfig(source: ConfigSource, compilers: readonly FindingsOf[]): LoadedConfig {
   const hasFile = source.file !== undefined || source.text !== undefined
   const fileName = source.file ?? 'config'
-  const isSecret = (path: Path): boolean => secretPaths.has(JSON.stringify(optionAt(path)))
+  const isSecret = (path: Path): boolean => secretPaths.has(JSON.stringify(optionAt(withinProvider(path) ?? path)))
   const document = readDocument(fileContent(source), {
     env: source.env,
     fileVariable: (path) =>
-      isSecret(path) ? `${environmentName(optionAt(path).filter((part) => typeof part === 'string'))}_FILE` : undefined,
+      isSecret(path) && withinProvider(path) === undefined
+        ? `${environmentName(optionAt(path).filter((part) => typeof part === 'string'))}_FILE`
+        : undefined,
   })
   const file = openShorthands(document.tree, source.env)
   const { tree: found, origins, problems: environmentProblems } = withEnvironment(file.tree, allOptions, source.env)
@@ -163,9 +165,11 @@ function variableAt(path: Path, origins: ReadonlyMap<string, string>): string | 
 function configOf(checks: Checks): Config {
   const { settings } = checks
   const paths = pathsConfig(checks)
+  const providers = providerEntries(checks, paths)
   return {
     server: serverConfig(checks),
-    provider: providerConfig(checks, paths),
+    provider: providers[0].client,
+    providers,
     paths,
     signals: signalsConfig(checks),
     session: sessionConfig(checks),

@@ -99,7 +99,7 @@ export const oauth2Proxy = {
   inject_response_headers: { option: 'headers', note: 'as { name, template: "{{.Claims.groups}}" }' },
   providers: {
     option: 'providerURL',
-    note: 'one provider: its oidcConfig.issuerURL; clientID and clientSecret stand at the top',
+    note: 'of one provider: its oidcConfig.issuerURL; clientID and clientSecret stand at the top; several are a mapping by name',
   },
   set_xauthrequest: { note: 'X-Auth-Request-User, -Email, -Groups and -Preferred-Username are always set' },
   pass_user_headers: { note: 'X-Forwarded-User is always set; others are headers[]' },

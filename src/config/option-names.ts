@@ -18,6 +18,7 @@ function keysOf(schema: unknown, path: Path): string[] {
     const shape: Readonly<Record<string, unknown>> = plain.shape
     return part === undefined ? Object.keys(shape) : keysOf(Object.hasOwn(shape, part) ? shape[part] : undefined, rest)
   }
+  if (plain instanceof z.ZodRecord && part !== undefined) return keysOf(plain.valueType, rest)
   if (plain instanceof z.ZodArray && part !== undefined) return keysOf(plain.element, rest)
   return []
 }

@@ -36,8 +36,12 @@ function messageOf(issue: z.core.$ZodIssue): string {
   return 'is not valid here; see config.example.yaml'
 }
 
-/** oauth2-proxy's upstreams are addresses. */
+/** oauth2-proxy's upstreams are addresses, and its providers a list. */
 function example([group, , part]: Path, issue: z.core.$ZodIssue): string {
+  if (group === 'providers' && part === undefined && issue.code === 'invalid_type') {
+    const one = moveWords('oauth2-proxy', oauth2Proxy['providers'] ?? {})
+    return `, such as { google: { providerURL: …, clientID: … } }; ${one}`
+  }
   const isItem = group === 'upstreams' && part === undefined && issue.code === 'invalid_type'
   return isItem ? ', such as { url: http://app:8080 }; static://202 has no part here' : ''
 }

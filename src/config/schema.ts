@@ -53,6 +53,19 @@ const serverOptions = {
   secretsDir: withDefault('/var/run/secrets/foregate', leaf(text)),
 }
 
+/** How providers are reached: one for all. */
+const providersOptions = {
+  caCertPath: optional(leaf(text)),
+  caCertPEM: optional(leaf(block)),
+  allowInsecureProvider: off(),
+  clockSkew: withDefault('60s', leaf(duration('0s', '10m'))),
+  providerTimeout: withDefault('5s', leaf(timeout)),
+  httpProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
+  httpsProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
+  noProxy: withDefault([], texts(), { inLowerCase: true }),
+}
+
+/** Of each. */
 const providerOptions = {
   providerURL: optional(leaf(webURL)),
   discoveryURL: optional(leaf(webURL)),
@@ -91,15 +104,7 @@ const providerOptions = {
   allowMissingNonce: off(),
   claimsFrom: withDefault(['idToken', 'userinfo'], listOf(leaf(choice(['idToken', 'userinfo', 'accessToken'])))),
   extraAuthParams: withDefault({}, structured(z.record(z.string(), leaf(scalar)))),
-  caCertPath: optional(leaf(text)),
-  caCertPEM: optional(leaf(block)),
   insecureSkipVerify: off(),
-  allowInsecureProvider: off(),
-  clockSkew: withDefault('60s', leaf(duration('0s', '10m'))),
-  providerTimeout: withDefault('5s', leaf(timeout)),
-  httpProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
-  httpsProxy: optional(leaf(secret), { secret: true, inLowerCase: true }),
-  noProxy: withDefault([], texts(), { inLowerCase: true }),
   revocationURL: optional(leaf(webURL)),
   oidcEndSessionURL: optional(leaf(webURL)),
   dynamicClientRegistration: group({
@@ -112,6 +117,7 @@ const providerOptions = {
     redisKeyPrefix: optional(leaf(text)),
     clientMetadata: optional(structured(z.record(z.string(), z.unknown()))),
   }),
+  introspectionURL: optional(leaf(webURL)),
 }
 
 const pathOptions = {
@@ -180,10 +186,11 @@ const rules = () =>
             scopes: nonEmpty(listOf(leaf(scopeNames))).optional(),
             acr: nonEmpty(listOf(leaf(acrValue))).optional(),
             maxAge: leaf(duration('1s', '400d')).optional(),
+            providers: someTexts().optional(),
           })
           .refine(
             (parts) => Object.keys(parts).length > 0,
-            'is empty; name users, domains, groups, roles, claims, scopes, acr or maxAge, or leave it out',
+            'is empty; name users, domains, groups, roles, claims, scopes, acr, maxAge or providers, or leave it out',
           )
           .optional(),
       }),
@@ -220,11 +227,30 @@ const accessOptions = {
   }),
 }
 
+/** One of `providers`: what is left out of people and claims is as at the top. */
+export const namedProviderShape = {
+  ...providerOptions,
+  title: optional(leaf(text)),
+  logo: optional(leaf(text)),
+  hosts: withDefault([], listOf(leaf(ruleHost))),
+  allowedUsers: optional(texts()),
+  allowedUserDomains: optional(listOf(leaf(mailDomain))),
+  allowedRolesAndGroups: optional(texts()),
+  requireVerifiedEmail: optional(leaf(flag)),
+  userIdentifierClaim: optional(leaf(text)),
+  groupClaimName: optional(leaf(text)),
+  roleClaimName: optional(leaf(text)),
+  bearerAudiences: optional(someTexts()),
+}
+
+const severalProviders = {
+  providers: withDefault({}, structured(z.record(z.string(), z.strictObject(namedProviderShape)))),
+}
+
 const tokenOptions = {
   disableReplayDetection: off(),
   allowOpaqueTokens: off(),
   requireTokenIntrospection: off(),
-  introspectionURL: optional(leaf(webURL)),
   // The plugin's name for bearer.enabled.
   enableBearerAuth: off(),
   bearer: group({
@@ -288,7 +314,9 @@ const pluginOptions = Object.fromEntries(
 
 export const optionShape = {
   ...serverOptions,
+  ...providersOptions,
   ...providerOptions,
+  ...severalProviders,
   ...pathOptions,
   ...sessionOptions,
   ...accessOptions,

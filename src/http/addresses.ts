@@ -1,4 +1,5 @@
 // Under which addresses browsers reach us and the application: derived from the original request, in one place.
+import { defaultProvider } from '../config/provider-name.ts'
 import type { StepUp } from '../oidc/provider.ts'
 import { stepUpParameters } from './step-up.ts'
 import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
@@ -23,7 +24,8 @@ export interface Addresses {
   /** `/oauth2/`: nothing below it is the application's. */
   readonly ownPrefix: string
   readonly ownPath: Readonly<ReturnType<typeof ownPaths>>
-  readonly callbackPath: string
+  /** Where browsers come back to: by the provider's name; of the one at the top by `default`. */
+  readonly callbackPaths: ReadonlyMap<string, string>
   readonly logoutPath: string
   /** Where providers speak to us, whether or not anybody listens. */
   readonly signalPath: SignalPaths
@@ -36,9 +38,12 @@ export interface Addresses {
   ownOrigin(request: HostAndScheme): string
   /** Whether a cookie that is set with the answer to this request comes along to our own endpoints. */
   sharesCookies(request: HostAndScheme): boolean
-  redirectURI(request: HostAndScheme): string
+  /** Of the provider of this name; else of the one at the top of the configuration. */
+  redirectURI(request: HostAndScheme, provider?: string): string
   /** Our start of a login that comes back to `returnTo`. `again`: see Flow. */
   startURL(request: HostAndScheme, returnTo: string, options?: StartOptions): string
+  /** The page where a person chooses how to begin it. */
+  signInURL(request: HostAndScheme, returnTo: string, options?: StartOptions): string
   /** `candidate` if it stays on the allowed sites and does not lead to one of our own paths; undefined otherwise. */
   returnURL(request: HostAndScheme, candidate: string | undefined): string | undefined
   /** The same, with the reason where it is refused. */
@@ -48,6 +53,8 @@ export interface Addresses {
 export interface StartOptions {
   readonly prompt?: 'select_account'
   readonly again?: boolean
+  /** Its name, where there are several. */
+  readonly provider?: string | undefined
   readonly stepUp?: StepUp | undefined
 }
 
@@ -62,6 +69,16 @@ export interface SignalPaths {
   readonly securityEvents: string
 }
 
+function loginQuery(returnTo: string, { prompt, again, provider, stepUp }: StartOptions = {}): URLSearchParams {
+  return new URLSearchParams({
+    rd: returnTo,
+    ...(provider !== undefined && { provider }),
+    ...(prompt && { prompt }),
+    ...(again && { again: '1' }),
+    ...(stepUp && stepUpParameters(stepUp)),
+  })
+}
+
 /** As a router reads it; as it is where it is damaged. */
 function decoded(pathname: string): string {
   try {
@@ -74,6 +91,8 @@ function decoded(pathname: string): string {
 export function createAddresses(config: {
   pathPrefix: string
   callbackPath: string
+  /** Names of the configured providers. */
+  providers?: readonly string[]
   logoutPath: string
   signalPath: SignalPaths
   publicURL: string | undefined
@@ -86,7 +105,13 @@ export function createAddresses(config: {
   const { callbackPath, logoutPath, signalPath, publicURL, forceHTTPS } = config
   const ownPrefix = `${config.pathPrefix}/`
   const ownPath = ownPaths(config.pathPrefix)
-  const elsewhere = new Set([callbackPath, logoutPath, ...Object.values(signalPath)])
+  const callbackPaths = new Map(
+    (config.providers ?? [defaultProvider]).map((name) => [
+      name,
+      name === defaultProvider ? callbackPath : `${callbackPath}/${name}`,
+    ]),
+  )
+  const elsewhere = new Set([...callbackPaths.values(), logoutPath, ...Object.values(signalPath)])
   const { describesResources = false } = config
   const isResourceMetadata = (path: string) =>
     describesResources && (path === resourceMetadataPath || path.startsWith(`${resourceMetadataPath}/`))
@@ -116,7 +141,7 @@ export function createAddresses(config: {
   return {
     ownPrefix,
     ownPath,
-    callbackPath,
+    callbackPaths,
     logoutPath,
     signalPath,
     isOwnPath,
@@ -130,16 +155,12 @@ export function createAddresses(config: {
       const there = URL.parse(ownOrigin(request))?.hostname
       return here !== undefined && (here === there || (isUnder(here) && isUnder(there)))
     },
-    redirectURI: (request) => ownOrigin(request) + callbackPath,
-    startURL(request, returnTo, { prompt, again, stepUp } = {}) {
-      const query = new URLSearchParams({
-        rd: returnTo,
-        ...(prompt && { prompt }),
-        ...(again && { again: '1' }),
-        ...(stepUp && stepUpParameters(stepUp)),
-      })
-      return `${ownOrigin(request)}${ownPath.start}?${query.toString()}`
-    },
+    redirectURI: (request, provider = defaultProvider) =>
+      ownOrigin(request) + (callbackPaths.get(provider) ?? callbackPath),
+    startURL: (request, returnTo, options) =>
+      `${ownOrigin(request)}${ownPath.start}?${loginQuery(returnTo, options).toString()}`,
+    signInURL: (request, returnTo, options) =>
+      `${ownOrigin(request)}${ownPath.signIn}?${loginQuery(returnTo, options).toString()}`,
     returnURL(request, candidate) {
       if (candidate === undefined || candidate === '') return undefined
       const judged = judgeReturn(request, candidate)

@@ -138,7 +138,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   ): DenialReason | StepUp | undefined {
     let wanted: StepUp | undefined
     let isMet = true
-    for (const requirement of policy.kind === 'login' ? policy.requirements : globally) {
+    for (const requirement of (policy.kind === 'deny' ? undefined : policy.requirements) ?? globally) {
       const verdict = (verdicts[requirement] ??= rules.meets(requirement, identity))
       if (verdict.stepUp === undefined) {
         if (!verdict.ok) return verdict.reason

@@ -11,13 +11,15 @@ import { createLogQuota } from '../telemetry/log-quota.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { fromZero, type Metrics } from '../telemetry/metrics.ts'
 import type { Clock } from '../time.ts'
-import type { Addresses } from './addresses.ts'
+import type { Addresses, StartOptions } from './addresses.ts'
 import type { Challenges } from './challenges.ts'
 import { page, redirect, type HttpResponse } from './http-response.ts'
 import type { TrustedPeers } from './client.ts'
 import type { Endpoints } from './endpoints.ts'
+import type { LoginWish } from './login-endpoints.ts'
 import { isNavigation } from './negotiation.ts'
 import type { PassRenewal } from './pass-renewal.ts'
+import type { ProviderChoice } from './provider-choice.ts'
 import type { UserProfile } from './profile-endpoints.ts'
 import { percentEncodedBytes } from './return-url.ts'
 import {
@@ -39,6 +41,7 @@ export interface DenialsDeps {
   readonly untrusted: UntrustedPeerNotices
   readonly addresses: Addresses
   readonly endpoints: Endpoints
+  readonly choice: ProviderChoice
   readonly refusals: Refusals
   readonly pages: Pages
   readonly describe: (session: Session) => UserProfile
@@ -63,7 +66,7 @@ export interface Denials {
 const errorReasons = ['internal', 'store_unavailable', 'provider_unavailable']
 
 export function createDenials(deps: DenialsDeps): Denials {
-  const { peers, addresses, endpoints, refusals, metrics, logger } = deps
+  const { peers, addresses, endpoints, choice, refusals, metrics, logger } = deps
   // A page of theirs may ask every second; the metric counts them all.
   const mayTell = createLogQuota(1, deps.clock)
 
@@ -83,27 +86,31 @@ export function createDenials(deps: DenialsDeps): Denials {
   })
 
   function notLoggedIn(context: DecisionContext, reason = 'no_session'): AuthDecision | Promise<AuthDecision> {
-    return toLogin(context, reason, undefined)
+    return toLogin(context, reason)
   }
 
   function stepUp(context: DecisionContext, wanted: StepUp, session: Session): AuthDecision | Promise<AuthDecision> {
     // Rules that name no `acr` in common: whoever were sent for one would come back, and be sent again.
     return wanted.acr?.length === 0
       ? denied(context, 'insufficient_user_authentication', session)
-      : toLogin(context, 'step_up', wanted)
+      : toLogin(context, 'step_up', { stepUp: wanted, provider: choice.nameOf(session.provider) })
   }
 
   function toLogin(
     context: DecisionContext,
     reason: string,
-    wanted: StepUp | undefined,
+    sent: { readonly stepUp?: StepUp; readonly provider?: string | undefined } = {},
   ): AuthDecision | Promise<AuthDecision> {
     const { original, request, label } = context
+    const found = choice.among(choice.meeting(context.policy), sent.provider)
+    if (found.kind === 'none') return denied(context, 'provider_not_allowed', undefined)
     const navigation = isNavigation(original.method, request.headers)
     if (original.ambiguity === 'host_dot' && navigation) return toPlainHost(context)
     count(label, 'login', reason)
     const returnTo = askedURL(original)
-    const startURL = (goal: string) => addresses.startURL(original, goal, { stepUp: wanted })
+    const wanted = sent.stepUp
+    const provider = found.kind === 'one' ? choice.nameOf(found.chosen.entry.id) : undefined
+    const startURL = (goal: string) => loginURL(original, goal, { kind: found.kind, provider, stepUp: wanted })
     const contract: ContractFacts | undefined = label === 'proxy' ? undefined : contracts[label]
     if (contract?.loginBy === 'refuse') {
       const start = startURL(returnTo)
@@ -111,11 +118,18 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     if (!navigation) return refusedWith(toldToLogIn(context, wanted, startURL(pageOf(context) ?? returnTo)))
     // The flow's cookie has to be set where the callback will be: not on plain http, nor on another host.
-    if (contract?.loginBy === 'start' || !addresses.sharesCookies(original)) {
+    if (contract?.loginBy === 'start' || found.kind === 'several' || !addresses.sharesCookies(original)) {
       return refusedWith(redirect(statusOf(original.method), startURL(returnTo)))
     }
-    return sendToProvider(context, returnTo, wanted)
+    return sendToProvider(context, returnTo, { stepUp: wanted, provider })
   }
+
+  /** Where a login begins: at once, or with the question at which provider. */
+  const loginURL = (
+    original: OriginalRequest,
+    goal: string,
+    { kind, ...options }: StartOptions & { readonly kind: 'one' | 'several' },
+  ): string => (kind === 'one' ? addresses.startURL : addresses.signInURL)(original, goal, options)
 
   /** `app.example.com.` is another host to cookies and to the provider: a login that begins there cannot be finished. */
   function toPlainHost(context: DecisionContext): AuthDecision {
@@ -142,7 +156,7 @@ export function createDenials(deps: DenialsDeps): Denials {
   async function sendToProvider(
     context: DecisionContext,
     returnTo: string,
-    wanted: StepUp | undefined,
+    wish: Pick<LoginWish, 'stepUp' | 'provider'>,
   ): Promise<AuthDecision> {
     const { original, request } = context
     const endpointRequest = {
@@ -154,9 +168,9 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     try {
       return refusedWith(
-        await endpoints.sendToProvider(endpointRequest, {
+        await endpoints.sendToLogin(endpointRequest, {
+          ...wish,
           returnTo: addresses.returnURL(original, returnTo) ?? `${addresses.origin(original)}/`,
-          stepUp: wanted,
         }),
       )
     } catch (error) {
@@ -209,13 +223,22 @@ export function createDenials(deps: DenialsDeps): Denials {
     }
     const html = deps.pages.forbidden({
       user: deps.describe(session).user,
-      switchAccountURL: addresses.startURL(original, askedURL(original), { prompt: 'select_account' }),
+      switchAccountURL: switchURL(context, reason),
       logoutURL: `${addresses.ownOrigin(original)}${addresses.logoutPath}`,
       requestId: who.requestId,
       reason,
     })
     const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
     return refusedWith({ ...answer, cookies: deps.passRenewal(request.headers, session) })
+  }
+
+  /** Another account; of another provider, where that is what is needed here. */
+  function switchURL({ original, policy }: DecisionContext, reason: string): string {
+    const found = choice.among(choice.meeting(policy))
+    if (found.kind === 'none') return addresses.startURL(original, askedURL(original))
+    const provider = found.kind === 'one' ? choice.nameOf(found.chosen.entry.id) : undefined
+    const prompt = reason === 'provider_not_allowed' ? {} : ({ prompt: 'select_account' } as const)
+    return loginURL(original, askedURL(original), { kind: found.kind, provider, ...prompt })
   }
 
   function untrustedPeer(contract: Contract, request: AuthRequest): AuthDecision {

@@ -17,8 +17,8 @@ import type { EndpointRequest } from './endpoint-request.ts'
 export interface Endpoints {
   /** Never throws. */
   answer(request: EndpointRequest): Promise<HttpResponse>
-  /** Sends a person to the provider at once. Throws ProviderUnavailable. */
-  sendToProvider(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
+  /** Sends a person to the provider at once, or to where they choose one. Throws ProviderUnavailable. */
+  sendToLogin(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse>
 }
 
 export interface EndpointsDeps extends Omit<
@@ -61,7 +61,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { ownSessions } = createOwnSessions({
     ...deps,
     currentSession,
-    sendToProvider: login.sendToProvider,
+    sendToLogin: login.sendToLogin,
     logout,
   })
 
@@ -71,7 +71,6 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const table = new Map<string, Endpoint>([
     [ownPath.start, { allow: 'GET, HEAD', answer: login.start }],
     [ownPath.signIn, { allow: 'GET, HEAD', answer: login.signIn }],
-    [addresses.callbackPath, { allow: 'GET', answer: login.callback }],
     [addresses.logoutPath, { allow: 'GET, POST', answer: (request) => logout(request) }],
     [ownPath.signOut, { allow: 'GET, POST', answer: (request) => logout(request) }],
     [ownPath.sessions, { allow: 'GET, HEAD, POST', answer: ownSessions }],
@@ -79,6 +78,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     [ownPath.userinfo, { allow: 'GET, HEAD', isForScripts: true, answer: userinfo }],
     [ownPath.session, { allow: 'GET, HEAD, POST', isForScripts: true, answer: session }],
   ])
+  for (const [name, path] of addresses.callbackPaths) {
+    table.set(path, { allow: 'GET', answer: (request) => login.callback(request, name) })
+  }
   const addIfOn = (path: string, allow: string, answer: Endpoint['answer'] | undefined) =>
     answer === undefined ? undefined : table.set(path, { allow, answer })
   addIfOn(signalPath.backChannelLogout, 'POST', signals.backChannelLogout)
@@ -135,6 +137,6 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       const answer = await (endpoint.isForScripts === true ? answerToScript : answerOf)(request, endpoint)
       return request.relayed ? neverAllowing(request, answer) : answer
     },
-    sendToProvider: login.sendToProvider,
+    sendToLogin: login.sendToLogin,
   }
 }

@@ -2,7 +2,8 @@
 import type { RateLimit, RateLimits } from '../cache/rate-limits.ts'
 import { LoginRejected } from '../errors.ts'
 import type { LoginTrace, Logins } from '../login/login.ts'
-import type { Provider, StepUp } from '../oidc/provider.ts'
+import type { StepUp } from '../oidc/provider.ts'
+import type { ConfiguredProvider, Providers } from '../oidc/providers.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Logger } from '../telemetry/logger.ts'
@@ -13,6 +14,7 @@ import type { BrowserCookies } from './browser-cookies.ts'
 import type { CurrentSession } from './current-session.ts'
 import type { Destinations } from './destination.ts'
 import { isOwnWish } from './own-wish.ts'
+import type { ProviderChoice } from './provider-choice.ts'
 import { loginReasons, type Refusals } from './refusals.ts'
 import { stepUpIn } from './step-up.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
@@ -23,6 +25,8 @@ type Prompt = 'select_account' | 'login'
 export interface LoginWish {
   /** Absolute, already checked. */
   readonly returnTo: string
+  /** The name of the one that was chosen. Absent, or not for there: the only one that is, or the person is asked. */
+  readonly provider?: string | undefined
   readonly prompt?: Prompt | undefined
   readonly loginHint?: string | undefined
   /** See Flow. */
@@ -37,13 +41,12 @@ export interface LoginDeps {
   readonly cookies: BrowserCookies
   readonly logins: Logins
   readonly sessions: Sessions
-  readonly provider: Provider
+  readonly providers: Providers
+  readonly choice: ProviderChoice
   readonly pages: Pages
   readonly refusals: Refusals
   readonly rateLimits: Pick<RateLimits, 'start' | 'callback' | 'signIn'>
   readonly currentSession: CurrentSession
-  /** The provider's issuer. */
-  readonly issuer: string
   /** Every `acr` that a rule asks for. */
   readonly acrNamed: ReadonlySet<string>
   /** `pages.skipSignIn` */
@@ -55,7 +58,8 @@ export interface LoginDeps {
 }
 
 export function createLoginEndpoints(deps: LoginDeps) {
-  const { addresses, destinations, cookies, logins, provider, pages, refusals, rateLimits, currentSession } = deps
+  const { addresses, destinations, cookies, logins, providers, choice, pages, refusals, rateLimits, currentSession } =
+    deps
   const { metrics, logger } = deps
 
   fromZero(metrics.logins, [
@@ -67,18 +71,27 @@ export function createLoginEndpoints(deps: LoginDeps) {
   async function start(request: EndpointRequest): Promise<HttpResponse> {
     const query = new URLSearchParams(request.query)
     const returnTo = destinations.of(request, query)
+    const candidates = choice.for(returnTo)
     const issuers = query.getAll('iss')
-    if (issuers.some((issuer) => issuer !== deps.issuer)) {
+    const ofIssuer = candidates.filter(({ provider }) => issuers.every((issuer) => provider.isIssuer(issuer)))
+    if (ofIssuer.length === 0 && candidates.length > 0) {
       metrics.logins.labels({ outcome: 'refused', reason: 'iss_mismatch' }).value++
       return refusals.refuse(request, 400, 'iss_mismatch', { retryURL: addresses.startURL(request, returnTo) })
     }
+    const found = choice.among(ofIssuer, query.get('provider') ?? undefined)
     const asked = query.get('prompt')
     const prompt = asked === 'select_account' || asked === 'login' ? asked : undefined
     const loginHint = query.get('login_hint')?.slice(0, 256) || undefined
     const stepUp = stepUpIn(query, deps.acrNamed)
     try {
-      if (prompt === 'select_account' && !provider.offersPrompt(prompt)) return await switchAccount(request, returnTo)
-      return await sendToProvider(request, { returnTo, prompt, loginHint, stepUp, again: query.get('again') === '1' })
+      if (found.kind === 'none') return refusals.refuse(request, 403, 'provider_not_allowed')
+      if (found.kind === 'several') return toChoice(request, `${addresses.ownPath.signIn}?${query.toString()}`)
+      const { chosen } = found
+      if (prompt === 'select_account' && !chosen.provider.offersPrompt(prompt)) {
+        return await switchAccount(request, returnTo, chosen)
+      }
+      const again = query.get('again') === '1'
+      return await sendToProvider(request, chosen, { returnTo, prompt, loginHint, stepUp, again })
     } catch (error) {
       return refusals.forError(request, error, { retryURL: addresses.startURL(request, returnTo) })
     }
@@ -89,10 +102,17 @@ export function createLoginEndpoints(deps: LoginDeps) {
    * anybody else until its session has ended. Its `state` brings back where to go afterwards: an address with a query of its own
    * could not be registered there.
    */
-  async function switchAccount(request: EndpointRequest, returnTo: string): Promise<HttpResponse> {
+  async function switchAccount(
+    request: EndpointRequest,
+    returnTo: string,
+    chosen: ConfiguredProvider,
+  ): Promise<HttpResponse> {
+    const { provider, entry } = chosen
     // A page elsewhere must not end anybody's session at the provider.
     const current = isOwnWish(request, addresses) ? await currentSession(request).catch(() => undefined) : undefined
-    const tokens = current && (await deps.sessions.tokens(current.ticket).catch(() => undefined))
+    // The session that the provider goes on with is its own.
+    const theirs = current?.session.provider === entry.id ? current : undefined
+    const tokens = theirs && (await deps.sessions.tokens(theirs.ticket).catch(() => undefined))
     const atProvider =
       tokens &&
       provider.endSessionURL({
@@ -101,19 +121,35 @@ export function createLoginEndpoints(deps: LoginDeps) {
         state: returnTo,
       })
     return atProvider === undefined
-      ? sendToProvider(request, { returnTo, prompt: 'login' })
+      ? sendToProvider(request, chosen, { returnTo, prompt: 'login' })
       : redirect(302, atProvider.href)
+  }
+
+  /** The page is on the host that they are on: its own. */
+  function toChoice(request: Pick<EndpointRequest, 'method' | 'scheme' | 'host'>, path: string): HttpResponse {
+    return redirect(redirectStatus(request), addresses.ownOrigin(request) + path)
+  }
+
+  async function sendToLogin(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse> {
+    const { returnTo, provider, prompt, stepUp } = wish
+    const found = choice.among(choice.for(returnTo), provider)
+    if (found.kind === 'one') return sendToProvider(request, found.chosen, wish)
+    if (found.kind === 'none') return refusals.refuse(request, 403, 'provider_not_allowed')
+    const options = { stepUp, ...(prompt === 'select_account' && { prompt }) }
+    return redirect(redirectStatus(request), addresses.signInURL(request, returnTo, options))
   }
 
   async function sendToProvider(
     request: Omit<EndpointRequest, 'path' | 'query'>,
+    { entry }: ConfiguredProvider,
     wish: LoginWish,
   ): Promise<HttpResponse> {
     const tooMany = await limited(rateLimits.start, request)
     if (tooMany !== undefined) return tooMany
     const { returnTo, prompt, loginHint, stepUp, again = false } = wish
     const begun = await logins.start({
-      redirectURI: addresses.redirectURI(request),
+      redirectURI: addresses.redirectURI(request, entry.name),
+      provider: entry.id,
       returnTo,
       flows: cookies.flows(request.headers.cookie),
       prompt,
@@ -123,8 +159,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
     })
     if (begun.isCut) destinations.tellCut(request, returnTo)
     const { slot, value, maxAgeMs } = begun.flow
-    const status = request.method === 'GET' || request.method === 'HEAD' ? 302 : 303
-    return redirect(status, begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
+    return redirect(redirectStatus(request), begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
   }
 
   /** Before anything is opened, derived or asked for. */
@@ -135,7 +170,8 @@ export function createLoginEndpoints(deps: LoginDeps) {
     return refusals.tooMany(request, waitMs)
   }
 
-  async function callback(request: EndpointRequest): Promise<HttpResponse> {
+  /** `name`: of the provider whose redirect URI it is. */
+  async function callback(request: EndpointRequest, name: string): Promise<HttpResponse> {
     const tooMany = await limited(rateLimits.callback, request)
     if (tooMany !== undefined) return tooMany
     const flows = cookies.flows(request.headers.cookie)
@@ -146,6 +182,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       const current = await currentSession(request).catch(() => undefined)
       const end = await logins.complete({
         query: request.query,
+        provider: providers.named(name)?.entry.id,
         flows,
         current: current?.from === 'unproven' ? undefined : current,
         previous: current,
@@ -161,15 +198,24 @@ export function createLoginEndpoints(deps: LoginDeps) {
         ? { ...page(200, pages.goOn({ url: end.returnTo }), pages.headers), cookies: set }
         : redirect(302, end.returnTo, set)
     } catch (error) {
-      return refused(request, error, trace)
+      return refused(request, error, trace, name)
     }
   }
 
-  function refused(request: EndpointRequest, error: unknown, trace: LoginTrace | undefined): HttpResponse {
+  function refused(
+    request: EndpointRequest,
+    error: unknown,
+    trace: LoginTrace | undefined,
+    name: string,
+  ): HttpResponse {
     // Its cookie has gone, pushed out by other tabs or by time: the login begins anew by itself, but not for ever.
     const isLost = trace?.isHeld === false && !trace.again
     const refusal = refusals.forError(request, error, {
-      retryURL: addresses.startURL(request, goalOf(request, trace), { again: isLost, stepUp: trace?.stepUp }),
+      retryURL: addresses.startURL(request, goalOf(request, trace), {
+        again: isLost,
+        stepUp: trace?.stepUp,
+        provider: choice.nameOf(providers.named(name)?.entry.id),
+      }),
       retriesByItself: isLost,
     })
     const reason = error instanceof LoginRejected ? error.reason : 'failed'
@@ -191,10 +237,24 @@ export function createLoginEndpoints(deps: LoginDeps) {
   async function signIn(request: EndpointRequest): Promise<HttpResponse> {
     const tooMany = await limited(rateLimits.signIn, request)
     if (tooMany !== undefined) return tooMany
-    if (deps.skipSignIn) return start(request)
-    const loginURL = addresses.startURL(request, destinations.of(request, new URLSearchParams(request.query)))
-    return page(200, pages.signIn({ loginURL }), pages.headers)
+    const query = new URLSearchParams(request.query)
+    const returnTo = destinations.of(request, query)
+    const candidates = choice.for(returnTo)
+    if (deps.skipSignIn && candidates.length === 1) return start(request)
+    const prompt = query.get('prompt') === 'select_account' ? ({ prompt: 'select_account' } as const) : {}
+    const options = { ...prompt, stepUp: stepUpIn(query, deps.acrNamed) }
+    const startURL = (provider?: string) => addresses.startURL(request, returnTo, { ...options, provider })
+    if (candidates.length < 2) return page(200, pages.signIn({ loginURL: startURL() }), pages.headers)
+    const choices = candidates.map(({ entry }) => ({
+      title: entry.title,
+      logo: entry.logo,
+      loginURL: startURL(entry.name),
+    }))
+    return page(200, pages.chooseProvider({ choices }), pages.headers)
   }
 
-  return { start, callback, signIn, sendToProvider }
+  return { start, callback, signIn, sendToLogin }
 }
+
+const redirectStatus = ({ method }: Pick<EndpointRequest, 'method'>) =>
+  method === 'GET' || method === 'HEAD' ? 302 : 303

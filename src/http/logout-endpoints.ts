@@ -1,5 +1,5 @@
 // The way out: our session, the tokens, the session at the provider, and a page where all that ends.
-import type { Provider } from '../oidc/provider.ts'
+import type { Providers } from '../oidc/providers.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Sealer } from '../sealing.ts'
 import type { Sessions } from '../session/sessions.ts'
@@ -22,7 +22,7 @@ export interface LogoutDeps {
   readonly destinations: Destinations
   readonly cookies: BrowserCookies
   readonly sessions: Sessions
-  readonly provider: Provider
+  readonly providers: Pick<Providers, 'of' | 'has'>
   readonly pages: Pages
   readonly refusals: Refusals
   readonly describe: (session: Session) => UserProfile
@@ -39,6 +39,8 @@ export interface LogoutDeps {
 /** For the provider: which of its sessions ends. */
 interface Hint {
   readonly idToken: string
+  /** See Session. */
+  readonly provider: string | undefined
   readonly ticket: string
 }
 
@@ -47,7 +49,7 @@ const hintContext = 'id_token_hint'
 const maxHintLength = 2_800
 
 export function createLogoutEndpoints(deps: LogoutDeps) {
-  const { addresses, cookies, sessions, provider, pages, refusals, hintSealer, currentSession, logger } = deps
+  const { addresses, cookies, sessions, providers, pages, refusals, hintSealer, currentSession, logger } = deps
   const withoutSession = deps.metrics.sessions.labels({ event: 'logout_without_session' })
 
   /** `endMore`: what the person wants to end with this browser's session; resolves with whether that is kept. */
@@ -63,6 +65,8 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const isMoreKept = endMore === undefined || current === undefined || (await endMore(current.session))
     const hint = ended.hint ?? hintIn(request, query)
     const idToken = hint?.idToken
+    const which = hint === undefined ? current?.session.provider : hint.provider
+    const provider = providers.has(which) ? providers.of(which) : undefined
     if (!ended.isKept || !isMoreKept) {
       // Nothing else than this process knows of it yet: "done" would be a lie. The cookies stay, so that trying again can prove
       // who asks.
@@ -79,7 +83,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       logger.debug({ event: 'logout_without_session', requestId: request.requestId }, 'nobody was logged in')
     }
     const atProvider = (goal: string) =>
-      provider.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
+      provider?.endSessionURL({ idToken, postLogoutRedirectURI: goal, state: deps.randomId() })
     const home = absolute(request, deps.postLogoutRedirectURI)
     const url = atProvider(deps.destinations.allowed(request, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
@@ -114,10 +118,10 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
       isSomebodys ||= ended.full !== undefined || ticket === current?.ticket
       isKept &&= ended.isKept
       if (ended.full === undefined) continue
-      const { idToken } = ended.full.tokens
-      if (idToken !== undefined) hint ??= { idToken, ticket }
+      const { session, tokens } = ended.full
+      if (tokens.idToken !== undefined) hint ??= { idToken: tokens.idToken, provider: session.provider, ticket }
       // Best effort, and not at the person's expense: they are logged out here whether or not the provider listens.
-      void provider.revoke(ended.full.tokens)
+      void providers.of(session.provider).revoke(tokens)
     }
     return { hint, isKept, isSomebodys }
   }
@@ -127,7 +131,8 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const again = new URLSearchParams()
     const rd = query.get('rd')
     if (rd !== null) again.set('rd', rd)
-    const hint = given && hintSealer.seal(Buffer.from(given.idToken), hintContext, given.ticket).toString('base64url')
+    const plain = given && `${given.provider ?? ''} ${given.idToken}`
+    const hint = given && hintSealer.seal(Buffer.from(plain ?? ''), hintContext, given.ticket).toString('base64url')
     if (hint !== undefined && hint.length <= maxHintLength) again.set('hint', hint)
     return `${addresses.origin(request)}${addresses.logoutPath}${again.size === 0 ? '' : `?${again.toString()}`}`
   }
@@ -137,8 +142,9 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     if (hint === null) return undefined
     // The cookies stayed with the first attempt. Whoever found the address elsewhere, in a history or a log, has no use for it.
     for (const ticket of cookies.tickets(request.headers.cookie)) {
-      const idToken = hintSealer.open(Buffer.from(hint, 'base64url'), hintContext, ticket)?.toString()
-      if (idToken !== undefined) return { idToken, ticket }
+      const plain = hintSealer.open(Buffer.from(hint, 'base64url'), hintContext, ticket)?.toString()
+      const [, provider = '', idToken] = /^(?:(\S*) )?(\S+)$/.exec(plain ?? '') ?? []
+      if (idToken !== undefined) return { idToken, provider: provider === '' ? undefined : provider, ticket }
     }
     return undefined
   }

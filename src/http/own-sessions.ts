@@ -34,7 +34,7 @@ export interface OwnSessionsDeps {
 
 /** What is done elsewhere. */
 interface Doors {
-  readonly sendToProvider: (request: EndpointRequest, wish: LoginWish) => Promise<HttpResponse>
+  readonly sendToLogin: (request: EndpointRequest, wish: LoginWish) => Promise<HttpResponse>
   /** The ordinary end of this browser's session. `endMore`: what ends with it; resolves with whether that is kept. */
   readonly logout: (request: EndpointRequest, endMore?: (session: Session) => Promise<boolean>) => Promise<HttpResponse>
 }
@@ -61,7 +61,7 @@ export function createOwnSessions(deps: OwnSessionsDeps & Doors) {
     const current = await currentSession(request)
     if (current === undefined) {
       return isForPerson(request)
-        ? deps.sendToProvider(request, { returnTo: pageURL(request) })
+        ? deps.sendToLogin(request, { returnTo: pageURL(request) })
         : json(401, { error: 'login_required' })
     }
     if (current.from === 'unproven') return refusals.refuse(request, 503, 'store_unavailable')

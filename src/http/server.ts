@@ -167,11 +167,17 @@ export function createServer(deps: ServerDeps): FastifyInstance {
     const answer = await endpoints.answer({ ...deps.endpointRequestOf(request.raw), body })
     return send(reply, answer)
   }
-  const { callbackPath, logoutPath } = addresses
+  const { callbackPaths, logoutPath } = addresses
   const wellKnown = addresses.isResourceMetadata(resourceMetadataPath)
     ? [resourceMetadataPath, `${resourceMetadataPath}/*`]
     : []
-  for (const url of new Set([`${ownPrefix}*`, callbackPath, logoutPath, ...Object.values(signalPath), ...wellKnown])) {
+  for (const url of new Set([
+    `${ownPrefix}*`,
+    ...callbackPaths.values(),
+    logoutPath,
+    ...Object.values(signalPath),
+    ...wellKnown,
+  ])) {
     app.route({ method: [...app.supportedMethods], url, handler: ownEndpoint })
   }
 

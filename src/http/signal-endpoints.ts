@@ -3,7 +3,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { SignalRejected, type SignalReason } from '../errors.ts'
 import type { RateLimits } from '../cache/rate-limits.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Providers } from '../oidc/providers.ts'
 import type { BackChannelLogout } from '../signals/backchannel-logout.ts'
 import type { FrontChannelLogout } from '../signals/frontchannel-logout.ts'
 import type { SecurityEvents } from '../signals/security-events.ts'
@@ -21,13 +21,12 @@ import type { Refusals } from './refusals.ts'
 
 export interface SignalDeps {
   readonly signals: Signals
-  readonly provider: Pick<Provider, 'pageOrigins'>
+  readonly providers: Pick<Providers, 'pageOrigins'>
   readonly cookies: BrowserCookies
   readonly currentSession: CurrentSession
   readonly refusals: Refusals
   /** Frames per client network: each may cost a read. */
   readonly rateLimits: Pick<RateLimits, 'logoutFrame'>
-  readonly issuer: string
   readonly passes: boolean
   readonly logger: Logger
 }
@@ -115,14 +114,14 @@ export function createSignalEndpoints(deps: SignalDeps): SignalEndpoints {
       if (waitMs > 0) return refusals.tooMany(request, waitMs)
       let cookies: readonly string[] = []
       const outcome = await receive('frontchannel_logout', request.requestId, async () => {
-        const sid = logout.read(request.query)
+        const session = logout.read(request.query)
         const current = await deps.currentSession(request).catch(() => undefined)
-        const isTheirs = current?.session.issuer === deps.issuer && current.session.providerSessionId === sid
-        const effect = await logout.end(sid)
+        const isTheirs = current?.session.issuer === session.issuer && current.session.providerSessionId === session.sid
+        const effect = await logout.end(session)
         if (isTheirs) cookies = forgetBrowser(request, deps.cookies, deps.passes)
         return effect
       })
-      if (outcome.kind === 'done') return frame(deps.provider.pageOrigins(), cookies)
+      if (outcome.kind === 'done') return frame(deps.providers.pageOrigins(), cookies)
       // "Done" would be a lie: the cookies stay.
       if (outcome.kind === 'later') return refusals.refuse(request, 503, outcome.reason)
       return refusals.refuse(request, 400, 'bad_request')

@@ -16,6 +16,8 @@ export interface Flow {
   /** What its tokens are to be bound to; see Tokens. */
   readonly proofKey?: string
   readonly redirectURI: string
+  /** The provider that the person is sent to (see Session). */
+  readonly provider?: string
   /** Absolute and already checked: where the person wanted to go. */
   readonly returnTo: string
   /** ms since the epoch. */
@@ -59,7 +61,9 @@ export interface FlowStart {
 
 export interface Flows {
   /** A return address that is too long for a state loses its query, and where that is not enough, its path. */
-  start(request: Pick<Flow, 'redirectURI' | 'returnTo' | 'fresh' | 'stepUp' | 'again' | 'proofKey'>): FlowStart
+  start(
+    request: Pick<Flow, 'redirectURI' | 'provider' | 'returnTo' | 'fresh' | 'stepUp' | 'again' | 'proofKey'>,
+  ): FlowStart
   /** The flow that a state tells of, whoever presents it and however old it is; undefined for what was not made here. */
   read(state: string): Flow | undefined
   /** Whether this cookie's value proves that its browser began the flow, less than 15 minutes ago. */

@@ -3,7 +3,8 @@
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import { LoginRejected } from '../errors.ts'
 import { isTooLong, tooLong } from '../oidc/callback.ts'
-import type { Claims, Grant, Provider, StepUp } from '../oidc/provider.ts'
+import type { Claims, Grant, StepUp } from '../oidc/provider.ts'
+import type { Providers } from '../oidc/providers.ts'
 import type { NewSession, Sessions } from '../session/sessions.ts'
 import type { Session, WhereFrom } from '../session/session.ts'
 import type { Clock } from '../time.ts'
@@ -46,6 +47,8 @@ export interface Logins {
 
 export interface StartRequest {
   readonly redirectURI: string
+  /** Of one of the configured ones; see Session. */
+  readonly provider: string | undefined
   /** Absolute, already checked. */
   readonly returnTo: string
   readonly flows: FlowCookies
@@ -65,6 +68,8 @@ export interface HeldSession {
 
 export interface CompleteRequest {
   readonly query: string
+  /** Whose redirect URI it is that the browser came to. */
+  readonly provider: string | undefined
   readonly flows: FlowCookies
   /** The session that the browser has already, if any, with its ticket. */
   readonly current: HeldSession | undefined
@@ -75,7 +80,7 @@ export interface CompleteRequest {
 
 export function createLogins(deps: {
   flows: Flows
-  provider: Provider
+  providers: Pick<Providers, 'of' | 'has'>
   sessions: Sessions
   used: ReplayDetection
   disableReplayDetection: boolean
@@ -86,13 +91,15 @@ export function createLogins(deps: {
   /** 0 <= x < 1. */
   random: () => number
 }): Logins {
-  const { flows, provider, sessions, used, clock, random } = deps
+  const { flows, providers, sessions, used, clock, random } = deps
 
   return {
-    async start({ redirectURI, returnTo, flows: cookies, prompt, loginHint, stepUp, again }) {
+    async start({ redirectURI, provider: id, returnTo, flows: cookies, prompt, loginHint, stepUp, again }) {
+      const provider = providers.of(id)
       const proofKey = await provider.newProofKey()
       const { flow, state, cookie } = flows.start({
         redirectURI,
+        ...(id !== undefined && { provider: id }),
         returnTo,
         fresh: prompt !== undefined || stepUp !== undefined,
         again,
@@ -116,7 +123,7 @@ export function createLogins(deps: {
       }
     },
 
-    async complete({ query, flows: cookies, current, previous, from }) {
+    async complete({ query, provider: asked, flows: cookies, current, previous, from }) {
       const state = stateOf(query)
       const flow = state instanceof LoginRejected ? undefined : flows.read(state)
       if (state instanceof LoginRejected || flow === undefined || !isHeld(flow, cookies)) {
@@ -126,6 +133,12 @@ export function createLogins(deps: {
       if (current !== undefined && !flow.fresh && current.session.createdAt >= flow.startedAt) {
         return { kind: 'already', returnTo: flow.returnTo }
       }
+      // RFC 9700 section 4.4.2.2: each has a redirect URI of its own, so that none can send us another one's code.
+      if (flow.provider !== asked) {
+        throw new LoginRejected('iss_mismatch', 'the answer came to the redirect URI of another provider')
+      }
+      if (!providers.has(flow.provider)) throw unknownLogin()
+      const provider = providers.of(flow.provider)
       // Before the code exchange, so that a replayed callback finds nothing to redeem.
       if (!(await used.first('flow', flow.id, flowLifetimeMs))) {
         if (current !== undefined) return { kind: 'already', returnTo: flow.returnTo }
@@ -137,7 +150,7 @@ export function createLogins(deps: {
         await checkFirstUse(grant)
         // A new id and secret at each login: what was planted in the browser before is worth nothing after.
         if (previous !== undefined) await sessions.end(previous.ticket, previous.session)
-        newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt })
+        newSession = await sessions.begin(grant, { ...from, startedAt: flow.startedAt, provider: flow.provider })
       } catch (error) {
         provider.abandon(grant.tokens)
         throw error

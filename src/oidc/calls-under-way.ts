@@ -9,11 +9,6 @@ export interface CallsUnderWay {
   settled(): Promise<void>
 }
 
-export interface AwaitedProvider extends Provider {
-  /** Resolves once no call is under way. */
-  settled(): Promise<void>
-}
-
 export function createCallsUnderWay(): CallsUnderWay {
   const underWay = new Set<Promise<unknown>>()
   return {
@@ -29,13 +24,12 @@ export function createCallsUnderWay(): CallsUnderWay {
   }
 }
 
-/** `calls`: also those that the provider makes by itself. */
-export function withCallsAwaited(provider: Provider, calls = createCallsUnderWay()): AwaitedProvider {
+/** Its calls are among `calls`, which may hold others, too. */
+export function withCallsAwaited<P extends Provider>(provider: P, calls: CallsUnderWay): P {
   return {
     ...provider,
     exchangeCode: (callback) => calls.noted(provider.exchangeCode(callback)),
     refresh: (tokens, expected) => calls.noted(provider.refresh(tokens, expected)),
     revoke: (tokens) => calls.noted(provider.revoke(tokens)),
-    settled: calls.settled,
   }
 }

@@ -6,6 +6,7 @@ import { checkAudience, checkIssuedAt, demand, longestLifeMs, tokenID, type Expe
 import type { Unverified } from './signature.ts'
 
 export interface LogoutToken {
+  readonly issuer: string
   readonly about: { readonly sid: string; readonly subject: string | undefined } | { readonly subject: string }
   readonly tokenID: string
   /** ms since the epoch, as the provider's clock has it; both. */
@@ -39,7 +40,7 @@ export function checkLogoutToken({ type = 'JWT', claims }: Unverified, expected:
   demand(sid === undefined || isName(sid, maxSidLength), 'subject', 'sid is not a string of 1 to 1024 characters')
   const about = sid === undefined ? (sub === undefined ? undefined : { subject: sub }) : { sid, subject: sub }
   demand(about !== undefined, 'subject', 'it has neither sub nor sid')
-  return { about, tokenID: id, issuedAt, expiresAt }
+  return { issuer: String(claims['iss']), about, tokenID: id, issuedAt, expiresAt }
 }
 
 const isName = (value: unknown, longest: number): value is string =>

@@ -570,6 +570,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const { clockSkewMs } = config
       return checkLogoutToken(verified, { audiences: clients.ids(), clockSkewMs, now: clock() })
     },
+    isIssuer: (named) => named === issuer,
     pageOrigins() {
       const metadata = metadataSource.current()
       const pages = [

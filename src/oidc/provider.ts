@@ -135,6 +135,8 @@ export interface Provider {
    * cannot be verified now.
    */
   readLogoutToken(token: string): Promise<LogoutToken>
+  /** Whether that is how it calls itself (`iss`). */
+  isIssuer(issuer: string): boolean
   /** Where its pages are, as far as it is known: those that may show ours in a frame when somebody logs out there. */
   pageOrigins(): readonly string[]
 }

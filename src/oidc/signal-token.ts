@@ -5,6 +5,7 @@ import { LoginRejected, SignalRejected, type LoginReason, type SignalReason } fr
 import { hours } from '../time.ts'
 import type { JSONObject } from './json.ts'
 import type { Keys } from './keys.ts'
+import { asymmetric } from './metadata.ts'
 import { instant } from './numeric-date.ts'
 import { decodeUnverified, verifySignature, type Unverified } from './signature.ts'
 
@@ -44,6 +45,17 @@ export async function verifySignal(token: string, signer: Signer, keys: Keys): P
   } catch (error) {
     if (!(error instanceof LoginRejected)) throw error
     throw new SignalRejected(reasons[error.reason] ?? 'malformed', error.message, { cause: error })
+  }
+}
+
+/** Whom it names as its issuer, verified or not; undefined for what cannot be read. */
+export function issuerNamed(token: string): string | undefined {
+  try {
+    const { iss } = decodeUnverified(token, asymmetric).claims
+    return typeof iss === 'string' ? iss : undefined
+  } catch (error) {
+    if (error instanceof LoginRejected) return undefined
+    throw error
   }
 }
 

@@ -1,7 +1,8 @@
 // Puts the pages together: the operator's name, picture and colour on one side, the port's methods on the other.
 import type { PagesConfig } from '../config/config.ts'
 import { refuseFindings } from '../config/problems.ts'
-import { lookFindings } from './look.ts'
+import { lookFindings, type LogoOf } from './look.ts'
+import { chooseProviderPage } from './templates/choose-provider.ts'
 import { confirmLogoutPage } from './templates/confirm-logout.ts'
 import { errorPage } from './templates/error.ts'
 import { forbiddenPage } from './templates/forbidden.ts'
@@ -14,11 +15,13 @@ import type { Pages } from './pages.ts'
 import { contentSecurityPolicy, stylesheet } from './styles.ts'
 
 /** Throws ConfigInvalid for a colour or a logo that cannot be used. */
-export function createPages(config: Omit<PagesConfig, 'skipSignIn'>): Pages {
-  refuseFindings(lookFindings(config))
+export function createPages(config: Omit<PagesConfig, 'skipSignIn'>, providers: readonly LogoOf[] = []): Pages {
+  refuseFindings(lookFindings(config, providers))
+  const logos = [config.logo, ...providers.map(({ logo }) => logo)].filter((logo) => logo !== undefined)
   const look: Look = { name: config.name, logo: config.logo, style: stylesheet(config.accentColor) }
   return {
     signIn: (page) => signInPage(look, page),
+    chooseProvider: (page) => chooseProviderPage(look, page),
     error: (page) => errorPage(look, page),
     forbidden: (page) => forbiddenPage(look, page),
     signedOut: (page) => signedOutPage(look, page),
@@ -27,7 +30,7 @@ export function createPages(config: Omit<PagesConfig, 'skipSignIn'>): Pages {
     sessions: (page) => sessionsPage(look, page),
     headers: {
       'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': contentSecurityPolicy(look.style, look.logo),
+      'content-security-policy': contentSecurityPolicy(look.style, logos),
       'cache-control': 'no-store',
       // Not `no-referrer`: with it browsers send `Origin: null` on the logout form's POST, which then looks cross-site.
       'referrer-policy': 'same-origin',

@@ -1,16 +1,23 @@
 // What an operator may choose of our pages' look. Both become part of the markup: nothing but a picture's address and a colour
 // may pass.
-import type { PagesConfig } from '../config/config.ts'
+import type { PagesConfig, ProviderEntry } from '../config/config.ts'
 import type { Finding } from '../config/problems.ts'
 
+export type LogoOf = Pick<ProviderEntry, 'name' | 'logo'>
+
 /** Everything about the look that could not be used. */
-export function lookFindings({ logo, accentColor }: Pick<PagesConfig, 'logo' | 'accentColor'>): readonly Finding[] {
+export function lookFindings(
+  { logo, accentColor }: Pick<PagesConfig, 'logo' | 'accentColor'>,
+  providers: readonly LogoOf[] = [],
+): readonly Finding[] {
   const findings: Finding[] = []
-  if (logo !== undefined && !isPicture(logo)) {
-    findings.push({
-      path: ['pages', 'logo'],
-      message: 'must be a data:image/… URI (percent-encoded or base64) or an https URL',
-    })
+  const logos = [
+    { path: ['pages', 'logo'], logo },
+    ...providers.map((one) => ({ path: ['providers', one.name, 'logo'], logo: one.logo })),
+  ]
+  for (const { path, logo: written } of logos) {
+    if (written === undefined || isPicture(written)) continue
+    findings.push({ path, message: 'must be a data:image/… URI (percent-encoded or base64) or an https URL' })
   }
   if (accentColor !== undefined && colourChannels(accentColor) === undefined) {
     const message = 'must be a colour such as "#0a7" or "#00aa77" (in quotes: YAML takes # for a comment)'

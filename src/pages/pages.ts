@@ -21,9 +21,17 @@ export interface OwnSessions {
   readonly hasMore: boolean
 }
 
+/** Where somebody can log in. `logo`: as the operator gave it. */
+export interface ProviderOnPage {
+  readonly title: string
+  readonly logo: string | undefined
+  readonly loginURL: string
+}
+
 /** HTML documents. Every argument is untrusted and escaped here. URLs are http(s) or paths. */
 export interface Pages {
   signIn(page: { loginURL: string }): string
+  chooseProvider(page: { choices: readonly ProviderOnPage[] }): string
   /** `reason`: the public code; the text for it tells the person what to do next. `retriesByItself`: without a click. */
   error(page: {
     status: number

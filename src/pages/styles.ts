@@ -24,16 +24,17 @@ function readableOn(channels: readonly number[]): '#000' | '#fff' {
 }
 
 /**
- * No script, no frame, no font, no connection: the style by its hash and the logo where it is.
+ * No script, no frame, no font, no connection: the style by its hash and the logos where they are.
  *
  * `form-action` names schemes instead of `'self'`: Chromium applies it to every redirect that follows a form's POST, too,
  * and the logout form posts to us, from where the way leads to the provider, perhaps on to the provider's own provider, and
  * back to the application: origins that nobody can list. It still keeps forms away from `javascript:` and the like, and a
  * form can only be injected where escaping has failed.
  */
-export function contentSecurityPolicy(style: string, logo: string | undefined): string {
+export function contentSecurityPolicy(style: string, logos: readonly string[]): string {
   const hash = createHash('sha256').update(style).digest('base64')
-  const pictures = logo === undefined ? [] : [`img-src ${logo.startsWith('data:') ? 'data:' : new URL(logo).origin}`]
+  const origins = new Set(logos.map((logo) => (logo.startsWith('data:') ? 'data:' : new URL(logo).origin)))
+  const pictures = origins.size === 0 ? [] : [`img-src ${[...origins].join(' ')}`]
   return [
     "default-src 'none'",
     `style-src 'sha256-${hash}'`,
@@ -67,6 +68,8 @@ p{margin:0 0 12px}
 .button{display:flex;align-items:center;justify-content:center;width:100%;min-height:48px;padding:10px 18px;border:1px solid var(--line);border-radius:10px;background:transparent;color:var(--text);font:inherit;font-weight:600;line-height:1.3;text-align:center;text-decoration:none;cursor:pointer}
 .button:hover{background:var(--quiet)}
 .plain{border-color:var(--edge)}
+.choice{justify-content:flex-start;gap:14px;border-color:var(--edge);text-align:start}
+.choice img{display:block;width:24px;max-height:24px;object-fit:contain}
 .primary{background:var(--accent);color:var(--on-accent);border-color:rgb(127 127 127/.35)}
 .primary:hover{background:var(--accent);filter:brightness(1.08)}
 a:focus-visible,button:focus-visible{outline:3px solid var(--text);outline-offset:3px}

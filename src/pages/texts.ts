@@ -38,6 +38,11 @@ export const texts = {
     body: 'Go on to sign in with the account that you want to use here.',
     button: 'Sign in',
   },
+  chooseProvider: {
+    title: 'Sign in',
+    body: 'Choose the account that you want to use here.',
+    button: (provider: string) => `Continue with ${provider}`,
+  },
   signedOut: {
     title: 'You are signed out',
     body: 'Your session here has ended. On a shared computer, close the browser window as well.',
@@ -275,6 +280,8 @@ export const denialTexts: Readonly<Record<DenialReason | PolicyDenial, string>> 
   email_not_verified: 'You are signed in, but your e-mail address has not been verified by the sign-in service.',
   insufficient_user_authentication:
     'You are signed in, but this page asks for two ways of signing in that exclude each other: its rules name no way (acr) in common.',
+  provider_not_allowed:
+    'You are signed in with an account of another kind than this page is for. Sign in with the other one to go on.',
   denied_by_rule: 'This page is closed to everybody.',
   ambiguous_path: 'The address of this page can be read in more than one way, so it was refused to be safe.',
   request_not_stated:

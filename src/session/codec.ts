@@ -1,7 +1,7 @@
 // How a session looks in the store: one value, the identity first, so that a read of the first kilobyte is enough for a
 // decision and the tokens stay where they are.
 //
-//   0      format version
+//   0      format version: 1, or 2 where it names its provider (which replicas that know only one must not take for theirs)
 //   1..4   generation (unsigned, big endian)
 //   5..7   length of the sealed identity
 //   8..    sealed identity, then sealed tokens
@@ -13,7 +13,6 @@ import type { Session, SessionWithTokens } from './session.ts'
 import type { Claims, Tokens } from '../oidc/provider.ts'
 import type { Ticket } from './ticket.ts'
 
-const version = 1
 export const headBytes = 8
 /** What a read for a decision asks for: with command and reply, no more than 1 KB moves. */
 export const identityReadBytes = 896
@@ -29,6 +28,7 @@ export interface SessionCodec {
 interface StoredIdentity {
   readonly s: string
   readonly i: string
+  readonly v?: string
   readonly p?: string
   readonly c: Claims
   readonly b: number
@@ -53,9 +53,16 @@ interface StoredTokens {
   readonly k?: string
 }
 
-/** `maxAgeMs`: `session.maxAge` of today; sessions that were begun under a longer one end by it, too. */
-export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCodec {
-  const context = (ticket: Ticket, generation: number, part: 'identity' | 'tokens') =>
+/**
+ * `maxAgeMs`: `session.maxAge` of today; sessions that were begun under a longer one end by it, too. `isOurs`: whether the provider
+ * of a session is one of those that are configured.
+ */
+export function createSessionCodec(
+  sealer: Sealer,
+  maxAgeMs: number,
+  isOurs: (provider: string | undefined) => boolean,
+): SessionCodec {
+  const context = (ticket: Ticket, { version, generation }: Named, part: 'identity' | 'tokens') =>
     `session:${ticket.id} ${version} ${generation} ${part}`
 
   return {
@@ -63,6 +70,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
       const identity: StoredIdentity = {
         s: session.subject,
         i: session.issuer,
+        ...(session.provider !== undefined && { v: session.provider }),
         ...(session.providerSessionId !== undefined && { p: session.providerSessionId }),
         c: session.claims,
         b: session.createdAt,
@@ -85,16 +93,16 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
         ...(tokens.refreshToken !== undefined && { r: tokens.refreshToken }),
         ...(tokens.proofKey !== undefined && { k: tokens.proofKey }),
       }
-      const { generation } = session
-      const sealedIdentity = sealer.seal(json(identity), context(ticket, generation, 'identity'), ticket.secret)
+      const named: Named = { version: session.provider === undefined ? 1 : 2, generation: session.generation }
+      const sealedIdentity = sealer.seal(json(identity), context(ticket, named, 'identity'), ticket.secret)
       const head = Buffer.alloc(headBytes)
-      head.writeUInt8(version, 0)
-      head.writeUInt32BE(generation, 1)
+      head.writeUInt8(named.version, 0)
+      head.writeUInt32BE(named.generation, 1)
       head.writeUIntBE(sealedIdentity.length, 5, 3)
       return Buffer.concat([
         head,
         sealedIdentity,
-        sealer.seal(json(beside), context(ticket, generation, 'tokens'), ticket.secret),
+        sealer.seal(json(beside), context(ticket, named, 'tokens'), ticket.secret),
       ])
     },
 
@@ -104,16 +112,18 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
       if (value.length < head.tokensAt) return 'short'
       const plain = sealer.open(
         value.subarray(headBytes, head.tokensAt),
-        context(ticket, head.generation, 'identity'),
+        context(ticket, head, 'identity'),
         ticket.secret,
       )
       if (plain === undefined) return undefined
       // Sealed by us under this format's version: the shape is what `encode` wrote.
       const stored = JSON.parse(plain.toString()) as StoredIdentity
+      if (!isOurs(stored.v)) return undefined
       return {
         id: ticket.id,
         subject: stored.s,
         issuer: stored.i,
+        ...(stored.v !== undefined && { provider: stored.v }),
         providerSessionId: stored.p,
         claims: stored.c,
         createdAt: stored.b,
@@ -136,11 +146,7 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
     decodeTokens(value, ticket) {
       const head = readHead(value)
       if (head === undefined || value.length < head.tokensAt) return undefined
-      const plain = sealer.open(
-        value.subarray(head.tokensAt),
-        context(ticket, head.generation, 'tokens'),
-        ticket.secret,
-      )
+      const plain = sealer.open(value.subarray(head.tokensAt), context(ticket, head, 'tokens'), ticket.secret)
       if (plain === undefined) return undefined
       const stored = JSON.parse(plain.toString()) as StoredTokens
       return {
@@ -155,10 +161,17 @@ export function createSessionCodec(sealer: Sealer, maxAgeMs: number): SessionCod
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value))
 
+/** What both sealed parts name. */
+interface Named {
+  readonly version: 1 | 2
+  readonly generation: number
+}
+
 /** Undefined for anything but the beginning of a session in this format. */
-function readHead(value: Buffer): { generation: number; tokensAt: number } | undefined {
-  if (value.length < headBytes || value[0] !== version) return undefined
-  return { generation: value.readUInt32BE(1), tokensAt: headBytes + value.readUIntBE(5, 3) }
+function readHead(value: Buffer): (Named & { readonly tokensAt: number }) | undefined {
+  const [version] = value
+  if (value.length < headBytes || (version !== 1 && version !== 2)) return undefined
+  return { version, generation: value.readUInt32BE(1), tokensAt: headBytes + value.readUIntBE(5, 3) }
 }
 
 /** Whether it is a session of this format, as far as can be seen without its secret. */

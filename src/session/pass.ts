@@ -5,7 +5,8 @@ import type { Clock } from '../time.ts'
 import type { Session } from './session.ts'
 import type { Ticket } from './ticket.ts'
 
-const version = 1
+/** Of passes of several providers another: replicas that know only one must not take them for theirs. */
+const versions = [1, 2] as const
 /** Browsers drop cookies above 4096 bytes, name and attributes included. */
 export const maxPassLength = 3_500
 
@@ -39,15 +40,23 @@ export function createPasses(deps: {
   sessionMaxAgeMs: number
   /** Characters of the cookie's value. */
   maxLength: number
+  /** Whether a session's provider is one of those that are configured. */
+  isOurs: (provider: string | undefined) => boolean
 }): Passes {
-  const { sealer, clock, maxAgeMs, sessionMaxAgeMs, maxLength } = deps
-  const context = (ticket: Ticket) => `pass:${ticket.id} ${version}`
+  const { sealer, clock, maxAgeMs, sessionMaxAgeMs, maxLength, isOurs } = deps
+  const context = (ticket: Ticket, version: (typeof versions)[number]) => `pass:${ticket.id} ${version}`
 
   function stored(value: string, ticket: Ticket): Stored | undefined {
     if (value.length > maxPassLength) return undefined
-    const plain = sealer.open(Buffer.from(value, 'base64url'), context(ticket), ticket.secret)
-    // Sealed by us under this version: the shape is what `issue` wrote.
-    return plain === undefined ? undefined : (JSON.parse(plain.toString()) as Stored)
+    const sealed = Buffer.from(value, 'base64url')
+    for (const version of versions) {
+      const plain = sealer.open(sealed, context(ticket, version), ticket.secret)
+      if (plain === undefined) continue
+      // Sealed by us under this version: the shape is what `issue` wrote.
+      const found = JSON.parse(plain.toString()) as Stored
+      return isOurs(found.session.provider) ? found : undefined
+    }
+    return undefined
   }
 
   const endOf = ({ expiresAt, createdAt }: Session) => Math.min(expiresAt, createdAt + sessionMaxAgeMs)
@@ -69,7 +78,9 @@ export function createPasses(deps: {
   return {
     issue(session, ticket, unwritten = false) {
       const pass: Stored = { at: clock(), session, ...(unwritten && { unwritten }) }
-      const value = sealer.seal(Buffer.from(JSON.stringify(pass)), context(ticket), ticket.secret).toString('base64url')
+      const version = session.provider === undefined ? 1 : 2
+      const sealed = sealer.seal(Buffer.from(JSON.stringify(pass)), context(ticket, version), ticket.secret)
+      const value = sealed.toString('base64url')
       return value.length <= maxLength ? value : undefined
     },
     open(values, ticket) {

@@ -34,7 +34,8 @@ export interface Refresher {
 }
 
 export interface RefresherDeps {
-  readonly provider: Pick<Provider, 'refresh' | 'revoke'>
+  /** Of a session. */
+  readonly providers: { of(id: string | undefined): Pick<Provider, 'refresh' | 'revoke'> }
   readonly reader: Pick<SessionReader, 'readLatest' | 'isNewerAwaited'>
   readonly writer: Pick<SessionWriter, 'replace' | 'keepForLater' | 'end'>
   /** The session after `before`, by what came of its refresh. */
@@ -59,7 +60,7 @@ const longestPollMs = 1_000
 const outcomes = ['refreshed', 'taken_over', 'overtaken', 'rejected', 'failed'] as const
 
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { provider, reader, writer, leases, metrics, logger } = deps
+  const { providers, reader, writer, leases, metrics, logger } = deps
   const underWay = new Map<string, Promise<RefreshOutcome>>()
   fromZero(
     metrics.tokenRefreshes,
@@ -123,7 +124,9 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     let grant
     try {
       const { issuer, subject } = known
-      grant = await provider.refresh(before.tokens, { issuer, subject, isHalfKnown: before.session.isHalfKnown })
+      grant = await providers
+        .of(known.provider)
+        .refresh(before.tokens, { issuer, subject, isHalfKnown: before.session.isHalfKnown })
     } catch (error) {
       if (error instanceof RefreshRejected) return rejected(ticket, before, error)
       if (!(error instanceof ProviderUnavailable)) throw error
@@ -165,7 +168,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return { kind: 'refreshed', full: next }
     }
     if (meanwhile !== 'ended') return { kind: 'refreshed', full: meanwhile }
-    await provider.revoke(next.tokens)
+    await providers.of(before.session.provider).revoke(next.tokens)
     return { kind: 'ended', reason: 'revoked' }
   }
 

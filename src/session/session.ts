@@ -15,6 +15,8 @@ export interface Session extends WhereFrom {
   readonly id: string
   readonly subject: string
   readonly issuer: string
+  /** Whose session it is of several configured ones (`ProviderEntry.id`). Absent: of the one at the top. */
+  readonly provider?: string
   /** The provider's own session id, for logouts that it announces. */
   readonly providerSessionId: string | undefined
   /** Those claims that the configuration reads. */

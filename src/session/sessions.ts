@@ -48,6 +48,8 @@ export interface Ended {
 export interface LoginOrigin extends WhereFrom {
   /** When it was begun here (ms since the epoch). */
   readonly startedAt: number
+  /** See Session. */
+  readonly provider?: string | undefined
 }
 
 export interface Sessions extends Pick<Lookup, 'near' | 'find' | 'look'>, Pick<SessionWatch, 'watch'> {
@@ -102,7 +104,10 @@ export interface SessionsDeps {
   readonly maxPerUser?: number | undefined
   /** Characters that the browser's jar has left for a pass. */
   readonly passRoom?: number
-  readonly provider: Pick<Provider, 'refresh' | 'revoke'>
+  readonly providers: {
+    of(id: string | undefined): Pick<Provider, 'refresh' | 'revoke'>
+    has(id: string | undefined): boolean
+  }
   /** Keeps of the claims what the configuration reads. */
   readonly claimsToKeep: (claims: Grant['claims']) => Grant['claims']
   readonly nearLimits: NearLimits
@@ -111,7 +116,7 @@ export interface SessionsDeps {
 }
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { cache, provider, runtime } = deps
+  const { cache, providers, runtime } = deps
   const { clock, stopwatch, timer, randomBytes, metrics, logger } = runtime
   const { floors, store } = cache
   const shared = cache.mode !== 'memory'
@@ -123,7 +128,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   // On most days nobody has been swept.
   const isSwept = (session: Session) => sweeps.size > 0 && sweeps.end(tagged(session))
   const withdrawn = createWithdrawn(floors, isSwept)
-  const codec = createSessionCodec(deps.sealer, maxAgeMs)
+  const codec = createSessionCodec(deps.sealer, maxAgeMs, providers.has)
   const lifetimes = createSessionLifetimes(deps.lifetimes, clock)
   const near = createNearCache({
     limits: deps.nearLimits,
@@ -138,6 +143,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     passMaxAgeMs === undefined
       ? undefined
       : createPasses({
+          isOurs: providers.has,
           sealer: deps.passSealer,
           clock,
           maxAgeMs: passMaxAgeMs,
@@ -173,7 +179,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     clock,
   })
   const refresher = createRefresher({
-    provider,
+    providers,
     reader,
     writer,
     next: createNextStates({ claimsToKeep: deps.claimsToKeep, lifetimes, maxStaleMs, clock }),
@@ -268,6 +274,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
         id: ticket.id,
         subject: String(grant.claims['sub']),
         issuer: String(grant.claims['iss']),
+        ...(origin?.provider !== undefined && { provider: origin.provider }),
         providerSessionId: typeof grant.claims['sid'] === 'string' ? grant.claims['sid'] : undefined,
         claims: deps.claimsToKeep(grant.claims),
         ...authenticationOf(undefined, grant.authentication),

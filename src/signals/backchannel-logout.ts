@@ -14,27 +14,26 @@ import type { Effect } from './signals.ts'
 export type BackChannelLogout = (logoutToken: string) => Promise<Effect>
 
 export function createBackChannelLogout(deps: {
-  provider: Pick<Provider, 'readLogoutToken'>
-  issuer: string
+  providers: Pick<Provider, 'readLogoutToken'>
   endSelected: EndSelected
   used: ReplayDetection
   disableReplayDetection: boolean
   clockSkewMs: number
   clock: Clock
 }): BackChannelLogout {
-  const { provider, issuer, endSelected, used, clock } = deps
+  const { providers, endSelected, used, clock } = deps
   return async (token) => {
-    const read = await provider.readLogoutToken(token)
-    const { ended, isKept } = await endSelected(selectionOf(read, issuer))
+    const read = await providers.readLogoutToken(token)
+    const { ended, isKept } = await endSelected(selectionOf(read))
     const effect = { sessions: ended, isKept }
     if (!isKept || deps.disableReplayDetection) return effect
     const ttlMs = Math.max(1, read.expiresAt - clock()) + deps.clockSkewMs
-    if (await used.first('logout_token', `${issuer} ${read.tokenID}`, ttlMs)) return effect
+    if (await used.first('logout_token', `${read.issuer} ${read.tokenID}`, ttlMs)) return effect
     throw new SignalRejected('replayed', 'a token with this jti came before')
   }
 }
 
-function selectionOf({ about, issuedAt: issuedAtMs }: LogoutToken, issuer: string): Selection {
+function selectionOf({ issuer, about, issuedAt: issuedAtMs }: LogoutToken): Selection {
   const issuedAt = Math.floor(issuedAtMs / 1_000)
   if (!('sid' in about)) return { by: 'subject', issuer, subject: about.subject, issuedAt }
   const { sid, subject } = about

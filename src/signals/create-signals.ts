@@ -1,7 +1,7 @@
 // The ways on which a provider speaks to this service, as the configuration has them: parts list of this room.
 import type { ReplayDetection } from '../cache/replay-detection.ts'
 import type { Config } from '../config/config.ts'
-import type { Provider } from '../oidc/provider.ts'
+import type { Providers } from '../oidc/providers.ts'
 import type { Transmitter } from '../oidc/transmitter.ts'
 import type { Runtime } from '../runtime.ts'
 import type { EndSelected, RefreshSelected } from '../session/selection.ts'
@@ -27,22 +27,23 @@ export interface SelectedSessions {
 
 export function createSignals(deps: {
   config: Config
-  provider: Pick<Provider, 'readLogoutToken'>
+  providers: Pick<Providers, 'all' | 'readLogoutToken'>
   /** Where `config.signals.sharedSignals` is given. */
   transmitter: Transmitter | undefined
   selected: SelectedSessions
   used: ReplayDetection
   runtime: Pick<Runtime, 'clock' | 'logger' | 'metrics'>
 }): Signals {
-  const { config, provider, transmitter, used } = deps
+  const { config, providers, transmitter, used } = deps
   const { clock, logger, metrics } = deps.runtime
   const { backChannelLogout, frontChannelLogout, sharedSignals } = config.signals
-  const { providerURL: issuer, clockSkewMs } = config.provider
+  const { clockSkewMs } = config.provider
+  const isIssuer = (issuer: string) => providers.all.some(({ provider }) => provider.isIssuer(issuer))
   const { disableReplayDetection } = config.tokens
   const common = { ...deps.selected, used, disableReplayDetection, clockSkewMs, clock }
   return {
-    backChannelLogout: backChannelLogout ? createBackChannelLogout({ ...common, provider, issuer }) : undefined,
-    frontChannelLogout: frontChannelLogout ? createFrontChannelLogout({ ...common, issuer }) : undefined,
+    backChannelLogout: backChannelLogout ? createBackChannelLogout({ ...common, providers }) : undefined,
+    frontChannelLogout: frontChannelLogout ? createFrontChannelLogout({ ...common, isIssuer }) : undefined,
     securityEvents:
       sharedSignals &&
       transmitter &&
@@ -51,7 +52,8 @@ export function createSignals(deps: {
         transmitter,
         bearerToken: sharedSignals.bearerToken,
         issuer: sharedSignals.transmitter,
-        providerIssuer: issuer,
+        isProvider: isIssuer,
+        providerIssuer: isIssuer(sharedSignals.transmitter) ? sharedSignals.transmitter : config.provider.providerURL,
         endingChanges: sharedSignals.endOnCredentialChange,
         sessionMaxAgeMs: config.session.maxAgeMs,
         logger,

@@ -11,31 +11,38 @@ const maxSidLength = 1_024
 /** Characters: room for an issuer and a `sid`, however they are encoded. */
 const maxQueryLength = 8_192
 
+/** A session of the provider's own. */
+export interface ProviderSession {
+  readonly issuer: string
+  readonly sid: string
+}
+
 export interface FrontChannelLogout {
-  /** `sid` of a request that names this provider. Throws SignalRejected. */
-  read(query: string): string
-  end(sid: string): Promise<Effect>
+  /** Of a request that names one of the providers. Throws SignalRejected. */
+  read(query: string): ProviderSession
+  end(session: ProviderSession): Promise<Effect>
 }
 
 export function createFrontChannelLogout(deps: {
-  issuer: string
+  isIssuer: (issuer: string) => boolean
   endSelected: EndSelected
   clockSkewMs: number
   clock: Clock
 }): FrontChannelLogout {
-  const { issuer, endSelected, clockSkewMs, clock } = deps
+  const { isIssuer, endSelected, clockSkewMs, clock } = deps
   return {
     read(query) {
       if (query.length > maxQueryLength) throw new SignalRejected('token_too_large', 'the address is too long')
       const parameters = new URLSearchParams(query)
       // The specification lets a provider leave both out: then it could mean anybody.
       const { iss, sid } = { iss: single(parameters, 'iss'), sid: single(parameters, 'sid') }
-      if (iss !== issuer) throw new SignalRejected('issuer', 'iss is missing, or not the one that is configured')
+      if (iss === undefined || !isIssuer(iss))
+        throw new SignalRejected('issuer', 'iss is missing, or not one that is configured')
       if (sid === undefined || sid === '' || sid.length > maxSidLength)
         throw new SignalRejected('subject', 'sid is missing or not of 1 to 1024 characters')
-      return sid
+      return { issuer: iss, sid }
     },
-    async end(sid) {
+    async end({ issuer, sid }) {
       // Nobody says when: now, by a clock of the provider's that may be ahead of ours. A session begun since has another `sid`.
       const issuedAt = Math.ceil((clock() + clockSkewMs) / 1_000)
       const { ended, isKept } = await endSelected({ by: 'sid', issuer, sid, issuedAt, onlyKnown: true })

@@ -27,8 +27,10 @@ export interface SecurityEventsDeps {
   readonly bearerToken: string | undefined
   /** The transmitter's. */
   readonly issuer: string
-  /** Of the provider whose sessions are meant. */
+  /** Of the provider whose sessions are meant where nothing says it. */
   readonly providerIssuer: string
+  /** Whether it is one of the providers. */
+  readonly isProvider: (issuer: string) => boolean
   readonly endingChanges: readonly CredentialChange[]
   readonly endSelected: EndSelected
   readonly refreshSelected: RefreshSelected
@@ -45,7 +47,7 @@ const noEffect: Effect = { sessions: 0, isKept: true }
 const warningsPerMinute = 5
 
 export function createSecurityEvents(deps: SecurityEventsDeps): SecurityEvents {
-  const { transmitter, providerIssuer, used, clock, clockSkewMs } = deps
+  const { transmitter, providerIssuer, isProvider, used, clock, clockSkewMs } = deps
   const mayTell = createLogQuota(warningsPerMinute, clock)
 
   async function applyEvent(token: SecurityEventToken, type: string, payload: JSONObject): Promise<Effect> {
@@ -56,7 +58,7 @@ export function createSecurityEvents(deps: SecurityEventsDeps): SecurityEvents {
     if (at + deps.sessionMaxAgeMs + clockSkewMs <= clock()) return noEffect
     // In the event itself is where it was before the final version of the specification.
     const given = token.subject ?? payload['subject']
-    const subject = readSubject(given, [providerIssuer, deps.issuer])
+    const subject = readSubject(given, (issuer) => isProvider(issuer) || issuer === deps.issuer)
     if (subject.kind === 'elsewhere' || subject.kind === 'unreadable') {
       notApplied(subject.kind)
       return noEffect
@@ -77,7 +79,8 @@ export function createSecurityEvents(deps: SecurityEventsDeps): SecurityEvents {
   }
 
   function selections(named: Named, type: string, issuedAt: number): Selection[] {
-    const issuer = providerIssuer
+    const said = named.kind === 'known' ? named.issuer : undefined
+    const issuer = said !== undefined && isProvider(said) ? said : providerIssuer
     if (named.kind === 'opaque') {
       const person: Selection = { by: 'subject', issuer, subject: named.id, issuedAt }
       // A session, as in the examples of CAEP, or a person. Whichever it is not finds nobody.

@@ -33,6 +33,7 @@ export const aRule = (given: Partial<RuleConfig> = {}): RuleConfig => ({
 
 export const aRequirement = (given: Partial<Requirement> = {}): Requirement => ({
   users: undefined,
+  providers: undefined,
   scopes: undefined,
   domains: undefined,
   groups: undefined,

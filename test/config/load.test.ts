@@ -574,6 +574,7 @@ test('a rule is read whole', () => {
         scopes: undefined,
         acr: ['urn:gold', 'silver'],
         maxAgeMs: 300_000,
+        providers: undefined,
       },
     },
   ])

@@ -19,7 +19,7 @@ const long = (length: number, start = '') => start + 'a'.repeat(length - start.l
 const callback = { state: 'a', redirectURI: '', nonce: '', codeVerifier: '' }
 const header = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${Buffer.from('{}').toString('base64url')}.`
 const frontChannel = createFrontChannelLogout({
-  issuer: 'i',
+  isIssuer: () => true,
   endSelected: () => Promise.resolve({ ended: 0, isKept: true }),
   clockSkewMs: 0,
   clock: Date.now,

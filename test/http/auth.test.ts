@@ -9,6 +9,8 @@ import { contractNames, type Contract } from '../../src/config/contracts.ts'
 import { ProviderUnavailable, StoreUnavailable } from '../../src/errors.ts'
 import { createAdmissions, type AdmissionsDeps } from '../../src/http/admissions.ts'
 import { defaultAddresses } from '../fixtures/addresses.ts'
+import { oneProvider } from '../fixtures/providers.ts'
+import { fakeProvider } from '../session/world.ts'
 import type { HttpResponse } from '../../src/http/http-response.ts'
 import { createAuth, type AuthDeps } from '../../src/http/auth.ts'
 import type { AuthRequest, AuthDecision } from '../../src/http/auth-decision.ts'
@@ -19,6 +21,7 @@ import { createReaders } from '../../src/http/contracts.ts'
 import { createDenials } from '../../src/http/denials.ts'
 import type { Endpoints } from '../../src/http/endpoints.ts'
 import { createPassRenewal } from '../../src/http/pass-renewal.ts'
+import { createProviderChoice } from '../../src/http/provider-choice.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
 import { createRelayedPaths } from '../../src/http/relayed-paths.ts'
 import { createUntrustedPeerNotices } from '../../src/http/untrusted-peers.ts'
@@ -31,6 +34,12 @@ import { load } from '../config/load-fixture.ts'
 import { fakeTime } from '../fixtures/fake-time.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
 import { aSession } from '../fixtures/session.ts'
+
+/** One, which needs no choice. */
+const anyProvider = createProviderChoice(oneProvider(fakeProvider(() => 0)), {
+  policyFor: () => ({ kind: 'login', requirements: [0] }),
+  admitsProvider: () => true,
+})
 
 const session = aSession({ claims: { email: 'alice@example.com' } })
 const ticket = session.id + 's'.repeat(43)
@@ -80,7 +89,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
   const shared = {
     addresses,
     peers: createTrustedPeers(['127.0.0.1']),
-    endpoints: endpoints ?? { answer: notHere, sendToProvider: notHere },
+    endpoints: endpoints ?? { answer: notHere, sendToLogin: notHere },
     refusals: createRefusals(pages),
     requestIdOf: () => 'r-1',
     metrics,
@@ -88,6 +97,7 @@ function anAuth(sessions: Partial<Sessions>, { endpoints, renewPass, ...override
   }
   const denials = createDenials({
     ...shared,
+    choice: anyProvider,
     challenges: createChallenges(undefined),
     untrusted: createUntrustedPeerNotices(logger, time.clock),
     pages,
@@ -166,7 +176,15 @@ for (const [name, error, status] of failures) {
 const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][] = [
   [
     'the rules',
-    { rules: { usesNetworks: false, policyFor: thrown(new TypeError('oops')), meets: notHere, scopesOf: notHere } },
+    {
+      rules: {
+        usesNetworks: false,
+        policyFor: thrown(new TypeError('oops')),
+        meets: notHere,
+        scopesOf: notHere,
+        admitsProvider: () => true,
+      },
+    },
     {},
   ],
   [
@@ -177,6 +195,7 @@ const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][
         policyFor: () => ({ kind: 'login', requirements: [0] }),
         meets: thrown(new TypeError('oops')),
         scopesOf: notHere,
+        admitsProvider: () => true,
       },
     },
     { near: () => session },
@@ -205,7 +224,7 @@ const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][
   ],
   [
     'the trip to the provider',
-    { endpoints: { answer: notHere, sendToProvider: () => Promise.reject(new TypeError('oops')) } },
+    { endpoints: { answer: notHere, sendToLogin: () => Promise.reject(new TypeError('oops')) } },
     {},
   ],
 ]
@@ -304,7 +323,7 @@ function withUnproven(...answers: (LookupResult | Error)[]) {
     if (next instanceof Error) throw next
     return next ?? { kind: 'absent', reason: 'unknown' }
   }
-  return anAuth({ find }, { endpoints: { answer: notHere, sendToProvider: async () => goTo(provider) } })
+  return anAuth({ find }, { endpoints: { answer: notHere, sendToLogin: async () => goTo(provider) } })
 }
 
 function asking(
@@ -437,7 +456,13 @@ test('a person who is refused is one line a minute and reason, each request is c
   const { auth, log, metrics, time } = anAuth(
     { near: () => current },
     {
-      rules: { usesNetworks: false, policyFor: () => ({ kind: 'login', requirements: [0] }), meets, scopesOf: notHere },
+      rules: {
+        usesNetworks: false,
+        policyFor: () => ({ kind: 'login', requirements: [0] }),
+        meets,
+        scopesOf: notHere,
+        admitsProvider: () => true,
+      },
     },
   )
   const poll = async (times: number) => {

@@ -57,6 +57,7 @@ const context: DecisionContext = {
     policyFor: () => ({ kind: 'login', requirements: [0] }),
     meets: () => ({ ok: true }),
     scopesOf: () => [],
+    admitsProvider: () => true,
   },
   constraint: undefined,
 }

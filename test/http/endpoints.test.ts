@@ -3,11 +3,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { compileRules } from '../../src/access/rules.ts'
+import { oneProvider } from '../fixtures/providers.ts'
 import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { HttpResponse } from '../../src/http/http-response.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createDestinations } from '../../src/http/destination.ts'
 import { createEndpoints } from '../../src/http/endpoints.ts'
+import { createProviderChoice } from '../../src/http/provider-choice.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
 import type { EndpointRequest } from '../../src/http/endpoint-request.ts'
 import type { EndSessionRequest, Provider } from '../../src/oidc/provider.ts'
@@ -38,14 +41,15 @@ const noLimit = { take: () => Promise.resolve(0), waitMs: () => 0 }
 function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessionURL: () => undefined }) {
   const logins = aLoginWorld({}, world)
   const addresses = defaultAddresses()
+  const providers = oneProvider({ ...logins.loginProvider, ...provider })
   const endpoints = createEndpoints({
     addresses,
     destinations: createDestinations({ addresses, logger: world.log, clock: world.time.clock }),
     cookies: createBrowserCookies(config.cookies, { sessionMaxAgeMs: 24 * hour, passMaxAgeMs: 8 * hour }),
     logins: logins.logins,
     sessions: world.sessions,
-    provider: { ...logins.loginProvider, ...provider },
-    issuer: 'https://id.example.com',
+    providers,
+    choice: createProviderChoice(providers, compileRules({ access: config.access })),
     acrNamed: new Set(),
     crossOrigin: () => ({}),
     isPreflight: () => false,

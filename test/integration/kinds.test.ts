@@ -21,6 +21,7 @@ import { systemTimer } from '../../src/time.ts'
 import { missingProgram } from '../fixtures/programs.ts'
 import { eventually, startRedis, type RedisServer } from '../fixtures/redis.ts'
 import { recordedLog } from '../fixtures/recorded-log.ts'
+import { oneProvider } from '../fixtures/providers.ts'
 import { encryptionKey, fakeProvider, hour, userOf, usualLifetimes } from '../session/world.ts'
 
 const secrets = ['alice@example.com', 'at-secret', 'rt-secret', 'id-secret', 'https://id.example.com', 'jti-secret']
@@ -54,7 +55,7 @@ redis: { enabled: true, address: "127.0.0.1:${port}", cacheMode: redis }
       aboutSealer: sealerFor(`about ${scope}`),
       taggers: createTaggers([encryptionKey], scope),
       userOf,
-      provider: fakeProvider(clock),
+      providers: oneProvider(fakeProvider(clock)),
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 100, maxBytes: 1_000_000 },
       lifetimes: usualLifetimes,

@@ -18,6 +18,7 @@ function aBrowser(world: LoginWorld) {
     async start(overrides: Partial<StartRequest> = {}): Promise<string> {
       const begun = await world.logins.start({
         redirectURI: 'https://app.example.com/oauth2/callback',
+        provider: undefined,
         returnTo: 'https://app.example.com/wanted',
         flows: cookies(),
         prompt: undefined,
@@ -29,7 +30,7 @@ function aBrowser(world: LoginWorld) {
     },
     /** Keeps the flow's cookie: the test decides what becomes of it. */
     callback: (query: string, current?: HeldSession, logins = world.logins, previous = current) =>
-      logins.complete({ query, flows: cookies(), current, previous }),
+      logins.complete({ query, provider: undefined, flows: cookies(), current, previous }),
   }
 }
 

@@ -6,6 +6,7 @@ import { createLogins } from '../../src/login/login.ts'
 import type { AuthorizationRequest, Callback, Claims, Grant, Provider } from '../../src/oidc/provider.ts'
 import { createSealer } from '../../src/sealing.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { oneProvider } from '../fixtures/providers.ts'
 import { aWorld, encryptionKey, hour, minute, type World, type WorldOptions } from '../session/world.ts'
 
 export interface LoginWorld extends World {
@@ -51,7 +52,7 @@ export function aLoginWorld(options: LoginWorldOptions = {}, world: World = aWor
         clock: time.clock,
         randomBytes,
       }),
-      provider: loginProvider,
+      providers: oneProvider(loginProvider),
       sessions,
       used: createReplayDetection({
         cache,

@@ -7,7 +7,7 @@ import type { SessionWithTokens } from '../../src/session/session.ts'
 import { newTicket } from '../../src/session/ticket.ts'
 import { encryptionKey } from './world.ts'
 
-const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
+const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000, () => true)
 const ticket = newTicket(randomBytes)
 
 const full = (generation = 1, claims: Record<string, unknown> = { email: 'alice@example.com' }): SessionWithTokens => ({
@@ -49,7 +49,7 @@ test('that its login was half known stays with a session', () => {
 })
 
 test('a maxAge that was made shorter holds for sessions that were begun before', () => {
-  const stricter = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 3_000)
+  const stricter = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 3_000, () => true)
   assert.deepEqual(stricter.decode(value, ticket), { ...full().session, expiresAt: 4_000 })
 })
 
@@ -145,4 +145,23 @@ test('two values are one state where the shorter is how the longer begins, and a
   assert.equal(startsAlike(value, value.subarray(0, 8)), false)
   assert.equal(startsAlike(value, Buffer.from('\x01----------and so no')), false)
   assert.equal(generationOf(Buffer.from('hello')), undefined)
+})
+
+test('a session of one of several providers names it, and is for nobody who does not know that one', () => {
+  const sealer = createSealer([encryptionKey], 'session', randomBytes)
+  const knowing = createSessionCodec(sealer, 7 * 86_400_000, (provider) => provider === 'partner')
+  const { session, tokens } = full()
+  const theirs = { ...session, provider: 'partner' }
+  const stored = knowing.encode({ session: theirs, tokens }, ticket)
+  assert.deepEqual(knowing.decode(stored, ticket), theirs)
+  assert.deepEqual(knowing.decodeTokens(stored, ticket), tokens)
+  assert.equal(generationOf(stored), 1)
+  // Of the one at the top, which is not configured here.
+  assert.equal(knowing.decode(value, ticket), undefined)
+  const another = createSessionCodec(sealer, 7 * 86_400_000, (provider) => provider === undefined)
+  assert.equal(another.decode(stored, ticket), undefined)
+  // A version before there were several reads nothing but 1, and must not read this one as one of its own.
+  assert.equal(stored[0], 2)
+  const disguised = Buffer.concat([Buffer.from([1]), stored.subarray(1)])
+  assert.equal(codec.decode(disguised, ticket), undefined)
 })

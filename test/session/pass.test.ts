@@ -14,6 +14,7 @@ const sealer = createSealer([encryptionKey], 'pass', randomBytes)
 function aPass(claims: Session['claims'] = { email: 'alice@example.com' }, lives = 24 * hour) {
   const time = fakeTime()
   const passes = createPasses({
+    isOurs: () => true,
     sealer,
     clock: time.clock,
     maxAgeMs: 8 * hour,
@@ -60,6 +61,7 @@ test('a pass is of no use without its ticket: not with another id, not with anot
 test('a maxAge that was made shorter holds for passes that were issued before', () => {
   const { time, ticket, session, value } = aPass()
   const stricter = createPasses({
+    isOurs: () => true,
     sealer,
     clock: time.clock,
     maxAgeMs: 8 * hour,
@@ -128,4 +130,23 @@ test('whether the session was written is what the pass that counts says', () => 
   time.advance(1)
   const written = passes.issue(session, ticket) ?? ''
   assert.equal(passes.isUnwritten([unwritten, written], ticket, hour), false)
+})
+
+test('a pass of one of several providers opens where that one is configured, and nowhere else', () => {
+  const { time, ticket, session, value } = aPass()
+  const passesOf = (isOurs: (provider: string | undefined) => boolean) =>
+    createPasses({
+      isOurs,
+      sealer,
+      clock: time.clock,
+      maxAgeMs: 8 * hour,
+      sessionMaxAgeMs: 7 * 24 * hour,
+      maxLength: maxPassLength,
+    })
+  const partner = passesOf((provider) => provider === 'partner')
+  const theirs = { ...session, provider: 'partner' }
+  const pass = partner.issue(theirs, ticket) ?? ''
+  assert.deepEqual(partner.open([pass], ticket), theirs)
+  assert.equal(partner.open([value], ticket), undefined)
+  assert.equal(passesOf((provider) => provider === undefined).open([pass], ticket), undefined)
 })

@@ -58,7 +58,7 @@ function aRefresher(leases?: Leases) {
   }
   const make = (overrides: Partial<Port> = {}, changed: () => void = () => undefined) =>
     createRefresher({
-      provider,
+      providers: { of: () => provider },
       reader: { ...port, ...overrides },
       writer: { ...port, ...overrides },
       next: createNextStates({ claimsToKeep: (claims) => claims, lifetimes, maxStaleMs: 5_000, clock: () => now }),

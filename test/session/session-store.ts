@@ -31,7 +31,7 @@ export function aStore(idleTimeoutMs?: number) {
     runtime,
   })
   cache.floors.onRaise(({ id, floor }) => near.deleteBelow(id, floor))
-  const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000)
+  const codec = createSessionCodec(createSealer([encryptionKey], 'session', randomBytes), 7 * 86_400_000, () => true)
   const { reader, writer, writeBack } = createSessionStore({
     cache,
     codec,

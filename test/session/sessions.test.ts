@@ -74,7 +74,7 @@ test('redis mode asks the store for every request', async () => {
 const damages: [name: string, reason: string, value: (real: Buffer) => Buffer][] = [
   ['corrupt', 'does_not_open', (real) => Buffer.concat([real.subarray(0, 40), Buffer.from('x'), real.subarray(41)])],
   ['cut short', 'unreadable', (real) => real.subarray(0, 20)],
-  ['of a newer version', 'unreadable', (real) => Buffer.concat([Buffer.from([2]), real.subarray(1)])],
+  ['of a newer version', 'unreadable', (real) => Buffer.concat([Buffer.from([3]), real.subarray(1)])],
   ['not ours at all', 'unreadable', () => Buffer.from('hello')],
 ]
 for (const [name, reason, damage] of damages) {

@@ -12,6 +12,7 @@ import { createMetrics } from '../../src/telemetry/prometheus.ts'
 import type { Metrics } from '../../src/telemetry/metrics.ts'
 import type { Runtime } from '../../src/runtime.ts'
 import type { Key } from '../../src/store/store.ts'
+import { oneProvider } from '../fixtures/providers.ts'
 import { createFakeCache, type FakeCache } from '../fixtures/fake-cache.ts'
 import { fakeTime, type FakeTime, startOfTest } from '../fixtures/fake-time.ts'
 import { recordedLog, type RecordedLog } from '../fixtures/recorded-log.ts'
@@ -46,6 +47,7 @@ export function fakeProvider(clock: () => number): FakeProvider {
     endSessionURL: notHere,
     readLogoutToken: notHere,
     pageOrigins: notHere,
+    isIssuer: notHere,
     async refresh(tokens) {
       provider.refreshes.push(tokens)
       return provider.onRefresh(tokens)
@@ -147,7 +149,7 @@ function build(
     taggers: createTaggers([encryptionKey], 'test'),
     userOf,
     maxPerUser: options.maxPerUser,
-    provider,
+    providers: oneProvider(provider),
     claimsToKeep: (claims) => claims,
     nearLimits: options.nearLimits ?? { maxItems: 1_000, maxBytes: 10_000_000 },
     lifetimes: { ...usualLifetimes, ...options.lifetimes },

@@ -95,6 +95,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
         return isKept
       },
     }
+    const provider = world.provider.at(loop, runtime.clock)
     const sessions = createSessions({
       cache: overheard,
       sealer: openSealer('session'),
@@ -102,7 +103,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       aboutSealer: openSealer('about'),
       taggers: openTaggers,
       userOf: ({ subject }) => subject,
-      provider: world.provider.at(loop, runtime.clock),
+      providers: { of: () => provider, has: () => true },
       claimsToKeep: (claims) => claims,
       nearLimits: { maxItems: 500, maxBytes: 10 << 20 },
       lifetimes: {

@@ -111,8 +111,15 @@ export const started = flows.start({
   fresh: false,
   again: false,
 })
-export const passes = createPasses({ sealer, clock, maxAgeMs: 1_000, sessionMaxAgeMs: 1_000, maxLength: maxPassLength })
-export const codec = createSessionCodec(sealer, 1_000_000)
+export const passes = createPasses({
+  isOurs: () => true,
+  sealer,
+  clock,
+  maxAgeMs: 1_000,
+  sessionMaxAgeMs: 1_000,
+  maxLength: maxPassLength,
+})
+export const codec = createSessionCodec(sealer, 1_000_000, () => true)
 
 export const metadata = {
   issuer: 'https://provider.example',

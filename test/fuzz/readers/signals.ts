@@ -12,7 +12,7 @@ const seconds = clock() / 1_000
 const logoutEvent = { 'http://schemas.openid.net/event/backchannel-logout': {} }
 const usual = { aud: 'client', iat: seconds, exp: seconds + 60, jti: 'j', sub: 'alice' }
 const frontChannel = createFrontChannelLogout({
-  issuer: 'https://id.example.com',
+  isIssuer: () => true,
   endSelected: () => Promise.resolve({ ended: 0, isKept: true }),
   clockSkewMs: 0,
   clock,
@@ -64,7 +64,7 @@ export const signals: readonly Reader[] = [
       const alias = { format: text, iss: text, sub: text, id: text }
       const identifiers = text.split(',').map((format) => ({ ...alias, format }))
       const user = { format: 'aliases', identifiers }
-      for (const value of [alias, user, { format: 'complex', user, session: alias }]) readSubject(value, [text])
+      for (const value of [alias, user, { format: 'complex', user, session: alias }]) readSubject(value, () => true)
     },
   },
 ]

@@ -20,7 +20,6 @@ const bearer = createBearer({
   issuers: [{ issuer: expected.issuer, audiences: ['api'], verifySignature: () => Promise.reject(refusal) }],
   allowsOpaqueTokens: false,
   requiresIntrospection: false,
-  introspect: () => Promise.reject(refusal),
   oneTime: false,
   clientIDs: () => ['client'],
   clockSkewMs: 0,
