@@ -38,6 +38,8 @@ export interface Bearer {
 /** Who may have issued a token. */
 export interface TokenIssuer {
   readonly issuer: string
+  /** Where it has several names. Absent: `issuer` alone. */
+  readonly isIssuer?: ((issuer: string) => boolean) | undefined
   /** Where it is a provider that people log in at, too; see Session. */
   readonly provider?: string | undefined
   readonly audiences: readonly string[]
@@ -205,9 +207,14 @@ export function createBearer(deps: BearerDeps): Bearer {
 
   function issuerOf({ claims }: Unverified): TokenIssuer {
     const { iss } = claims
-    const issuer = typeof iss === 'string' ? issuers.get(iss) : undefined
+    const issuer = typeof iss === 'string' ? (issuers.get(iss) ?? byAnotherName(iss)) : undefined
     if (issuer !== undefined) return issuer
     throw new TokenRejected('token_issuer', iss === undefined ? 'iss is missing' : 'iss is nobody whom we know')
+  }
+
+  function byAnotherName(iss: string): TokenIssuer | undefined {
+    const found = deps.issuers.find(({ isIssuer }) => isIssuer?.(iss) === true)
+    return found && { ...found, issuer: iss }
   }
 
   const expectedOf = ({ issuer, audiences }: TokenIssuer): Expected => ({

@@ -110,6 +110,7 @@ function ownIssuer(
   return [
     {
       issuer: client.providerURL,
+      isIssuer: provider.isIssuer,
       provider: id,
       audiences: accepted,
       verifySignature: provider.verifyForeign,

@@ -55,6 +55,8 @@ export interface ServerConfig {
 export interface ProviderConfig {
   /** Issuer identifier, without trailing changes: compared with the discovery document exactly. */
   readonly providerURL: string
+  /** Of an address for many organisations (Microsoft's): those whose people count, by their ids; `*`: any. Undefined: it is for one. */
+  readonly tenants: readonly string[] | undefined
   /** Where the discovery document is, when not under `providerURL`. */
   readonly discoveryURL: string | undefined
   /** Empty where `registration` is to bring it. */

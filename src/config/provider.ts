@@ -5,6 +5,7 @@ import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { noIdentifier } from './no-secrets.ts'
 import { outgoingProxies } from './outgoing-proxies.ts'
+import { isForManyTenants, isTenantID } from './tenants.ts'
 import { registrationConfig } from './registration.ts'
 
 /** Parameters that the login sets itself; an operator's value would break or weaken it. */
@@ -74,6 +75,7 @@ export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConf
     registration: registrationConfig(checks, { ...proof, scopes }, paths),
     providerURL: settings.providerURL ?? '',
     discoveryURL: settings.discoveryURL,
+    tenants: tenants(checks),
     clientID: registers ? '' : (settings.clientID ?? ''),
     clientSecret: registers ? undefined : clientSecret(checks),
     clientCertificate: clientCertificate(checks),
@@ -108,6 +110,40 @@ function checkScheme({ settings, refuse, warn }: Checks, path: string[], written
       [path, ['allowInsecureProvider']],
       'must be https (http only on loopback, or with allowInsecureProvider: true)',
     )
+}
+
+/** Anybody can make an organisation at Microsoft, and call its people what they like: which of them count is said, or none does. */
+function tenants({ settings, refuse, warn }: Checks): readonly string[] | undefined {
+  const { allowedTenants, providerURL = '' } = settings
+  const isMicrosoft = /^https:\/\/login\.(?:microsoftonline\.|partner\.microsoftonline\.|chinacloudapi\.)/.test(
+    providerURL,
+  )
+  if (allowedTenants === undefined) {
+    if (isMicrosoft && isForManyTenants(providerURL))
+      refuse(
+        [['allowedTenants'], ['providerURL']],
+        'is missing: providerURL is for people of every organisation; name those that count by their ids (GUIDs), or put one id into providerURL',
+      )
+    return undefined
+  }
+  if (!isForManyTenants(providerURL))
+    refuse(
+      [['allowedTenants'], ['providerURL']],
+      'means nothing with a providerURL that is for one organisation; remove it, or write /organizations/ (or /common/) in place of its id there',
+    )
+  if (allowedTenants.includes('*'))
+    warn(
+      ['allowedTenants'],
+      'lets people of every organisation in that the rules and lists let in: anybody can make one and call its people what they like; name those that you mean',
+    )
+  for (const [index, tenant] of allowedTenants.entries()) {
+    if (tenant === '*' || isTenantID(tenant)) continue
+    refuse(
+      ['allowedTenants', index],
+      'must be the id of an organisation (Overview > Directory (tenant) ID, a GUID); names can change hands',
+    )
+  }
+  return allowedTenants.map((tenant) => tenant.toLowerCase())
 }
 
 function dpop({ settings, warn }: Checks): ProviderConfig['dpop'] {

@@ -40,6 +40,9 @@ const off = () => withDefault(false, leaf(flag))
 const on = () => withDefault(true, leaf(flag))
 const texts = () => listOf(leaf(text))
 const timeout = duration('1ms', '1h')
+const nonEmpty = (list: z.ZodType<string[]>) =>
+  list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
+const someTexts = () => nonEmpty(texts())
 
 const serverOptions = {
   listen: withDefault('0.0.0.0:4180', leaf(listenAddress)),
@@ -69,6 +72,7 @@ const providersOptions = {
 const providerOptions = {
   providerURL: optional(leaf(webURL)),
   discoveryURL: optional(leaf(webURL)),
+  allowedTenants: optional(someTexts()),
   clientID: optional(leaf(text)),
   clientSecret: optional(leaf(secret), { secret: true }),
   clientAuthMethod: withDefault(
@@ -158,9 +162,6 @@ const sessionOptions = {
   forceHTTPS: on(),
 }
 
-const nonEmpty = (list: z.ZodType<string[]>) =>
-  list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
-const someTexts = () => nonEmpty(texts())
 const claimValues = z.preprocess(
   (value) => (Array.isArray(value) ? value : [value]),
   z.array(leaf(scalar)).min(1, 'is an empty list; name at least one value'),

@@ -27,12 +27,16 @@ export function readCallback({ query, state }: Callback): URLSearchParams {
 }
 
 /** The code, from an answer of the provider that this login asked. Throws LoginRejected. */
-export function codeOf(parameters: URLSearchParams, metadata: Metadata): string {
+export function codeOf(
+  parameters: URLSearchParams,
+  metadata: Pick<Metadata, 'sendsIss'>,
+  isIssuer: (issuer: string) => boolean,
+): string {
   // RFC 9207, before anything else is believed: an error, too, must come from the provider that was asked.
   const issuer = parameters.get('iss')
   if (issuer === null && metadata.sendsIss)
     throw new LoginRejected('iss_missing', 'the answer does not name its issuer')
-  if (issuer !== null && issuer !== metadata.issuer) {
+  if (issuer !== null && !isIssuer(issuer)) {
     throw new LoginRejected('iss_mismatch', 'the answer names another issuer')
   }
   const error = parameters.get('error')

@@ -11,6 +11,7 @@ import type { Documents } from '../cache/documents.ts'
 import { freshMs, load, save, usableMs } from './document-cache.ts'
 import { asked } from './faults.ts'
 import { isObject, type JSONObject } from './json.ts'
+import { mayKeySign } from './tenants.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 
@@ -19,7 +20,8 @@ export interface KeySet {
   /** The keys in one order: tells new ones from the same ones again. */
   readonly text: string
   readonly fetchedAt: number
-  readonly find: LocalJWKSet
+  /** Those that may sign for this issuer. */
+  for(issuer: unknown): LocalJWKSet
 }
 
 export interface Keys {
@@ -135,6 +137,20 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
 
 const cacheId = (uri: string): string => createHash('sha256').update(uri).digest('base64url')
 
+/** Nearly every provider's keys are for all that it issues. */
+function keysByIssuer(keys: readonly JWK[]): KeySet['for'] {
+  const all = createLocalJWKSet({ keys: [...keys] })
+  if (keys.every((key) => mayKeySign(key, undefined))) return () => all
+  const bySelection = new Map<string, LocalJWKSet>()
+  return (issuer) => {
+    const chosen = keys.map((key) => mayKeySign(key, issuer))
+    const selection = chosen.map(Number).join('')
+    const known = bySelection.get(selection) ?? createLocalJWKSet({ keys: keys.filter((_, index) => chosen[index]) })
+    bySelection.set(selection, known)
+    return known
+  }
+}
+
 /** Keys of a kind we do not know are kept: they are simply never chosen. */
 function keySet(uri: string, document: JSONObject, fetchedAt: number): KeySet | undefined {
   const keys: unknown = document['keys']
@@ -148,7 +164,7 @@ function keySet(uri: string, document: JSONObject, fetchedAt: number): KeySet | 
         .sort()
         .join(),
       fetchedAt,
-      find: createLocalJWKSet({ keys: usable }),
+      for: keysByIssuer(usable),
     }
   } catch {
     return undefined

@@ -12,6 +12,7 @@ import { freshMs, load, save, usableMs } from './document-cache.ts'
 import type { Transport } from './transport.ts'
 import { jsonObject } from './transport.ts'
 import { oneLine } from './provider-text.ts'
+import { tenantIn } from './tenants.ts'
 
 /** What we use of the discovery document. Endpoints are absolute URLs that may be called (https, or loopback). */
 export interface Metadata {
@@ -53,6 +54,8 @@ export interface MetadataSource {
 
 export interface MetadataOptions {
   readonly issuer: string
+  /** How the document has to write it, where not as `issuer`. */
+  readonly announced?: string | undefined
   /** Where the document is, when not under the issuer. */
   readonly discoveryURL: string | undefined
   readonly allowInsecure: boolean
@@ -95,7 +98,10 @@ export function createMetadata(options: MetadataOptions): MetadataSource {
     known !== undefined && clock() - known.fetchedAt < usableMs ? known.metadata : undefined
 
   function use(document: JSONObject, fetchedAt: number): void {
-    known = { metadata: parseMetadata(document, issuer, { allowInsecure, usesAliases }), fetchedAt }
+    known = {
+      metadata: parseMetadata(document, issuer, { allowInsecure, usesAliases, announced: options.announced }),
+      fetchedAt,
+    }
     options.onKnown(known.metadata)
   }
 
@@ -213,9 +219,13 @@ const calledByUs = new Set([
 export function parseMetadata(
   document: JSONObject,
   issuer: string,
-  { allowInsecure, usesAliases = false }: { readonly allowInsecure: boolean; readonly usesAliases?: boolean },
+  {
+    allowInsecure,
+    usesAliases = false,
+    announced,
+  }: { readonly allowInsecure: boolean; readonly usesAliases?: boolean; readonly announced?: string | undefined },
 ): Metadata {
-  checkIssuer(document['issuer'], issuer)
+  checkIssuer(document['issuer'], issuer, announced)
   const listed = document['mtls_endpoint_aliases']
   const aliases = usesAliases && isObject(listed) ? listed : {}
   const optional = (name: string): string | undefined => {
@@ -268,10 +278,8 @@ export function parseMetadata(
 const isListed = (list: unknown, word: string): boolean => Array.isArray(list) && list.includes(word)
 
 /** Microsoft's document for many tenants names none of them: its template is the issuer of the tenant that the operator chose. */
-const tenant = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-function checkIssuer(found: unknown, issuer: string): void {
-  if (found === issuer && !issuer.includes('{tenantid}')) return
+function checkIssuer(found: unknown, issuer: string, announced = issuer): void {
+  if (found === announced && !issuer.includes('{tenantid}')) return
   const written = typeof found === 'string' ? oneLine(found, []) : 'nothing'
   const [before, after, ...rest] = written.split('{tenantid}')
   if (before === undefined || after === undefined || rest.length > 0) {
@@ -279,10 +287,9 @@ function checkIssuer(found: unknown, issuer: string): void {
       `discovery: the provider calls itself ${written}, providerURL says ${issuer}; it must be written as the provider writes it, to the last slash`,
     )
   }
-  const fits = issuer.startsWith(before) && issuer.endsWith(after)
-  if (fits && tenant.test(issuer.slice(before.length, issuer.length - after.length))) return
+  if (tenantIn(written, issuer) !== undefined) return
   throw new UnusableDocument(
-    `discovery: the provider calls itself ${written}, for any tenant; set providerURL to it with your tenant's id (a GUID) in place of {tenantid}`,
+    `discovery: the provider calls itself ${written}, for any tenant; set providerURL to it with your tenant's id (a GUID) in place of {tenantid}, or allowedTenants`,
   )
 }
 

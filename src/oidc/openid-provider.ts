@@ -35,6 +35,7 @@ import { authorizationParameters, authorizationURL, endSessionURL } from './requ
 import { verifySignal } from './signal-token.ts'
 import type { Unverified } from './signature.ts'
 import { decodeUnverified, verifySignature } from './signature.ts'
+import { createIssuers } from './tenants.ts'
 import { idTokenOf, singleUseKey, tokensOrRefusal } from './token-response.ts'
 import type { TokenResponse, TokenResult } from './token-endpoint.ts'
 import { createTokenEndpoint } from './token-endpoint.ts'
@@ -96,6 +97,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   // Of a provider in trouble each login and each refresh would have something to say.
   const logger = withWarningQuota(options.logger, warningsPerMinute, clock)
   const { providerURL: issuer } = config
+  const issuers = createIssuers(issuer, config.tenants)
   const wanted = requireVerifiedEmail ? [...options.claimsWanted, 'email_verified'] : options.claimsWanted
   const clientCertificate =
     config.clientCertificate && createClientCertificate(config.clientCertificate, { clock, logger })
@@ -129,6 +131,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const toldConcerns = new Map<string, string>()
   const metadataSource = createMetadata({
     issuer,
+    announced: issuers.announced,
     discoveryURL: config.discoveryURL,
     allowInsecure: config.allowInsecureProvider,
     usesAliases: clientCertificate !== undefined,
@@ -206,7 +209,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     { nonce, stepUp, startedAt }: LoginFacts,
   ): IDTokenFacts =>
     checkIDToken(token, {
-      issuer,
+      issuer: issuers.of(token.claims),
       clientID: issuedTo,
       nonce,
       stepUp,
@@ -296,7 +299,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   async function exchangeCode(callback: Callback): Promise<Grant> {
     const parameters = readCallback(callback)
     const metadata = await metadataSource.require()
-    const code = codeOf(parameters, metadata)
+    const code = codeOf(parameters, metadata, issuers.includes)
     // Before the code is spent: without keys its answer could not be verified.
     await keys.current(metadata.jwks_uri)
     const answer = tokensOrRefusal(
@@ -566,11 +569,15 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     },
     async readLogoutToken(token) {
       const { algorithms, jwks_uri } = await metadataSource.require()
-      const verified = await verifySignal(token, { issuer, algorithms, keysURI: async () => jwks_uri }, keys)
+      const verified = await verifySignal(
+        token,
+        { isIssuer: issuers.includes, algorithms, keysURI: async () => jwks_uri },
+        keys,
+      )
       const { clockSkewMs } = config
       return checkLogoutToken(verified, { audiences: clients.ids(), clockSkewMs, now: clock() })
     },
-    isIssuer: (named) => named === issuer,
+    isIssuer: issuers.includes,
     pageOrigins() {
       const metadata = metadataSource.current()
       const pages = [

@@ -11,7 +11,7 @@ import { decodeUnverified, verifySignature, type Unverified } from './signature.
 
 /** Whose signature counts. */
 export interface Signer {
-  readonly issuer: string
+  readonly isIssuer: (issuer: string) => boolean
   /** Asymmetric ones only: the client's secret is no key of the provider's. */
   readonly algorithms: readonly string[]
   /** Asked for once the token says that it is of this issuer. May throw ProviderUnavailable. */
@@ -39,7 +39,11 @@ const reasons: Partial<Readonly<Record<LoginReason, SignalReason>>> = {
 export async function verifySignal(token: string, signer: Signer, keys: Keys): Promise<Unverified> {
   try {
     const { claims } = decodeUnverified(token, signer.algorithms)
-    demand(claims['iss'] === signer.issuer, 'issuer', 'iss is not the one that is configured')
+    demand(
+      typeof claims['iss'] === 'string' && signer.isIssuer(claims['iss']),
+      'issuer',
+      'iss is not the one that is configured',
+    )
     const { algorithms, keysURI } = signer
     return await verifySignature(token, { algorithms, jwks_uri: await keysURI() }, keys, 'anybody')
   } catch (error) {

@@ -54,7 +54,7 @@ export async function verifySignature(
   const unverified = decodeUnverified(token, metadata.algorithms)
   let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
   for (let round = 0; seen !== undefined && round < maxRounds; round++) {
-    if (await isSigned(token, unverified.algorithm, seen)) {
+    if (await isSigned(token, unverified.algorithm, seen.for(unverified.claims['iss']))) {
       if (isTooDeep(unverified.claims))
         throw new LoginRejected('claims_too_large', `the token cannot be used: ${tooDeep}`)
       return unverified
@@ -65,7 +65,7 @@ export async function verifySignature(
   throw new LoginRejected('id_token_signature', 'no key of the provider made the signature of the token')
 }
 
-async function isSigned(token: string, algorithm: string, { find }: KeySet): Promise<boolean> {
+async function isSigned(token: string, algorithm: string, find: ReturnType<KeySet['for']>): Promise<boolean> {
   const options = { algorithms: [algorithm] }
   try {
     await compactVerify(token, find, options)

@@ -106,9 +106,11 @@ export function createTransmitter(options: TransmitterOptions): Transmitter {
       : new ProviderUnavailable('the transmitter is not known yet', { cause: failure?.error })
   }
 
+  const isIssuer = (named: string) => named === issuer
+
   return {
     async read(token) {
-      const verified = await verifySignal(token, { issuer, algorithms: asymmetric, keysURI }, keys)
+      const verified = await verifySignal(token, { isIssuer, algorithms: asymmetric, keysURI }, keys)
       return checkSecurityEventToken(verified, { audiences, clockSkewMs, now: clock() })
     },
     stop: () => transport.close(),

@@ -159,6 +159,24 @@ const refused: [name: string, text: string, problem: RegExp, env?: Record<string
   ],
   ['tokens of nobody', `providers:${google}\nbearer: { enabled: true }`, /bearer\.enabled: lets nobody in/, noTop],
 ]
+const microsoft = 'https://login.microsoftonline.com'
+refused.push(
+  [
+    'people of every organisation at Microsoft, unsaid',
+    `providers:${google.replace('https://accounts.google.com', `${microsoft}/common/v2.0`)}`,
+    /providers\.google\.allowedTenants: is missing/,
+  ],
+  [
+    'organisations of a provider that has one',
+    `providers:${google}\n    allowedTenants: ["*"]`,
+    /providers\.google\.allowedTenants: means nothing/,
+  ],
+  [
+    'an organisation by its name',
+    `providers:${google.replace('https://accounts.google.com', `${microsoft}/common/v2.0`)}\n    allowedTenants: [contoso]`,
+    /providers\.google\.allowedTenants\[0\]: must be the id/,
+  ],
+)
 for (const [name, text, problem, env] of refused) {
   test(`refused: ${name}`, () => {
     const problems = problemsOf({ text, ...(env && { env }) })
@@ -179,4 +197,13 @@ test('lists of addresses that hold for several are warned of: an address counts 
     own.warnings.filter((line) => line.includes('allowedUsers')),
     [],
   )
+})
+
+test('organisations at Microsoft are named by their ids, and any of them is warned of', () => {
+  const tenant = '9188040D-6c67-4c5b-b112-36a304b66dad'
+  const named = load({
+    text: `providers:${google.replace('https://accounts.google.com', `${microsoft}/organizations/v2.0`)}\n    allowedTenants: [${tenant}, "*"]`,
+  })
+  assert.deepEqual(named.config.providers[1]?.client.tenants, [tenant.toLowerCase(), '*'])
+  assert.ok(named.warnings.some((line) => /allowedTenants: lets people of every organisation in/.test(line)))
 })

@@ -58,6 +58,7 @@ export interface WorldOptions {
 export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = {}): ProviderConfig {
   return {
     providerURL: op.issuer,
+    tenants: undefined,
     clientID: op.clientID,
     clientSecret: op.clientSecret,
     clientAuthMethod: 'client_secret_basic',
