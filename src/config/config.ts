@@ -98,6 +98,8 @@ export interface ProviderConfig {
   readonly revocationURL: string | undefined
   readonly endSessionURL: string | undefined
   readonly introspectionURL: string | undefined
+  /** Microsoft Graph: asked for groups that an ID token has no room for. Undefined: they are none. */
+  readonly graphURL: string | undefined
 }
 
 export type ProviderEntries = readonly [ProviderEntry, ...ProviderEntry[]]

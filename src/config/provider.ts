@@ -50,6 +50,7 @@ export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConf
     'revocationURL',
     'oidcEndSessionURL',
     'introspectionURL',
+    'graphURL',
   ] as const) {
     checkScheme(checks, [name], settings[name])
   }
@@ -96,6 +97,7 @@ export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConf
     revocationURL: settings.revocationURL,
     endSessionURL: settings.oidcEndSessionURL,
     introspectionURL: settings.introspectionURL,
+    graphURL: settings.graphURL,
   }
 }
 

@@ -122,6 +122,7 @@ const providerOptions = {
     clientMetadata: optional(structured(z.record(z.string(), z.unknown()))),
   }),
   introspectionURL: optional(leaf(webURL)),
+  graphURL: optional(leaf(webURL)),
 }
 
 const pathOptions = {

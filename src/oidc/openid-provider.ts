@@ -21,6 +21,7 @@ import { createIntrospection } from './introspection.ts'
 import type { Documents } from '../cache/documents.ts'
 import { createDPoP, newProofKey } from './dpop.ts'
 import { isTooDeep, tooDeep, type JSONObject } from './json.ts'
+import { fetchGroups, isOverage } from './groups-overage.ts'
 import type { IDTokenFacts } from './id-token.ts'
 import { checkIDToken } from './id-token.ts'
 import { createKeys } from './keys.ts'
@@ -223,8 +224,13 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   const lacks = (claims: JSONObject): boolean => wanted.some((path) => !isSaid(claimAt(claims, path)))
 
   /** What a source says of `subject`, or undefined. Throws LoginRejected or ProviderUnavailable. */
-  type Source = (subject: string, answer: TokenResponse, metadata: Metadata) => Promise<JSONObject | undefined>
-  const sources: Record<ClaimsSource, Source> = {
+  type Source = (
+    subject: string,
+    answer: TokenResponse,
+    metadata: Metadata,
+    known: JSONObject,
+  ) => Promise<JSONObject | undefined>
+  const sources: Record<ClaimsSource | 'graph', Source> = {
     idToken: async () => undefined,
     async userinfo(subject, { accessToken, boundTo, issuedTo, scope }, metadata) {
       const url = metadata.userinfo_endpoint
@@ -234,6 +240,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       const request = { url, metadata, clientID: issuedTo, accessToken, boundTo, subject }
       return fetchUserInfo(request, { transport, dpop, keys, health })
     },
+    graph: async (_, { accessToken }, __, known) =>
+      config.graphURL !== undefined && isOverage(known)
+        ? fetchGroups({ graphURL: config.graphURL, accessToken }, transport)
+        : undefined,
     async accessToken(subject, { accessToken }, metadata) {
       const read = await readAccessToken(accessToken, {
         subject,
@@ -266,10 +276,10 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   ): Promise<Completed> {
     let claims = idToken
     let missed: ProviderUnavailable | undefined
-    for (const source of config.claimsFrom) {
+    for (const source of [...config.claimsFrom, 'graph'] as const) {
       if (!lacks(claims)) return { claims, missed: undefined }
       try {
-        const more = await sources[source](subject, answer, metadata)
+        const more = await sources[source](subject, answer, metadata, claims)
         if (more !== undefined) claims = mergeUserInfo(claims, more)
       } catch (error) {
         if (!(error instanceof ProviderUnavailable)) throw error

@@ -13,7 +13,16 @@ import { asked, connectionFault, isRefusedHandshake, timeoutFault } from './faul
 import { isObject, isTooDeep, type JSONObject } from './json.ts'
 
 export type Operation =
-  'discovery' | 'jwks' | 'registration' | 'par' | 'token' | 'refresh' | 'userinfo' | 'revocation' | 'introspection'
+  | 'discovery'
+  | 'jwks'
+  | 'registration'
+  | 'par'
+  | 'token'
+  | 'refresh'
+  | 'userinfo'
+  | 'groups'
+  | 'revocation'
+  | 'introspection'
 
 export interface ProviderRequest {
   readonly operation: Operation

@@ -80,6 +80,7 @@ export function configFor(op: FaultyProvider, config: Partial<ProviderConfig> = 
     revocationURL: undefined,
     endSessionURL: undefined,
     introspectionURL: undefined,
+    graphURL: undefined,
     discoveryURL: undefined,
     allowMissingNonce: false,
     claimsFrom: ['idToken', 'userinfo'],
