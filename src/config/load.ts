@@ -22,6 +22,7 @@ import { peersConfig } from './peers.ts'
 import { looksLikePlugin, warnOfOtherMeanings } from './plugin-meaning.ts'
 import { createFindings } from './problems.ts'
 import type { Finding, Path } from './problems.ts'
+import { withPreset } from './presets.ts'
 import { providerEntries, withinProvider } from './providers.ts'
 import { redisConfig } from './redis.ts'
 import { allOptions, optionShape, settingsSchema } from './schema.ts'
@@ -119,7 +120,14 @@ export function readConfig(source: ConfigSource, compilers: readonly FindingsOf[
   const { refuse, warn } = findings
   const notes = document.notes.map(({ line, message }) => `${fileName}:${line}: ${message}`)
   const isFromEnvironment = (path: Path): boolean => origins.has(JSON.stringify(path))
-  const checks: Checks = { settings, isGiven, isFromEnvironment, refuse, warn, readFile: source.readFile }
+  const checks: Checks = {
+    settings: withPreset(settings, (option) => isGiven([option])),
+    isGiven,
+    isFromEnvironment,
+    refuse,
+    warn,
+    readFile: source.readFile,
+  }
   for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
   for (const { path, info } of allOptions) {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)

@@ -4,6 +4,7 @@ import { belongsTo, checkCertificates, fileText, privateKey, secretText } from '
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { noIdentifier } from './no-secrets.ts'
+import { exampleOf } from './presets.ts'
 import { outgoingProxies } from './outgoing-proxies.ts'
 import { isForManyTenants, isTenantID } from './tenants.ts'
 import { registrationConfig } from './registration.ts'
@@ -28,7 +29,10 @@ const MANAGED_PARAMETERS = new Set([
 export function providerConfig(checks: Checks, paths: PathsConfig): ProviderConfig {
   const { settings, refuse, warn } = checks
   if (settings.providerURL === undefined) {
-    refuse(['providerURL'], 'is missing; it is the provider’s issuer, such as https://id.example.com')
+    refuse(
+      ['providerURL'],
+      `is missing; it is the provider’s issuer, such as ${exampleOf(settings.preset) ?? 'https://id.example.com'}`,
+    )
   } else if (/[?#]/.test(settings.providerURL)) {
     refuse(['providerURL'], 'must not have a query (OpenID Connect Discovery, section 3)')
   } else if (/\/\.well-known(?:\/|$)/.test(settings.providerURL)) {

@@ -6,6 +6,7 @@ import type { PathsConfig, ProviderConfig, ProviderEntry, ProviderEntries } from
 import type { Checks } from './checks.ts'
 import { parseRuleHost } from './host-pattern.ts'
 import type { Path } from './problems.ts'
+import { presets, withPreset } from './presets.ts'
 import { defaultProvider, isProviderName } from './provider-name.ts'
 import { providerConfig } from './provider.ts'
 import { namedProviderShape, type Settings } from './schema.ts'
@@ -47,10 +48,11 @@ export function providerEntries(checks: Checks, paths: PathsConfig): ProviderEnt
 
 function topEntry(checks: Checks, paths: PathsConfig): ProviderEntry {
   const client = providerConfig(checks, paths)
+  const { preset } = checks.settings
   return {
     name: defaultProvider,
     id: undefined,
-    title: hostOf(client.providerURL),
+    title: preset === undefined ? hostOf(client.providerURL) : presets[preset].title,
     logo: undefined,
     hosts: [],
     client,
@@ -62,13 +64,12 @@ function topEntry(checks: Checks, paths: PathsConfig): ProviderEntry {
 
 function namedEntry(checks: Checks, paths: PathsConfig, name: string): ProviderEntry {
   const { settings } = checks
-  const own = settings.providers[name]
-  if (own === undefined) throw new RangeError(`no provider ${name}`)
+  const own = ownOf(checks, name)
   const client = providerConfig(checksOf(checks, name), { ...paths, callback: `${paths.callback}/${name}` })
   return {
     name,
     id: idOf(client, name),
-    title: own.title ?? name,
+    title: own.title ?? (own.preset === undefined ? name : presets[own.preset].title),
     logo: own.logo,
     hosts: own.hosts,
     client,
@@ -81,6 +82,13 @@ function namedEntry(checks: Checks, paths: PathsConfig, name: string): ProviderE
     ),
     bearerAudiences: own.bearerAudiences,
   }
+}
+
+/** As it is written, and what its preset knows. */
+function ownOf({ settings, isGiven }: Checks, name: string): NamedProvider {
+  const own = settings.providers[name]
+  if (own === undefined) throw new RangeError(`no provider ${name}`)
+  return withPreset(own, (option) => isGiven(['providers', name, option]))
 }
 
 /** What it says nothing of is as at the top. */
@@ -100,7 +108,7 @@ const listsOf = ({ allowedUsers, allowedUserDomains, allowedRolesAndGroups, requ
 
 /** The options of one of them, read as if they stood at the top; what is said of them is said where they stand. */
 function checksOf(checks: Checks, name: string): Checks {
-  const own: Readonly<Record<string, unknown>> = checks.settings.providers[name] ?? {}
+  const own: Readonly<Record<string, unknown>> = ownOf(checks, name)
   const at = (path: Path): Path =>
     path[0] !== undefined && Object.hasOwn(namedProviderShape, path[0]) ? ['providers', name, ...path] : path
   return {

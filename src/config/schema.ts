@@ -18,6 +18,7 @@ import {
   webURL,
 } from './network.ts'
 import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
+import { presetNames } from './presets.ts'
 import { redisOptions } from './schema-redis.ts'
 import { upstreamOptions } from './schema-upstreams.ts'
 import { secret } from './secrets.ts'
@@ -70,6 +71,7 @@ const providersOptions = {
 
 /** Of each. */
 const providerOptions = {
+  preset: optional(leaf(choice(presetNames))),
   providerURL: optional(leaf(webURL)),
   discoveryURL: optional(leaf(webURL)),
   allowedTenants: optional(someTexts()),

@@ -31,6 +31,7 @@ import { asymmetric, createMetadata } from './metadata.ts'
 import type { Authentication, Callback, Expected, Grant, Provider, RefreshGrant, Tokens } from './provider.ts'
 import { createProviderHealth } from './provider-health.ts'
 import { createPushedRequests, pushedRequestsConcern } from './pushed-requests.ts'
+import { quirksOf } from './quirks.ts'
 import { createRegistrationEndpoint } from './registration-endpoint.ts'
 import { authorizationParameters, authorizationURL, endSessionURL } from './requests.ts'
 import { verifySignal } from './signal-token.ts'
@@ -336,7 +337,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   }
 
   function abandon(tokens: Tokens): void {
-    if (!revocationEndsConsent(issuer)) options.noteCall(revoke(tokens))
+    if (!quirksOf(issuer).revocationEndsConsent) options.noteCall(revoke(tokens))
   }
 
   /** What a login makes of its tokens. Throws LoginRejected, and ProviderUnavailable where it would be refused for want of an answer. */
@@ -602,9 +603,6 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
 
 const dpopNotOffered =
   'dpop is require, and the provider does not say that it knows DPoP with ES256: logins will be refused if it does not; set it to auto'
-
-/** Google: whoever takes back one token takes back the person's consent, and ends their other sessions. */
-const revocationEndsConsent = (issuer: string): boolean => issuer === 'https://accounts.google.com'
 
 const ended = (reason: RefreshReason, message: string, cause?: Error): RefreshRejected =>
   new RefreshRejected(reason, message, cause === undefined ? {} : { cause })

@@ -5,22 +5,23 @@ import type { ProviderConfig } from '../config/config.ts'
 import { thumbprintOf } from './dpop.ts'
 import type { Metadata } from './metadata.ts'
 import type { AuthorizationRequest, EndSessionRequest } from './provider.ts'
+import { quirksOf } from './quirks.ts'
 
 /** What a login asks for (OpenID Connect Core 3.1.2.1), without who asks. */
 export async function authorizationParameters(
   config: ProviderConfig,
   { redirectURI, state, nonce, codeVerifier, proofKey, prompt, loginHint, stepUp }: AuthorizationRequest,
 ): Promise<Record<string, string>> {
-  const google = asGoogleWantsIt(config)
+  const asked = askedOffline(config)
   return {
     ...(config.audience === undefined ? {} : { audience: config.audience }),
-    ...google.parameters,
+    ...asked.parameters,
     ...config.extraAuthParams,
     ...(prompt === undefined ? {} : { prompt }),
     ...(loginHint === undefined ? {} : { login_hint: loginHint }),
     ...(stepUp?.acr === undefined ? {} : { acr_values: stepUp.acr.join(' ') }),
     ...(stepUp?.maxAgeMs === undefined ? {} : { max_age: String(Math.floor(stepUp.maxAgeMs / 1_000)) }),
-    scope: google.scopes.join(' '),
+    scope: asked.scopes.join(' '),
     redirect_uri: redirectURI,
     state,
     nonce,
@@ -37,13 +38,11 @@ export async function authorizationParameters(
 export const authorizationURL = (metadata: Metadata, clientID: string, parameters: Record<string, string>): URL =>
   buildAuthorizationUrl(configuration(clientID, metadata.issuer, metadata), new URLSearchParams(parameters))
 
-// Google refuses the scope that everybody else asks for, and gives a refresh token only with a consent.
-function asGoogleWantsIt({ providerURL, scopes }: ProviderConfig): {
+function askedOffline({ providerURL, scopes }: ProviderConfig): {
   scopes: readonly string[]
   parameters: Record<string, string>
 } {
-  const isGoogle = providerURL === 'https://accounts.google.com'
-  if (!isGoogle || !scopes.includes('offline_access')) return { scopes, parameters: {} }
+  if (!quirksOf(providerURL).offlineByParameter || !scopes.includes('offline_access')) return { scopes, parameters: {} }
   return {
     scopes: scopes.filter((scope) => scope !== 'offline_access'),
     parameters: { access_type: 'offline', prompt: 'consent' },
@@ -63,11 +62,18 @@ export function endSessionURL(
   clientID: string,
   { idToken, postLogoutRedirectURI, state }: EndSessionRequest,
 ): URL | undefined {
+  if (quirksOf(issuer).logoutByURI) return byURI(endpoint, { client_id: clientID, logout_uri: postLogoutRedirectURI })
   const plain = { client_id: clientID, post_logout_redirect_uri: postLogoutRedirectURI, state }
   const client = configuration(clientID, issuer, { end_session_endpoint: endpoint })
   return [...(idToken === undefined ? [] : [{ id_token_hint: idToken, ...plain }]), plain]
     .map((parameters) => buildEndSessionUrl(client, new URLSearchParams(parameters)))
     .find(({ href }) => href.length <= maxEndSessionURLLength)
+}
+
+function byURI(endpoint: string, parameters: Readonly<Record<string, string>>): URL | undefined {
+  const url = new URL(endpoint)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return url.href.length <= maxEndSessionURLLength ? url : undefined
 }
 
 function configuration(clientID: string, issuer: string, endpoints: object): Configuration {

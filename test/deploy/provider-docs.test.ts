@@ -18,10 +18,14 @@ test('there is a page for each provider that people ask for', () => {
     'README.md',
     'auth0.md',
     'authentik.md',
+    'cognito.md',
     'dex.md',
     'entra-id.md',
+    'gitlab.md',
     'google.md',
     'keycloak.md',
+    'okta.md',
+    'zitadel.md',
   ])
 })
 

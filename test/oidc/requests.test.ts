@@ -96,6 +96,17 @@ describe('the logout request', () => {
     })
   })
 
+  test('of a Cognito pool has its own words for the client and the way back, and no hint', async (t) => {
+    const { op, another } = await aWorld(t, { start: false })
+    const providerURL = 'https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI'
+    const endSessionURL = 'https://auth.example.com/logout'
+    const provider = another({ config: configFor(op, { providerURL, endSessionURL }) })
+    assert.equal(
+      provider.endSessionURL(request)?.href,
+      `${endSessionURL}?client_id=client&logout_uri=https%3A%2F%2Fapp.example.com%2F`,
+    )
+  })
+
   test('has no hint without an ID token', async (t) => {
     const { provider } = await aWorld(t)
     assert.ok(!provider.endSessionURL({ ...request, idToken: undefined })?.searchParams.has('id_token_hint'))

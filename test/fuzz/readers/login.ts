@@ -102,7 +102,11 @@ export const addressesOfLogins: readonly Reader[] = [
     start,
     words: ['state=', 'code=', 'iss=', 'error='],
     run: (text: string) =>
-      codeOf(readCallback({ query: text, state: 'a', redirectURI: '', nonce: '', codeVerifier: '' }), metadata, (issuer) => issuer === metadata.issuer),
+      codeOf(
+        readCallback({ query: text, state: 'a', redirectURI: '', nonce: '', codeVerifier: '' }),
+        metadata,
+        (issuer) => issuer === metadata.issuer,
+      ),
   })),
   {
     name: 'the state of a callback',
