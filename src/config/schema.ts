@@ -318,8 +318,8 @@ const pluginOptions = Object.fromEntries(
 
 export const optionShape = {
   ...serverOptions,
-  ...providersOptions,
   ...providerOptions,
+  ...providersOptions,
   ...severalProviders,
   ...pathOptions,
   ...sessionOptions,

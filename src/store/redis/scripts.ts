@@ -136,7 +136,7 @@ redis.call('SET', KEYS[1], string.format('%.3f', after), 'PX', string.format('%.
   },
   /**
    * log, head, members | chain of a new history, ttl, replica, record, channel, token, n of the position or '', most entries,
-   * how long a member is remembered, channel and note for a new one -> n, chain, server time, members before, entries or false
+   * how long a member is remembered, channel and note for a new one (or '') -> n, chain, server time, members before, entries or false
    */
   fgBeat: {
     numberOfKeys: 3,
@@ -149,7 +149,7 @@ for at = 1, #members, 2 do
 end
 local isNewMember = redis.call('HSET', KEYS[3], ARGV[3], decimal(now) .. ' ' .. ARGV[4]) == 1
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
-if isNewMember then redis.call('PUBLISH', ARGV[10], ARGV[11]) end
+if isNewMember and ARGV[11] ~= '' then redis.call('PUBLISH', ARGV[10], ARGV[11]) end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 local entries = false
 if ARGV[7] ~= '' then

@@ -165,7 +165,7 @@ export const commands: Readonly<Record<Name, Command>> = {
     const isNewMember = !t.fields(log.members).has(text(replica))
     t.hset(log.members, text(replica), `${t.time.toFixed(0)} ${text(record)}`)
     t.expire(log.members, number(ttl))
-    if (isNewMember) t.publish(text(notes), text(hello))
+    if (isNewMember && text(hello) !== '') t.publish(text(notes), text(hello))
     t.publish(text(channel), text(token))
     let entries: string[] | null = null
     if (text(after) !== '') {

@@ -140,6 +140,21 @@ describe('the link to Redis', { skip: redisMissing }, () => {
     assert.deepEqual(one.notes, [])
   })
 
+  test('who comes is told to all, with its first beat and with no other', async (t) => {
+    const one = await liveLinkTo(redisConfig({ address: server.address }))
+    const two = await liveLinkTo(redisConfig({ address: server.address }))
+    t.after(() => [one, two].forEach(({ link }) => link.close()))
+    for (const token of [1, 2]) {
+      await two.link.log.beat({ replica: 'newcomer', token, position: undefined, clean: true, hello: 'here' })
+    }
+    await one.hears()
+    assert.deepEqual(one.notes, ['here'])
+    await two.link.log.leave('newcomer')
+    await two.link.log.beat({ replica: 'newcomer', token: 3, position: undefined, clean: true, hello: 'again' })
+    await one.hears()
+    assert.deepEqual(one.notes, ['here', 'again'])
+  })
+
   test('a subscription that proved deaf is opened anew when asked, and what may be missed meanwhile is said', async (t) => {
     const it = await liveLinkTo(redisConfig({ address: server.address }))
     t.after(() => it.link.close())
