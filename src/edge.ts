@@ -2,7 +2,6 @@
 import type { AddressInfo } from 'node:net'
 import { provenNames } from './access/identity-headers.ts'
 import { createAdmin } from './admin/admin.ts'
-import { createFailureLimit } from './admin/failure-limit.ts'
 import type { Config } from './config/config.ts'
 import { surviveAcceptFaults } from './http/accept-faults.ts'
 import { createAddresses } from './http/addresses.ts'
@@ -248,7 +247,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       sessions,
       issuer: config.provider.providerURL,
       clockSkewMs: config.provider.clockSkewMs,
-      failureLimit: createFailureLimit(clock),
+      failureLimit: rateLimits.admin,
       withinBudget: cache.withinBudget,
       requestId: randomId,
       runtime,

@@ -227,7 +227,7 @@ const accessOptions = {
     enabled: on(),
     loginsPerMinute: perMinute(300),
     bearerFailuresPerMinute: perMinute(300),
-    adminPerMinute: perMinute(120),
+    adminPerMinute: perMinute(30),
   }),
 }
 

@@ -1,7 +1,10 @@
 // Who may ask at the admin port.
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { createFailureLimit } from '../../src/admin/failure-limit.ts'
+import { createRateLimits } from '../../src/cache/rate-limits.ts'
+import { createKeyedHash } from '../../src/sealing.ts'
+import { load } from '../config/load-fixture.ts'
+import { encryptionKey } from '../session/world.ts'
 import { createAuthority } from '../fixtures/certificates.ts'
 import { startAdmin, token } from './fixture.ts'
 
@@ -43,14 +46,22 @@ describe('the token', () => {
 
   test('whoever is wrong too often is told to wait, fills no log, and does not lock the operator out', async (t) => {
     const world = (await startAdmin(t)).world
-    const { ask } = await startAdmin(t, { world, failureLimit: createFailureLimit(world.time.clock) })
+    const { admin: failureLimit } = createRateLimits({
+      cache: world.cache,
+      hash: createKeyedHash([encryptionKey], 'rate'),
+      limits: load({}).config.rateLimits,
+      metrics: world.metrics,
+      logger: world.log,
+      clock: world.time.clock,
+    })
+    const { ask } = await startAdmin(t, { world, failureLimit })
     const statuses: number[] = []
     for (let at = 0; at < 40; at++) statuses.push((await ask('/v1/sessions', { token: 'x' })).status)
     assert.deepEqual(
       statuses,
       Array.from({ length: 40 }, (_, at) => (at < 30 ? 401 : 429)),
     )
-    assert.equal((await ask('/v1/sessions', { token: 'x' })).headers['retry-after'], '60')
+    assert.equal((await ask('/v1/sessions', { token: 'x' })).headers['retry-after'], '2')
     assert.equal((await ask('/v1/sessions')).status, 200)
     assert.equal(world.log.lines.filter(({ event }) => event === 'admin_refused').length, 10)
     world.time.advance(60_000)
