@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net'
 import { provenNames } from './access/identity-headers.ts'
 import { createAdmin } from './admin/admin.ts'
 import type { Config } from './config/config.ts'
+import { compileHandoverHosts } from './config/handover.ts'
 import { surviveAcceptFaults } from './http/accept-faults.ts'
 import { createAddresses } from './http/addresses.ts'
 import { createAdmissions } from './http/admissions.ts'
 import { createAuth } from './http/auth.ts'
 import { limitBodies } from './http/bodies.ts'
 import { createBearerAuth } from './http/bearer-auth.ts'
+import { createBoundTickets } from './http/bound-tickets.ts'
 import { createBrowserCookies } from './http/browser-cookies.ts'
 import { createChallenges } from './http/challenges.ts'
 import { createTrustedPeers } from './http/client.ts'
@@ -24,7 +26,7 @@ import { createHealth, type HealthSources } from './http/health.ts'
 import { createPassRenewal } from './http/pass-renewal.ts'
 import { createPreflights } from './http/preflight.ts'
 import { createDescribe } from './http/profile-endpoints.ts'
-import { createProviderChoice } from './http/provider-choice.ts'
+import { beyondHandover, createProviderChoice } from './http/provider-choice.ts'
 import { createProtectedResources } from './http/protected-resources.ts'
 import { createRefusals } from './http/refusals.ts'
 import { createRelayedPaths } from './http/relayed-paths.ts'
@@ -59,7 +61,7 @@ export interface Edge {
 
 /** `phase`: what health says of the process. */
 export function createEdge(config: Config, service: Service, runtime: Runtime, phase: HealthSources['phase']): Edge {
-  const { clock, stopwatch, timer, randomBytes, logger, metrics } = runtime
+  const { clock, stopwatch, timer, random, randomBytes, logger, metrics } = runtime
   const { access, cookies: cookieConfig, outage, session: lifetimes } = config
   const {
     scope,
@@ -70,6 +72,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     providers,
     sessions,
     logins,
+    handovers,
     rateLimits,
     signals,
     bearer,
@@ -84,10 +87,19 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const isPreflight = createPreflights(config.cors.allowedOrigins)
   const send = createSend(createCookieRepair(cookieConfig))
   const peers = createTrustedPeers(config.server.trustedProxies)
-  const browserCookies = createBrowserCookies(cookieConfig, {
-    sessionMaxAgeMs: lifetimes.maxAgeMs,
-    passMaxAgeMs: outage.passMaxAgeMs,
-  })
+  const isHandoverHost =
+    lifetimes.handoverHosts.length === 0
+      ? undefined
+      : compileHandoverHosts({
+          handoverHosts: lifetimes.handoverHosts,
+          publicURL: config.server.publicURL,
+          cookieDomain: cookieConfig.domain,
+        })
+  const browserCookies = createBrowserCookies(
+    cookieConfig,
+    { sessionMaxAgeMs: lifetimes.maxAgeMs, passMaxAgeMs: outage.passMaxAgeMs },
+    isHandoverHost && { isHandoverHost, tickets: createBoundTickets(lifetimes.encryptionKeys, scope) },
+  )
   const addresses = createAddresses({
     pathPrefix: config.paths.prefix,
     callbackPath: config.paths.callback,
@@ -103,6 +115,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     cookieDomain: cookieConfig.domain,
     allowedRedirectHosts: access.allowedRedirectHosts,
     describesResources: config.bearer !== undefined,
+    ...(isHandoverHost && { isHandoverHost }),
   })
   const resources =
     bearer &&
@@ -114,12 +127,16 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     })
   const challenges = createChallenges(resources)
   const describe = createDescribe(access)
-  const choice = createProviderChoice(providers, rules)
+  const plainChoice = createProviderChoice(providers, rules)
+  const choice: typeof plainChoice =
+    isHandoverHost === undefined ? plainChoice : beyondHandover(plainChoice, addresses, handovers)
   const endpoints = createEndpoints({
     addresses,
     destinations: createDestinations({ addresses, logger, clock }),
     cookies: browserCookies,
     logins,
+    handovers,
+    isHandoverHost,
     sessions,
     providers,
     choice,
@@ -141,6 +158,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     randomId,
     resources,
     clock,
+    random,
     metrics,
     logger,
   })

@@ -17,6 +17,8 @@ export type LoginReason =
   | 'state_unknown'
   | 'state_reused'
   | 'ended_meanwhile'
+  | 'handover_code'
+  | 'handover_host'
   | 'parameter_repeated'
   | 'parameter_too_long'
   | 'code_missing'

@@ -19,6 +19,7 @@ import { createIdentityTokens, type IdentityTokens } from './identity-token/iden
 import { createSigningKeys } from './identity-token/signing-keys.ts'
 import { createClaimNotices } from './login/claim-notices.ts'
 import { createFlows } from './login/flow.ts'
+import { createHandovers, type Handovers } from './login/handover.ts'
 import { createLogins, type Logins } from './login/login.ts'
 import { createCallsUnderWay, withCallsAwaited, type CallsUnderWay } from './oidc/calls-under-way.ts'
 import { createClientStore } from './oidc/client-store.ts'
@@ -50,6 +51,7 @@ export interface Service {
   readonly calls: Pick<CallsUnderWay, 'settled'>
   readonly sessions: Sessions
   readonly logins: Logins
+  readonly handovers: Handovers
   readonly rateLimits: RateLimits
   readonly signals: Signals
   /** Undefined: nobody gets in with a token. */
@@ -207,6 +209,8 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     random,
   })
 
+  const handovers = createHandovers({ sealer: sealerFor(`handover ${scope}`), used, clock, randomBytes })
+
   // What is told unasked
   const { sharedSignals } = config.signals
   const { clockSkewMs, allowInsecureProvider } = config.provider
@@ -288,6 +292,7 @@ export function createService(config: Config, runtime: Runtime, selected?: Selec
     calls,
     sessions,
     logins,
+    handovers,
     rateLimits,
     signals,
     bearer,

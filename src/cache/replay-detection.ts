@@ -8,7 +8,7 @@ import type { Clock } from '../time.ts'
 import type { SharedCache } from './shared-cache.ts'
 import type { Key, Store } from '../store/store.ts'
 
-const usedKinds = ['flow', 'id_token', 'logout_token', 'security_event', 'bearer', 'dpop'] as const
+const usedKinds = ['flow', 'handover', 'id_token', 'logout_token', 'security_event', 'bearer', 'dpop'] as const
 export type UsedKind = (typeof usedKinds)[number]
 
 export interface ReplayDetection {

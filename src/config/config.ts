@@ -208,6 +208,8 @@ export interface SessionConfig {
   readonly refreshGraceMs: number
   /** The most sessions of one user; undefined: no bound. */
   readonly maxPerUser: number | undefined
+  /** Patterns of hosts of other domains that get the session from `publicURL`. Not empty: there is one, and `/` is cookiePath. */
+  readonly handoverHosts: readonly string[]
 }
 
 export interface CookieConfig {

@@ -156,7 +156,10 @@ const sessionOptions = {
   sessionMaxAge: withDefault('24h', leaf(duration('1s', '400d'))),
   sessionIdleTimeout: withDefault('off', leaf(durationOrOff('1s', '400d'))),
   refreshGracePeriodSeconds: withDefault(60, leaf(duration('0s', '1d'))),
-  session: group({ maxPerUser: withDefault('off', leaf(integerOrOff(1, 1_000))) }),
+  session: group({
+    maxPerUser: withDefault('off', leaf(integerOrOff(1, 1_000))),
+    handoverHosts: withDefault([], listOf(leaf(hostPattern))),
+  }),
   cookieName: optional(leaf(text)),
   cookiePrefix: withDefault('foregate_', leaf(text)),
   cookieDomain: optional(leaf(cookieDomain)),

@@ -11,6 +11,7 @@ import type { Checks } from './checks.ts'
 import type { Settings } from './schema.ts'
 import { pathText } from './problems.ts'
 import type { Path } from './problems.ts'
+import { compileHandoverHosts } from './handover.ts'
 import { parseWebURL } from './network.ts'
 import { covers, fixedPaths, movablePaths, SERVICE_PATHS } from './url-path.ts'
 
@@ -64,14 +65,22 @@ function checkOneHost({ settings, refuse, warn }: Pick<Checks, 'settings' | 'ref
     ),
   ]
   const hosts = named.flatMap(([path, host]) => (host === undefined || host === '*' ? [] : [{ path, host }]))
-  const other = hosts.find(({ host }) => host.replace(/:\d+$/, '') !== own)
-  const how = 'set cookieDomain to the domain that the hosts share, such as example.com'
+  const isHandedOver = compileHandoverHosts({
+    handoverHosts: settings.session.handoverHosts,
+    publicURL: settings.publicURL,
+    cookieDomain: undefined,
+  })
+  // A pattern stands for its names: one of them is enough to ask.
+  const isReached = (host: string) => host.replace(/:\d+$/, '') === own || isHandedOver(host.replace(/^\*/, 'a'))
+  const other = hosts.find(({ host }) => !isReached(host))
+  const how =
+    'set cookieDomain to the domain that the hosts share, such as example.com; hosts of other domains: session.handoverHosts'
   if (other !== undefined) {
     refuse(
       [['publicURL'], other.path, ['cookieDomain']],
       `is another host than ${pathText(other.path)}, which a login would never reach without cookieDomain; ${how}`,
     )
-  } else if (hosts.length === 0) {
+  } else if (hosts.length === 0 && settings.session.handoverHosts.length === 0) {
     warn(['publicURL'], `without cookieDomain a login counts on its host only; for applications on other hosts ${how}`)
   }
 }

@@ -4,6 +4,7 @@ import { secretText } from './checks.ts'
 import type { Checks } from './checks.ts'
 import type { SecretSource } from './secrets.ts'
 import { leftBehind, weakness } from './no-secrets.ts'
+import { covers } from './url-path.ts'
 import { isToken } from './values.ts'
 
 const MIN_KEY_BYTES = 32
@@ -14,12 +15,31 @@ export function sessionConfig(checks: Checks): SessionConfig {
   if (idleTimeoutMs !== undefined && idleTimeoutMs > settings.sessionMaxAge) {
     warn(['sessionIdleTimeout'], 'is longer than sessionMaxAge and never ends a session')
   }
+  checkHandoverHosts(checks)
   return {
     encryptionKeys: encryptionKeys(checks),
     maxAgeMs: settings.sessionMaxAge,
     idleTimeoutMs,
     refreshGraceMs: settings.refreshGracePeriodSeconds,
     maxPerUser: settings.session.maxPerUser === 'off' ? undefined : settings.session.maxPerUser,
+    handoverHosts: settings.session.handoverHosts,
+  }
+}
+
+function checkHandoverHosts({ settings, refuse, isGiven }: Checks): void {
+  if (!isGiven(['session', 'handoverHosts']) || settings.session.handoverHosts.length === 0) return
+  const path = ['session', 'handoverHosts']
+  if (settings.publicURL === undefined) {
+    refuse(
+      [path, ['publicURL']],
+      'needs publicURL: the host where everybody logs in, and sessions are handed over from',
+    )
+  }
+  if (!covers(settings.cookiePath, `${settings.pathPrefix}/handover`)) {
+    refuse(
+      [path, ['cookiePath']],
+      'needs a cookiePath that covers pathPrefix, or our cookies would never get there; use /',
+    )
   }
 }
 

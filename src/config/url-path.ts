@@ -89,6 +89,7 @@ export const fixedPaths = (pathPrefix: string): string[] =>
   [
     'auth',
     'start',
+    'handover',
     'sign_in',
     'sign_out',
     'signed_out',

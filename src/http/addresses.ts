@@ -1,5 +1,6 @@
 // Under which addresses browsers reach us and the application: derived from the original request, in one place.
 import { defaultProvider } from '../config/provider-name.ts'
+import type { IsHandoverHost } from '../config/handover.ts'
 import type { StepUp } from '../oidc/provider.ts'
 import { stepUpParameters } from './step-up.ts'
 import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
@@ -7,6 +8,7 @@ import { safeReturnURL, type ReturnRefusal } from './return-url.ts'
 /** Our own pages and endpoints, apart from callback and logout, below `pathPrefix`. */
 const ownPaths = (pathPrefix: string) => ({
   start: `${pathPrefix}/start`,
+  handover: `${pathPrefix}/handover`,
   signIn: `${pathPrefix}/sign_in`,
   signOut: `${pathPrefix}/sign_out`,
   signedOut: `${pathPrefix}/signed_out`,
@@ -34,8 +36,11 @@ export interface Addresses {
   isResourceMetadata(path: string): boolean
   /** `scheme://host` of the application that was asked for. */
   origin(request: HostAndScheme): string
-  /** Where our own endpoints are reached: `publicURL`, else the application's own origin. */
+  readonly publicURL: string | undefined
+  /** Where our own endpoints are reached: `publicURL`, else, and where sessions are handed over to, the application's own origin. */
   ownOrigin(request: HostAndScheme): string
+  /** Where logins happen: `publicURL`, else the application's own origin. */
+  loginOrigin(request: HostAndScheme): string
   /** Whether a cookie that is set with the answer to this request comes along to our own endpoints. */
   sharesCookies(request: HostAndScheme): boolean
   /** Of the provider of this name; else of the one at the top of the configuration. */
@@ -51,7 +56,7 @@ export interface Addresses {
 }
 
 export interface StartOptions {
-  readonly prompt?: 'select_account'
+  readonly prompt?: 'select_account' | 'login'
   readonly again?: boolean
   /** Its name, where there are several. */
   readonly provider?: string | undefined
@@ -101,6 +106,8 @@ export function createAddresses(config: {
   allowedRedirectHosts: readonly string[]
   /** Each protected host describes itself to programs (RFC 9728). */
   describesResources?: boolean
+  /** See SessionConfig. */
+  isHandoverHost?: IsHandoverHost
 }): Addresses {
   const { callbackPath, logoutPath, signalPath, publicURL, forceHTTPS } = config
   const ownPrefix = `${config.pathPrefix}/`
@@ -119,7 +126,9 @@ export function createAddresses(config: {
   const origin = ({ scheme, host }: HostAndScheme) =>
     // Fully qualified, with a dot at the end, it is the same host, but another one to cookies and to the provider.
     `${forceHTTPS ? 'https' : scheme}://${host.replace(/\.(?=$|:)/, '')}`
-  const ownOrigin = (request: HostAndScheme) => publicURL ?? origin(request)
+  const { isHandoverHost = () => false } = config
+  const loginOrigin = (request: HostAndScheme) => publicURL ?? origin(request)
+  const ownOrigin = (request: HostAndScheme) => (isHandoverHost(request.host) ? origin(request) : loginOrigin(request))
 
   /** Cookies know no ports. */
   const isUnder = (name = '') => {
@@ -134,8 +143,12 @@ export function createAddresses(config: {
       cookieDomain: config.cookieDomain,
       allowedRedirectHosts: config.allowedRedirectHosts,
     })
+    if (!('url' in judged)) return judged
+    const { pathname } = new URL(judged.url)
+    // What comes after a login at the login host, and leads on to another host.
+    if (config.isHandoverHost !== undefined && judged.url.startsWith(`${publicURL}${ownPath.handover}?`)) return judged
     // A login that returns to the login would go round in circles.
-    return 'url' in judged && isOwnPath(decoded(new URL(judged.url).pathname)) ? { refused: 'own_path' } : judged
+    return isOwnPath(decoded(pathname)) ? { refused: 'own_path' } : judged
   }
 
   return {
@@ -147,7 +160,9 @@ export function createAddresses(config: {
     isOwnPath,
     isResourceMetadata,
     origin,
+    publicURL,
     ownOrigin,
+    loginOrigin,
     sharesCookies(request) {
       // Browsers drop a Secure cookie that comes over plain http.
       if (forceHTTPS && request.scheme !== 'https') return false
@@ -156,7 +171,7 @@ export function createAddresses(config: {
       return here !== undefined && (here === there || (isUnder(here) && isUnder(there)))
     },
     redirectURI: (request, provider = defaultProvider) =>
-      ownOrigin(request) + (callbackPaths.get(provider) ?? callbackPath),
+      loginOrigin(request) + (callbackPaths.get(provider) ?? callbackPath),
     startURL: (request, returnTo, options) =>
       `${ownOrigin(request)}${ownPath.start}?${loginQuery(returnTo, options).toString()}`,
     signInURL: (request, returnTo, options) =>

@@ -179,7 +179,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
     if (allowed !== undefined) allowed.value++
     return passRenewal === undefined
       ? admission
-      : { ...admission, cookies: passRenewal(context.request.headers, session) }
+      : { ...admission, cookies: passRenewal(context.request.headers, session, context.original.host) }
   }
 
   function publicly(context: DecisionContext): AuthDecision {

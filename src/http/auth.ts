@@ -145,7 +145,7 @@ export function createAuth(deps: AuthDeps): Auth {
       const decision = authorization === undefined ? undefined : bearer(context, authorization)
       if (decision !== undefined) return decision
     }
-    const tickets = cookies.tickets(request.headers.cookie)
+    const tickets = cookies.on(context.original.host).tickets(request.headers.cookie)
     for (const ticket of tickets) {
       const session = sessions.near(ticket)
       if (session === undefined) continue
@@ -163,7 +163,7 @@ export function createAuth(deps: AuthDeps): Auth {
 
   async function search(context: DecisionContext, tickets: readonly string[]): Promise<AuthDecision> {
     try {
-      const passes = cookies.passes(context.request.headers.cookie)
+      const passes = cookies.on(context.original.host).passes(context.request.headers.cookie)
       let reason = 'no_session'
       let unanswered: unknown
       let unprovenBy: string | undefined

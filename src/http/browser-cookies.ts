@@ -1,10 +1,22 @@
 // Our three cookies: the session's ticket, the pass for an outage, and one per login under way in one of a few slots.
 import type { CookieConfig } from '../config/config.ts'
+import { cookieSite, type IsHandoverHost } from '../config/handover.ts'
 import { flowSlots } from '../login/flow.ts'
 import type { FlowCookies } from '../login/slots.ts'
+import type { BoundTickets } from './bound-tickets.ts'
 import { cookieValues, expireCookie, setCookie, type CookieAttributes } from './cookies.ts'
 
 export interface BrowserCookies {
+  /**
+   * The cookies of this host (lower case, with or without a port). There is no other way to a ticket: what a browser holds on a host of
+   * another domain is bound to that host.
+   */
+  on(host: string): HostCookies
+  /** Whether a cookie of this name is ours: not to be passed on to an application. */
+  isOurs(name: string): boolean
+}
+
+export interface HostCookies {
   /** Every ticket that was sent: a sibling host can plant a second one, the valid one wins. */
   tickets(header: string | undefined): string[]
   /** Every pass, for the same reason. */
@@ -16,14 +28,39 @@ export interface BrowserCookies {
   expireTicket(): string
   expirePass(): string
   expireFlow(slot: number): string
-  /** Whether a cookie of this name is ours: not to be passed on to an application. */
-  isOurs(name: string): boolean
+}
+
+/** Where sessions are handed over to hosts of other domains. */
+export interface Handed {
+  readonly isHandoverHost: IsHandoverHost
+  readonly tickets: BoundTickets
 }
 
 export function createBrowserCookies(
   config: CookieConfig,
   lifetimes: { sessionMaxAgeMs: number; passMaxAgeMs: number },
+  handed?: Handed,
 ): BrowserCookies {
+  const own = hostCookies(config, lifetimes)
+  const isOurs = (name: string) => isOurCookie(config, name)
+  if (handed === undefined) return { on: () => own, isOurs }
+  // Each for itself alone: a domain of theirs would be one more whose applications could use each other's cookies.
+  const theirs = hostCookies({ ...config, domain: undefined }, lifetimes)
+  return {
+    on(host) {
+      if (!handed.isHandoverHost(host)) return own
+      const site = cookieSite(host)
+      return {
+        ...theirs,
+        tickets: (header) => theirs.tickets(header).flatMap((value) => handed.tickets.unbind(value, site)),
+        setTicket: (ticket) => theirs.setTicket(handed.tickets.bind(ticket, site)),
+      }
+    },
+    isOurs,
+  }
+}
+
+function hostCookies(config: CookieConfig, lifetimes: { sessionMaxAgeMs: number; passMaxAgeMs: number }): HostCookies {
   const ticket = cookieAttributes(config, config.sessionName)
   const pass = cookieAttributes(config, config.passName)
   const flow = (slot: number) => cookieAttributes(config, config.flowPrefix + slot)
@@ -40,7 +77,6 @@ export function createBrowserCookies(
     expireTicket: () => expireCookie(ticket),
     expirePass: () => expireCookie(pass),
     expireFlow: (slot) => expireCookie(flow(slot)),
-    isOurs: (name) => isOurCookie(config, name),
   }
 }
 

@@ -14,7 +14,7 @@ export interface Current {
 }
 
 /** Throws StoreUnavailable or ProviderUnavailable when it cannot be said. */
-export type CurrentSession = (request: Pick<EndpointRequest, 'headers'>) => Promise<Current | undefined>
+export type CurrentSession = (request: Pick<EndpointRequest, 'headers' | 'host'>) => Promise<Current | undefined>
 
 export function createCurrentSession({
   sessions,
@@ -23,11 +23,12 @@ export function createCurrentSession({
   sessions: Pick<Sessions, 'find'>
   cookies: BrowserCookies
 }): CurrentSession {
-  return async ({ headers }) => {
-    const passes = cookies.passes(headers.cookie)
+  return async ({ headers, host }) => {
+    const here = cookies.on(host)
+    const passes = here.passes(headers.cookie)
     let unanswered: unknown
     let unproven: Current | undefined
-    for (const ticket of cookies.tickets(headers.cookie)) {
+    for (const ticket of here.tickets(headers.cookie)) {
       try {
         const found: LookupResult = await sessions.find(ticket, passes)
         if (found.kind === 'found') return { session: found.session, ticket, from: found.from }

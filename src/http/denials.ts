@@ -229,7 +229,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       reason,
     })
     const answer = page(403, html, deps.pages.headers, { 'x-request-id': who.requestId })
-    return refusedWith({ ...answer, cookies: deps.passRenewal(request.headers, session) })
+    return refusedWith({ ...answer, cookies: deps.passRenewal(request.headers, session, original.host) })
   }
 
   /** Another account; of another provider, where that is what is needed here. */

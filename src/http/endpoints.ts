@@ -3,6 +3,7 @@
 import type { Logger } from '../telemetry/logger.ts'
 import type { HttpResponse } from './http-response.ts'
 import { createCurrentSession } from './current-session.ts'
+import { createHandoverEndpoints, type HandoverDeps } from './handover-endpoints.ts'
 import { createLoginEndpoints, type LoginDeps, type LoginWish } from './login-endpoints.ts'
 import { createLogoutEndpoints, type LogoutDeps } from './logout-endpoints.ts'
 import { isNavigation } from './negotiation.ts'
@@ -22,8 +23,8 @@ export interface Endpoints {
 }
 
 export interface EndpointsDeps extends Omit<
-  LoginDeps & LogoutDeps & ProfileDeps & SessionEndpointDeps & SignalDeps & OwnSessionsDeps,
-  'currentSession'
+  LoginDeps & LogoutDeps & ProfileDeps & SessionEndpointDeps & SignalDeps & OwnSessionsDeps & HandoverDeps,
+  'currentSession' | 'beginHandover'
 > {
   readonly isPreflight: IsPreflight
   /** See SharedCache: bounds how long one request waits for the store in all. */
@@ -54,7 +55,8 @@ interface Endpoint {
 export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { addresses, refusals, logger } = deps
   const currentSession = createCurrentSession(deps)
-  const login = createLoginEndpoints({ ...deps, currentSession })
+  const { begin: beginHandover, handover } = createHandoverEndpoints({ ...deps, currentSession })
+  const login = createLoginEndpoints({ ...deps, currentSession, beginHandover })
   const { logout, signedOut } = createLogoutEndpoints({ ...deps, currentSession })
   const { userinfo } = createProfileEndpoints({ ...deps, currentSession })
   const { session } = createSessionEndpoint({ ...deps, currentSession })
@@ -86,6 +88,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   addIfOn(signalPath.backChannelLogout, 'POST', signals.backChannelLogout)
   addIfOn(signalPath.frontChannelLogout, 'GET', signals.frontChannelLogout)
   addIfOn(signalPath.securityEvents, 'POST', signals.securityEvents)
+  addIfOn(ownPath.handover, 'GET', deps.isHandoverHost && handover)
   const { jwks } = deps
   if (jwks !== undefined) table.set(ownPath.jwks, { allow: 'GET, HEAD', answer: () => publicKeys(jwks()) })
 

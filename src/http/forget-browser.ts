@@ -1,10 +1,10 @@
-import type { BrowserCookies } from './browser-cookies.ts'
+import type { HostCookies } from './browser-cookies.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
 /** What deletes everything of ours in a browser. */
 export const forgetBrowser = (
   { headers }: Pick<EndpointRequest, 'headers'>,
-  cookies: BrowserCookies,
+  cookies: HostCookies,
   passes: boolean,
 ): string[] => [
   cookies.expireTicket(),

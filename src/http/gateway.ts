@@ -46,8 +46,8 @@ interface Asked {
 
 export function createGateway(deps: {
   auth: Pick<Auth, 'direct' | 'mayGoOn'>
-  sessions: Pick<Sessions, 'watch'>
-  cookies: Pick<BrowserCookies, 'tickets' | 'passes'>
+  sessions: Pick<Sessions, 'near' | 'watch'>
+  cookies: Pick<BrowserCookies, 'on'>
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
   identityTokens: Pick<IdentityTokens, 'tokenFor'> | undefined
@@ -94,9 +94,12 @@ export function createGateway(deps: {
         return deps.followToken?.(authorization, token, { mayGoOn, onEnd })
       }
       const { cookie } = request.headers
-      const ticket = session && cookies.tickets(cookie).find((candidate) => candidate.startsWith(session.id))
+      const here = cookies.on(original.host)
+      const ofSession = session && here.tickets(cookie).filter((candidate) => candidate.startsWith(session.id))
+      // Of several, the one that opens it.
+      const ticket = ofSession?.find((candidate) => sessions.near(candidate) !== undefined) ?? ofSession?.[0]
       if (session === undefined || ticket === undefined) return undefined
-      const watched = sessions.watch(ticket, cookies.passes(cookie), session, {
+      const watched = sessions.watch(ticket, here.passes(cookie), session, {
         onChange(newer) {
           if (auth.mayGoOn(original, request, rules, newer)) return
           watched.stop()

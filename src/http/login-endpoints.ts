@@ -1,5 +1,6 @@
 // The way in: start, callback, the sign-in page.
 import type { RateLimit, RateLimits } from '../cache/rate-limits.ts'
+import type { IsHandoverHost } from '../config/handover.ts'
 import { LoginRejected } from '../errors.ts'
 import type { LoginTrace, Logins } from '../login/login.ts'
 import type { StepUp } from '../oidc/provider.ts'
@@ -53,6 +54,10 @@ export interface LoginDeps {
   readonly skipSignIn: boolean
   /** `cookieSameSite: strict` */
   readonly strictCookies: boolean
+  /** Undefined: every host's login is here. */
+  readonly isHandoverHost: IsHandoverHost | undefined
+  /** On the host of another domain: the login is the login host's to begin. */
+  readonly beginHandover: (request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish) => Promise<HttpResponse>
   readonly metrics: Pick<Metrics, 'logins'>
   readonly logger: Logger
 }
@@ -66,6 +71,8 @@ export function createLoginEndpoints(deps: LoginDeps) {
     { outcome: 'succeeded', reason: '' },
     ...['rate_limited', 'failed', ...loginReasons].map((reason) => ({ outcome: 'refused', reason })),
   ])
+
+  const isElsewhere = ({ host }: Pick<EndpointRequest, 'host'>) => deps.isHandoverHost?.(host) === true
 
   /** Ours, and where a third party sends a person to log in (OpenID Connect Core 1.0 section 4). */
   async function start(request: EndpointRequest): Promise<HttpResponse> {
@@ -85,6 +92,10 @@ export function createLoginEndpoints(deps: LoginDeps) {
     const stepUp = stepUpIn(query, deps.acrNamed)
     try {
       if (found.kind === 'none') return refusals.refuse(request, 403, 'provider_not_allowed')
+      if (isElsewhere(request)) {
+        const provider = found.kind === 'one' ? choice.nameOf(found.chosen.entry.id) : undefined
+        return await deps.beginHandover(request, { returnTo, prompt, stepUp, provider })
+      }
       if (found.kind === 'several') return toChoice(request, `${addresses.ownPath.signIn}?${query.toString()}`)
       const { chosen } = found
       if (prompt === 'select_account' && !chosen.provider.offersPrompt(prompt)) {
@@ -133,8 +144,9 @@ export function createLoginEndpoints(deps: LoginDeps) {
   async function sendToLogin(request: Omit<EndpointRequest, 'path' | 'query'>, wish: LoginWish): Promise<HttpResponse> {
     const { returnTo, provider, prompt, stepUp } = wish
     const found = choice.among(choice.for(returnTo), provider)
-    if (found.kind === 'one') return sendToProvider(request, found.chosen, wish)
     if (found.kind === 'none') return refusals.refuse(request, 403, 'provider_not_allowed')
+    if (isElsewhere(request)) return deps.beginHandover(request, wish)
+    if (found.kind === 'one') return sendToProvider(request, found.chosen, wish)
     const options = { stepUp, ...(prompt === 'select_account' && { prompt }) }
     return redirect(redirectStatus(request), addresses.signInURL(request, returnTo, options))
   }
@@ -151,7 +163,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       redirectURI: addresses.redirectURI(request, entry.name),
       provider: entry.id,
       returnTo,
-      flows: cookies.flows(request.headers.cookie),
+      flows: cookies.on(request.host).flows(request.headers.cookie),
       prompt,
       loginHint,
       stepUp,
@@ -159,7 +171,9 @@ export function createLoginEndpoints(deps: LoginDeps) {
     })
     if (begun.isCut) destinations.tellCut(request, returnTo)
     const { slot, value, maxAgeMs } = begun.flow
-    return redirect(redirectStatus(request), begun.location.href, [cookies.setFlow(slot, value, maxAgeMs)])
+    return redirect(redirectStatus(request), begun.location.href, [
+      cookies.on(request.host).setFlow(slot, value, maxAgeMs),
+    ])
   }
 
   /** Before anything is opened, derived or asked for. */
@@ -174,9 +188,10 @@ export function createLoginEndpoints(deps: LoginDeps) {
   async function callback(request: EndpointRequest, name: string): Promise<HttpResponse> {
     const tooMany = await limited(rateLimits.callback, request)
     if (tooMany !== undefined) return tooMany
-    const flows = cookies.flows(request.headers.cookie)
+    const here = cookies.on(request.host)
+    const flows = here.flows(request.headers.cookie)
     const trace = logins.trace(request.query, flows)
-    const forget = (trace?.slots ?? []).map((slot) => cookies.expireFlow(slot))
+    const forget = (trace?.slots ?? []).map((slot) => here.expireFlow(slot))
     try {
       // An ended session's cookie, or one that nobody can look up now, is no reason to refuse a login.
       const current = await currentSession(request).catch(() => undefined)
@@ -192,7 +207,7 @@ export function createLoginEndpoints(deps: LoginDeps) {
       metrics.logins.labels({ outcome: 'succeeded', reason: '' }).value++
       logger.info({ event: 'login_succeeded', requestId: request.requestId }, 'a person has logged in')
       const { ticket, pass } = end.newSession
-      const set = [cookies.setTicket(ticket), ...(pass === undefined ? [] : [cookies.setPass(pass)]), ...forget]
+      const set = [here.setTicket(ticket), ...(pass === undefined ? [] : [here.setPass(pass)]), ...forget]
       // The redirects that led here began at the provider: a browser that followed one more would leave a strict ticket behind.
       return deps.strictCookies
         ? { ...page(200, pages.goOn({ url: end.returnTo }), pages.headers), cookies: set }

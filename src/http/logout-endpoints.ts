@@ -88,7 +88,11 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const url = atProvider(deps.destinations.allowed(request, query.getAll('rd')) ?? home) ?? atProvider(home)
     // Where the provider's own session goes on, most other goals would log the person in again at once.
     const location = url?.href ?? addresses.ownOrigin(request) + addresses.ownPath.signedOut
-    return redirect(request.method === 'GET' ? 302 : 303, location, forgetBrowser(request, cookies, deps.passes))
+    return redirect(
+      request.method === 'GET' ? 302 : 303,
+      location,
+      forgetBrowser(request, cookies.on(request.host), deps.passes),
+    )
   }
 
   function confirm(request: EndpointRequest, current: Current | undefined): HttpResponse {
@@ -100,11 +104,12 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
   }
 
   async function endAll(request: EndpointRequest, current: Current | undefined) {
-    const passes = cookies.passes(request.headers.cookie)
+    const here = cookies.on(request.host)
+    const passes = here.passes(request.headers.cookie)
     let hint: Hint | undefined
     let isKept = true
     let isSomebodys = false
-    for (const ticket of cookies.tickets(request.headers.cookie)) {
+    for (const ticket of here.tickets(request.headers.cookie)) {
       const ended = await sessions
         .end(ticket, ticket === current?.ticket ? current.session : undefined, passes)
         .catch((error: unknown) => {
@@ -141,7 +146,7 @@ export function createLogoutEndpoints(deps: LogoutDeps) {
     const hint = query.get('hint')
     if (hint === null) return undefined
     // The cookies stayed with the first attempt. Whoever found the address elsewhere, in a history or a log, has no use for it.
-    for (const ticket of cookies.tickets(request.headers.cookie)) {
+    for (const ticket of cookies.on(request.host).tickets(request.headers.cookie)) {
       const plain = hintSealer.open(Buffer.from(hint, 'base64url'), hintContext, ticket)?.toString()
       const [, provider = '', idToken] = /^(?:(\S*) )?(\S+)$/.exec(plain ?? '') ?? []
       if (idToken !== undefined) return { idToken, provider: provider === '' ? undefined : provider, ticket }

@@ -7,7 +7,7 @@ import type { BrowserCookies } from './browser-cookies.ts'
  * A Set-Cookie for a pass, where the browser has no good one any more, or only one of an older state of the session than this
  * replica has given it: that one says when the old token ended, and perhaps what is not true any more.
  */
-export type PassRenewal = (headers: IncomingHttpHeaders, session: Session) => readonly string[]
+export type PassRenewal = (headers: IncomingHttpHeaders, session: Session, host: string) => readonly string[]
 
 /** Of a sealed value: 72 bits, which nobody hits without having seen them. So short that it is a copy, and holds no whole header. */
 const endingLength = 12
@@ -20,11 +20,12 @@ export function createPassRenewal(
   /** How the pass ends with which there was nothing to do: it is opened once, and not at each request. */
   const fine = new WeakMap<Session, string>()
 
-  return ({ cookie }, session) => {
-    const passes = cookies.passes(cookie)
+  return ({ cookie }, session, host) => {
+    const here = cookies.on(host)
+    const passes = here.passes(cookie)
     const ending = fine.get(session)
     if (ending !== undefined && passes.some((pass) => pass.endsWith(ending))) return []
-    for (const ticket of cookies.tickets(cookie)) {
+    for (const ticket of here.tickets(cookie)) {
       if (!ticket.startsWith(session.id)) continue
       const good = passes.find((pass) => {
         const generation = sessions.generationOfPass(pass, ticket)
@@ -37,7 +38,7 @@ export function createPassRenewal(
       const pass = sessions.passFor(session, ticket)
       if (pass === undefined) continue
       given.add(session)
-      return [cookies.setPass(pass)]
+      return [here.setPass(pass)]
     }
     return []
   }

@@ -42,7 +42,7 @@ export function createProfileEndpoints({ cookies, sessions, refusals, describe, 
       if (current.from === 'unproven') return refusals.refuse(request, 503, 'store_unavailable')
       const body = { ...describe(current.session), expiry: new Date(current.session.expiresAt).toISOString() }
       const pass = sessions.passFor(current.session, current.ticket)
-      return { ...json(200, body), cookies: pass === undefined ? [] : [cookies.setPass(pass)] }
+      return { ...json(200, body), cookies: pass === undefined ? [] : [cookies.on(request.host).setPass(pass)] }
     },
   }
 }

@@ -2,7 +2,9 @@
 // choose on the sign-in page.
 import type { AccessRules, Policy } from '../access/access.ts'
 import { originalRequest } from '../access/canonical.ts'
+import type { Handovers } from '../login/handover.ts'
 import type { ConfiguredProvider, Providers } from '../oidc/providers.ts'
+import type { Addresses } from './addresses.ts'
 
 export type Choice =
   | { readonly kind: 'one'; readonly chosen: ConfiguredProvider }
@@ -53,5 +55,22 @@ export function createProviderChoice(
       return candidates.length === 0 ? { kind: 'none' } : { kind: 'several' }
     },
     nameOf: (id) => (isOne ? undefined : all.find(({ entry }) => entry.id === id)?.entry.name),
+  }
+}
+
+/** A login at the login host, for a host of another domain: what is to be met is what is asked for there. */
+export function beyondHandover(
+  choice: ProviderChoice,
+  { loginOrigin, ownPath }: Pick<Addresses, 'loginOrigin' | 'ownPath'>,
+  handovers: Pick<Handovers, 'read'>,
+): ProviderChoice {
+  return {
+    ...choice,
+    for(returnTo) {
+      const { origin, host, pathname, searchParams } = new URL(returnTo)
+      const isHandover = pathname === ownPath.handover && origin === loginOrigin({ scheme: 'https', host })
+      const handover = isHandover ? handovers.read(searchParams.get('state') ?? '') : undefined
+      return choice.for(handover?.returnTo ?? returnTo)
+    },
   }
 }

@@ -22,6 +22,8 @@ const loginStatus: Readonly<Record<LoginReason, number>> = {
   state_unknown: 400,
   state_reused: 400,
   ended_meanwhile: 400,
+  handover_code: 400,
+  handover_host: 400,
   parameter_repeated: 400,
   parameter_too_long: 400,
   code_missing: 400,

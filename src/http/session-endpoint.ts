@@ -49,18 +49,22 @@ export function createSessionEndpoint(deps: SessionEndpointDeps) {
     }
   }
 
-  function told({ session, ticket }: Pick<Current, 'session' | 'ticket'>, more: object = {}): HttpResponse {
+  function told(
+    { host }: EndpointRequest,
+    { session, ticket }: Pick<Current, 'session' | 'ticket'>,
+    more: object = {},
+  ): HttpResponse {
     const pass = sessions.passFor(session, ticket)
     return {
       ...json(200, { ...about(session), ...more }),
-      cookies: pass === undefined ? [] : [cookies.setPass(pass)],
+      cookies: pass === undefined ? [] : [cookies.on(host).setPass(pass)],
     }
   }
 
   async function look(request: EndpointRequest): Promise<HttpResponse> {
     const current = await lookAtCurrent(request)
     if (current === undefined) return json(200, { loggedIn: false, login_url: loginURL(request) })
-    return current.from === 'unproven' ? refusals.refuse(request, 503, 'store_unavailable') : told(current)
+    return current.from === 'unproven' ? refusals.refuse(request, 503, 'store_unavailable') : told(request, current)
   }
 
   async function refresh(request: EndpointRequest): Promise<HttpResponse> {
@@ -75,7 +79,7 @@ export function createSessionEndpoint(deps: SessionEndpointDeps) {
     switch (outcome.kind) {
       case 'refreshed':
       case 'unchanged':
-        return told({ session: outcome.session, ticket }, { refreshed: outcome.kind === 'refreshed' })
+        return told(request, { session: outcome.session, ticket }, { refreshed: outcome.kind === 'refreshed' })
       case 'ended':
         return loginRequired(request)
       case 'failed':

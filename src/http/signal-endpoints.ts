@@ -118,7 +118,7 @@ export function createSignalEndpoints(deps: SignalDeps): SignalEndpoints {
         const current = await deps.currentSession(request).catch(() => undefined)
         const isTheirs = current?.session.issuer === session.issuer && current.session.providerSessionId === session.sid
         const effect = await logout.end(session)
-        if (isTheirs) cookies = forgetBrowser(request, deps.cookies, deps.passes)
+        if (isTheirs) cookies = forgetBrowser(request, deps.cookies.on(request.host), deps.passes)
         return effect
       })
       if (outcome.kind === 'done') return frame(deps.providers.pageOrigins(), cookies)

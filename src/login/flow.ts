@@ -82,19 +82,16 @@ export function createFlows(deps: { sealer: Sealer; clock: Clock; randomBytes: (
 
   return {
     start(request) {
-      const startedAt = clock()
-      const id = startedAt.toString(36).padStart(9, '0') + randomBytes(6).toString('base64url')
-      const held = secret()
-      const binding = digest(held).toString('base64url')
-      const whole = { id, nonce: secret(), codeVerifier: secret(), startedAt, binding, ...request }
+      const { cookie, ...begun } = beginFlow(clock(), randomBytes)
+      const whole = { ...begun, nonce: secret(), codeVerifier: secret(), ...request }
       const withoutQuery = request.returnTo.replace(/[?#].*/, '')
       for (const returnTo of [request.returnTo, withoutQuery]) {
         const flow = { ...whole, returnTo }
         const state = stateOf(flow)
-        if (state.length <= maxStateLength) return { flow, state, cookie: id + held }
+        if (state.length <= maxStateLength) return { flow, state, cookie }
       }
       const flow = { ...whole, returnTo: `${new URL(request.returnTo).origin}/` }
-      return { flow, state: stateOf(flow), cookie: id + held }
+      return { flow, state: stateOf(flow), cookie }
     },
 
     read(state) {
@@ -105,11 +102,24 @@ export function createFlows(deps: { sealer: Sealer; clock: Clock; randomBytes: (
       return plain && { ...(JSON.parse(inflateRawSync(plain).toString()) as Omit<Flow, 'id'>), id }
     },
 
-    isHeldBy(flow, cookie) {
-      if (flowIdOf(cookie) !== flow.id || clock() - flow.startedAt >= flowLifetimeMs) return false
-      return timingSafeEqual(digest(cookie.slice(idLength)), Buffer.from(flow.binding, 'base64url'))
-    },
+    isHeldBy: (flow, cookie) => isFlowHeld(flow, cookie, clock()),
   }
+}
+
+/** What a browser is to hold, and what the state says of that. `now`: ms since the epoch. */
+export function beginFlow(
+  now: number,
+  randomBytes: (size: number) => Buffer,
+): Pick<Flow, 'id' | 'startedAt' | 'binding'> & { readonly cookie: string } {
+  const id = now.toString(36).padStart(9, '0') + randomBytes(6).toString('base64url')
+  const held = randomBytes(32).toString('base64url')
+  return { id, startedAt: now, binding: digest(held).toString('base64url'), cookie: id + held }
+}
+
+/** See Flows. */
+export function isFlowHeld(flow: Pick<Flow, 'id' | 'startedAt' | 'binding'>, cookie: string, now: number): boolean {
+  if (flowIdOf(cookie) !== flow.id || now - flow.startedAt >= flowLifetimeMs) return false
+  return timingSafeEqual(digest(cookie.slice(idLength)), Buffer.from(flow.binding, 'base64url'))
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest()

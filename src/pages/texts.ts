@@ -131,6 +131,16 @@ export const errorTexts: Readonly<Record<LoginReason | ServiceReason, ErrorText>
     what: 'Your account was signed out, by you or by whoever looks after it, before this sign-in was complete.',
     next: 'Start again. You will have to sign in at the sign-in service, too.',
   },
+  handover_code: {
+    title: 'The sign-in was not carried over in time',
+    what: 'This site takes your sign-in over from another one. What it was given for that is not valid here, or not any more.',
+    next: startAgain,
+  },
+  handover_host: {
+    title: 'The sign-in does not count for that site',
+    what: 'It was asked for on behalf of a site that sign-ins are not carried over to.',
+    next: 'Go back to the site that you wanted to see. If this happens again, tell whoever operates it.',
+  },
   parameter_repeated: damagedAnswer,
   parameter_too_long: damagedAnswer,
   code_missing: damagedAnswer,

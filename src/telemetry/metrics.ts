@@ -36,6 +36,7 @@ export interface Metrics {
   readonly decisions: Counts<'contract' | 'decision' | 'reason'>
   readonly authDuration: Durations<'contract'>
   readonly logins: Counts<'outcome' | 'reason'>
+  readonly handovers: Counts<'outcome' | 'reason'>
   readonly cacheRequests: Counts<'kind' | 'tier' | 'result'>
   readonly redisCommandDuration: Durations<'command'>
   readonly circuitTransitions: Counts<'to'>

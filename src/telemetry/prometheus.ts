@@ -51,6 +51,10 @@ export function createMetrics({ processMetrics }: { processMetrics: boolean }): 
     decisions: counts('auth_decisions_total', 'Answers of the decision endpoints.', ['contract', 'decision', 'reason']),
     authDuration: durations('auth_duration_seconds', 'Time to decide.', ['contract'], bounds.auth),
     logins: counts('logins_total', 'Logins that came back from the provider.', ['outcome', 'reason']),
+    handovers: counts('handovers_total', 'Sessions that hosts of other domains asked the login host for.', [
+      'outcome',
+      'reason',
+    ]),
     cacheRequests: counts('cache_requests_total', 'Reads of a cache tier.', ['kind', 'tier', 'result']),
     redisCommandDuration: durations('redis_command_duration_seconds', 'Redis round trips.', ['command'], bounds.redis),
     circuitTransitions: counts('circuit_breaker_transitions_total', 'Changes of the circuit breaker.', ['to']),

@@ -201,7 +201,7 @@ const inside: [name: string, overrides: Overrides, sessions: Partial<Sessions>][
     { near: () => session },
   ],
   ['the near copies', {}, { near: thrown(new TypeError('oops')) }],
-  ['the cookies', { cookies: { ...cookies, tickets: thrown(new TypeError('oops')) } }, {}],
+  ['the cookies', { cookies: { ...cookies, on: thrown(new TypeError('oops')) } }, {}],
   [
     'the list of trusted peers',
     { peers: { includes: thrown(new TypeError('oops')), clientAddress: notHere, statedClient: notHere } },

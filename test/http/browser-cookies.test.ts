@@ -13,7 +13,8 @@ const config: CookieConfig = {
   forceHTTPS: true,
 }
 const lifetimes = { sessionMaxAgeMs: 86_400_000, passMaxAgeMs: 28_800_000 }
-const cookies = createBrowserCookies(config, lifetimes)
+const all = createBrowserCookies(config, lifetimes)
+const cookies = all.on('app.example.com')
 
 test('session, pass and flow each live as long as what they stand for', () => {
   assert.equal(cookies.setTicket('t'), '__Host-fg_session=t; Max-Age=86400; Path=/; HttpOnly; Secure; SameSite=Lax')
@@ -42,7 +43,7 @@ test('each is deleted with the attributes it was set with', () => {
 })
 
 test('SameSite strict would lose the flow on the way back from the provider: it stays lax', () => {
-  const strict = createBrowserCookies({ ...config, sameSite: 'strict' }, lifetimes)
+  const strict = createBrowserCookies({ ...config, sameSite: 'strict' }, lifetimes).on('app.example.com')
   assert.match(strict.setTicket('t'), /SameSite=Strict/)
   assert.match(strict.setFlow(0, 'v', 1_000), /SameSite=Lax/)
 })
@@ -65,7 +66,6 @@ test('a flow cookie of a name that this version does not give is not there', () 
 })
 
 test('ours are not passed on to an application, others are', () => {
-  for (const name of ['__Host-fg_session', '__Host-fg_pass', '__Host-fg_flow_x'])
-    assert.equal(cookies.isOurs(name), true)
-  for (const name of ['session', '__Host-fg_sessions', 'fg_session', '']) assert.equal(cookies.isOurs(name), false)
+  for (const name of ['__Host-fg_session', '__Host-fg_pass', '__Host-fg_flow_x']) assert.equal(all.isOurs(name), true)
+  for (const name of ['session', '__Host-fg_sessions', 'fg_session', '']) assert.equal(all.isOurs(name), false)
 })

@@ -7,6 +7,7 @@ import { compileRules } from '../../src/access/rules.ts'
 import { oneProvider } from '../fixtures/providers.ts'
 import { defaultAddresses } from '../fixtures/addresses.ts'
 import type { HttpResponse } from '../../src/http/http-response.ts'
+import { createHandovers } from '../../src/login/handover.ts'
 import { createBrowserCookies } from '../../src/http/browser-cookies.ts'
 import { createDestinations } from '../../src/http/destination.ts'
 import { createEndpoints } from '../../src/http/endpoints.ts'
@@ -47,6 +48,14 @@ function aSite(world: World = aWorld(), provider: Partial<Provider> = { endSessi
     destinations: createDestinations({ addresses, logger: world.log, clock: world.time.clock }),
     cookies: createBrowserCookies(config.cookies, { sessionMaxAgeMs: 24 * hour, passMaxAgeMs: 8 * hour }),
     logins: logins.logins,
+    isHandoverHost: undefined,
+    handovers: createHandovers({
+      sealer: createSealer([encryptionKey], 'handover', randomBytes),
+      used: { first: () => Promise.resolve(true) },
+      clock: world.time.clock,
+      randomBytes,
+    }),
+    random: () => 0,
     sessions: world.sessions,
     providers,
     choice: createProviderChoice(providers, compileRules({ access: config.access })),

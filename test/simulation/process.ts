@@ -178,6 +178,7 @@ export function createProcesses(world: World, judge: Judge, seed: number): Proce
       decisions: counts,
       authDuration: durations,
       logins: counts,
+      handovers: counts,
       cacheRequests: counts,
       redisCommandDuration: durations,
       circuitTransitions: counts,

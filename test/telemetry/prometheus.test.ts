@@ -15,6 +15,7 @@ test('every metric of the contract is exposed under its name, with its type', as
     foregate_auth_decisions_total: 'counter',
     foregate_auth_duration_seconds: 'histogram',
     foregate_logins_total: 'counter',
+    foregate_handovers_total: 'counter',
     foregate_cache_requests_total: 'counter',
     foregate_redis_command_duration_seconds: 'histogram',
     foregate_circuit_breaker_transitions_total: 'counter',

@@ -33,10 +33,11 @@ export const cookies: readonly Reader[] = [
     largest: headerSize,
     words: cookieWords,
     run: (text) => {
-      const found = browserCookies.flows(text)
+      const here = browserCookies.on('app.example.com')
+      const found = here.flows(text)
       for (const [, value] of found) flows.isHeldBy(started.flow, value)
-      for (const ticket of browserCookies.tickets(text)) parseTicket(ticket)
-      return passes.open(browserCookies.passes(text), someTicket)
+      for (const ticket of here.tickets(text)) parseTicket(ticket)
+      return passes.open(here.passes(text), someTicket)
     },
   },
   {
