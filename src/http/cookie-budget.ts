@@ -67,12 +67,17 @@ export function createCookieRepair(config: CookieConfig): RepairCookies {
   /** Deletes cookies of this name that have another domain or path than ours. */
   function expireElsewhere(name: string, headers: IncomingHttpHeaders): string[] {
     if (name.startsWith('__Host-')) return []
-    const own = cookieAttributes(config, name)
+    const configured = cookieAttributes(config, name)
     const bare = (domain: string | undefined) => domain?.toLowerCase().replace(/^\./, '')
-    return [undefined, ...domainsOf(headers)].flatMap((domain) =>
+    const domains = domainsOf(headers)
+    // A host that the domain does not reach (session.handoverHosts) has cookies for itself alone.
+    const domain = bare(configured.domain) ?? ''
+    const isBeyond = domains.length > 0 && !domains.some((each) => domain === each || domain.endsWith(`.${each}`))
+    const own = isBeyond ? { ...configured, domain: undefined } : configured
+    return [undefined, ...domains].flatMap((at) =>
       [...new Set(['/', config.path])]
-        .filter((path) => bare(domain) !== bare(own.domain) || path !== own.path)
-        .map((path) => expireCookie({ ...own, domain, path })),
+        .filter((path) => bare(at) !== bare(own.domain) || path !== own.path)
+        .map((path) => expireCookie({ ...own, domain: at, path })),
     )
   }
 

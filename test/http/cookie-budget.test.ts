@@ -140,3 +140,17 @@ test('property: whatever is in a jar, lines are well-formed, of our names, and n
     ),
   )
 })
+
+test('on a host of another domain, whose cookies are for it alone, none that we set goes', () => {
+  const lines = repair(
+    [ticket, ...Array.from({ length: 5 }, () => `fg_session=${'x'.repeat(900)}`)],
+    wide,
+    [],
+    'app.other.org',
+  )
+  assert.ok(lines.length > 0)
+  assert.ok(
+    lines.every((line) => line.includes('Domain=') || !/Path=\/(;|$)/.test(line)),
+    lines.join('\n'),
+  )
+})
