@@ -14,6 +14,7 @@ const providerOrigin = new URL(app.provider.issuer).origin
 
 /** A browser: a jar for each host; the service at every host but the provider's. */
 function aBrowser(of = app) {
+  const itsProvider = new URL(of.provider.issuer).origin
   const jars = new Map<string, HttpClient>()
   // Cookies know no ports.
   function jar(host: string): HttpClient {
@@ -24,7 +25,7 @@ function aBrowser(of = app) {
   }
   const send = (url: string, headers: Record<string, string> = {}): Promise<Reply> => {
     const { origin, host, protocol, pathname, search } = new URL(url)
-    if (origin === providerOrigin) return jar(host).send(url, { headers: { ...browserHeaders, ...headers } })
+    if (origin === itsProvider) return jar(host).send(url, { headers: { ...browserHeaders, ...headers } })
     const forwarded = { 'x-forwarded-host': host, 'x-forwarded-proto': protocol.slice(0, -1) }
     return jar(host).send(of.url + pathname + search, { headers: { ...browserHeaders, ...forwarded, ...headers } })
   }
@@ -283,4 +284,56 @@ test('a browser that keeps no cookies comes to a page, and goes round in no circ
   const { reply } = await browser.goUntil(url, isGoal(one))
   assert.equal(reply?.status, 400)
   assert.match(reply.body, /state_unknown/)
+})
+
+test('a rule there that asks for a recent login has it made at the login host, and the person comes back', async () => {
+  const strict = await startTestApp(
+    { after },
+    { config: { ...config, rules: [{ path: '/pay', require: { maxAge: '5m' } }] } },
+  )
+  const browser = aBrowser(strict)
+  const issuer = new URL(strict.provider.issuer).origin
+  const loggedInAt = (ms: number) =>
+    (strict.provider.person = { sub: 'alice', email: 'alice@example.com', auth_time: Math.floor(ms / 1_000) })
+  const isDone = (url: string) => !url.includes('/oauth2/') && !url.startsWith(issuer)
+  const visit = () =>
+    strict.ask('traefik', { host: one, uri: '/pay', cookie: browser.cookieOn(one), headers: browserHeaders })
+  loggedInAt(strict.clock())
+  await browser.goUntil(startOn(one), isDone)
+  assert.equal((await visit()).status, 200)
+  strict.advance(6 * 60_000)
+  loggedInAt(strict.clock())
+  const sent = await visit()
+  assert.equal(sent.status, 302)
+  const flow = sent.setCookies.find((line) => line.includes('flow')) ?? ''
+  browser.jar(one).cookies.store(new URL(strict.url), flow)
+  const { url, reply } = await browser.goUntil(sent.headers.location ?? '', isDone)
+  assert.equal(url, `http://${one}/pay`, reply?.body)
+  assert.equal((await visit()).status, 200)
+})
+
+test('of several providers the one for that host is asked, by way of the login host', async () => {
+  const several = await startTestApp(
+    { after },
+    {
+      config: {
+        ...config,
+        providers: {
+          partner: {
+            providerURL: 'http://127.0.0.1:9',
+            clientID: 'partner',
+            clientSecret: 'x9Kp2mQ7vT4w',
+            hosts: [two],
+          },
+        },
+      },
+      ready: false,
+    },
+  )
+  const browser = aBrowser(several)
+  const isStart = (url: string) => url.startsWith(`http://${loginHost}/oauth2/start?`)
+  const { url, reply } = await browser.goUntil(startOn(two), isStart)
+  assert.equal(new URL(url).searchParams.get('provider'), 'partner', reply?.body)
+  // It cannot be reached, and nobody else is asked in its place.
+  assert.equal((await browser.send(url)).status, 503)
 })
