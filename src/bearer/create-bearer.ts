@@ -59,7 +59,8 @@ export function createBearerService(parts: BearerParts): BearerService {
   const { audiences, issuers, allowsOpaqueTokens, requiresIntrospection } = config
   const ofProviders = providers.all.flatMap((one) => ownIssuer(one, audiences))
   const judged = ofProviders.map(({ issuer, provider, audiences: accepted }) => [issuer, provider, accepted])
-  const judgedBy = [parts.scope, judged, issuers, requiresIntrospection, parts.claimPaths]
+  const renamings = providers.all.map(({ entry: { id, claimNames } }) => [id, claimNames])
+  const judgedBy = [parts.scope, judged, renamings, issuers, requiresIntrospection, parts.claimPaths]
   const tokens = createVerifiedTokens({
     cache: parts.cache,
     sealer: parts.sealer,

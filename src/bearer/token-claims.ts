@@ -110,24 +110,30 @@ function check(claims: JSONObject, { audiences, clockSkewMs, now }: Expected): T
 // Only in tokens that say who has logged in (Core 2 and 3.3.2.11), or that a session has ended (Back-Channel Logout 2.4, RFC 8417).
 const signsOfAnother = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events']
 const signsOfAccess = ['scope', 'scp', 'client_id']
+// `Refresh` (Keycloak), `refresh_token` (Ory Hydra), `urn:ietf:params:oauth:token-type:refresh_token` (RFC 8693 section 3).
+const kindOfAnother = /(?:^|^serialized-|:)(?:id|refresh|offline|logout)(?:[-_]?token)?$/i
+const kindOfAccess = /^(?:bearer|dpop|access(?:[-_]?token)?)$/i
+
+/** By what name its kind goes in its claims, or in the provider's answer (RFC 7662 section 2.2). */
+const kindsIn = (claims: JSONObject): readonly string[] =>
+  [claims['typ'], claims['token_use'], claims['token_type']].filter((kind) => typeof kind === 'string')
 
 /**
  * A token that does not name its kind (RFC 9068's `at+jwt`) may have been made for something else, by the same issuer and with the
- * same key (RFC 8725 section 3.11). Keycloak and Cognito name it among the claims.
+ * same key (RFC 8725 section 3.11). Keycloak, Cognito and others name it among the claims.
  */
 function checkPurpose(claims: JSONObject, isForThisClient: boolean): void {
   const isAnother = signsOfAnother.some((name) => claims[name] !== undefined)
   demand(!isAnother, 'token_type', 'it is an ID token or a logout token')
-  const named = [claims['typ'], claims['token_use']]
+  const named = kindsIn(claims)
   demand(
-    named.every((kind) => typeof kind !== 'string' || !/^(?:serialized-)?(?:id|refresh|offline|logout)$/i.test(kind)),
+    named.every((kind) => !kindOfAnother.test(kind)),
     'token_type',
     'its claims name another kind of token',
   )
   // Every ID token that this client is given is made out to it: there silence is not enough.
   const isAccess =
-    signsOfAccess.some((name) => claims[name] !== undefined) ||
-    named.some((kind) => typeof kind === 'string' && /^(?:bearer|dpop|access)$/i.test(kind))
+    signsOfAccess.some((name) => claims[name] !== undefined) || named.some((kind) => kindOfAccess.test(kind))
   demand(!isForThisClient || isAccess, 'token_type', 'aud is this client, and nothing shows that it is no ID token')
 }
 

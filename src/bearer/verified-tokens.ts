@@ -14,6 +14,8 @@ import { minutes, seconds, type Clock } from '../time.ts'
 export interface TokenIdentity {
   readonly subject: string
   readonly issuer: string
+  /** See Session; absent too for a further issuer's. */
+  readonly provider?: string
   /** Those claims that the configuration reads. */
   readonly claims: JSONObject
   readonly scopes: readonly string[]
@@ -61,7 +63,7 @@ const maxNearBytes = 16 * 1024 * 1024
 const maxRejected = 10_000
 /** What an entry weighs besides its header and its claims: the ready answer, the map's own nodes. */
 const entryOverheadBytes = 1_000
-const version = 1
+const version = 2
 
 export function createVerifiedTokens(deps: {
   readonly cache: SharedCache
@@ -135,55 +137,18 @@ export function createVerifiedTokens(deps: {
   }
 }
 
-interface Stored {
-  readonly v: typeof version
-  readonly s: string
-  readonly i: string
-  readonly c: JSONObject
-  readonly p: readonly string[]
-  readonly k?: string
-  readonly j?: string
-  readonly e?: number
-  readonly a?: string
-  readonly t?: number
-  readonly u: number
+interface Stored extends VerifiedToken {
+  readonly version: typeof version
 }
 
-function encode({ identity, keyThumbprint, jti, until }: VerifiedToken): Buffer {
-  const stored: Stored = {
-    v: version,
-    s: identity.subject,
-    i: identity.issuer,
-    c: identity.claims,
-    p: identity.scopes,
-    ...(keyThumbprint !== undefined && { k: keyThumbprint }),
-    ...(jti !== undefined && { j: jti }),
-    ...(identity.endsAt !== undefined && { e: identity.endsAt }),
-    ...(identity.acr !== undefined && { a: identity.acr }),
-    ...(identity.authenticatedAt !== undefined && { t: identity.authenticatedAt }),
-    u: until,
-  }
-  return Buffer.from(JSON.stringify(stored))
-}
+/** The whole of it, rather than field by field: one that were left out would be missing on other replicas alone. */
+const encode = (verified: VerifiedToken): Buffer =>
+  Buffer.from(JSON.stringify({ version, ...verified } satisfies Stored))
 
 /** Undefined for a format of another version. */
 function decode(plain: Buffer): VerifiedToken | undefined {
   const value: unknown = JSON.parse(plain.toString())
-  if (!isObject(value) || value['v'] !== version) return undefined
+  if (!isObject(value) || value['version'] !== version) return undefined
   // Sealed by us under this format's version: the shape is what `encode` wrote.
-  const { s, i, c, p, k, j, e, a, t, u } = value as unknown as Stored
-  return {
-    identity: {
-      subject: s,
-      issuer: i,
-      claims: c,
-      scopes: p,
-      endsAt: e,
-      ...(a !== undefined && { acr: a }),
-      ...(t !== undefined && { authenticatedAt: t }),
-    },
-    keyThumbprint: k,
-    jti: j,
-    until: u,
-  }
+  return value as unknown as Stored
 }

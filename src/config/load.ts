@@ -15,7 +15,6 @@ import { environmentName, remove, valueAt, withEnvironment } from './environment
 import { foreignVariables } from './foreign-environment.ts'
 import { deepFreeze } from './freeze.ts'
 import type { Environment } from './interpolate.ts'
-import { notAvailableYet } from './not-yet.ts'
 import { infoOf } from './option.ts'
 import { outageConfig } from './outage.ts'
 import { peersConfig } from './peers.ts'
@@ -128,7 +127,6 @@ export function readConfig(source: ConfigSource, compilers: readonly FindingsOf[
     warn,
     readFile: source.readFile,
   }
-  for (const path of notAvailableYet(settings)) refuse([path], 'is not available yet; remove it or turn it off')
   for (const { path, info } of allOptions) {
     if (info.ignored !== undefined && isGiven(path)) warn(path, `does nothing here: ${info.ignored}`)
   }

@@ -155,17 +155,22 @@ function checkTogether({ settings, refuse, warn, isGiven }: Checks, entries: rea
       if (!parsed.ok) refuse(['providers', name, 'hosts', position], parsed.problem)
     }
   }
-  for (const list of ['allowedUsers', 'allowedUserDomains'] as const) {
+  for (const list of ['allowedUsers', 'allowedUserDomains', 'allowedRolesAndGroups'] as const) {
     const sharing = entries.filter(
       ({ name }) => name === defaultProvider || settings.providers[name]?.[list] === undefined,
     )
     if (sharing.length < 2 || !isGiven([list])) continue
     warn(
       [list],
-      `holds for ${sharing.map(({ name }) => name).join(', ')}: an address counts whichever of them says it; give each of them ${list} of its own if one is not to speak for another’s people`,
+      `holds for ${sharing.map(({ name }) => name).join(', ')}: ${list === 'allowedRolesAndGroups' ? 'a name' : 'an address'} counts whichever of them says it; give each of them ${list} of its own if one is not to speak for another’s people`,
     )
   }
-  checkNamed(settings, refuse, new Set(entries.map(({ name }) => name)))
+  const isShared = entries.filter(({ hosts }) => hosts.length === 0).length > 1
+  for (const { path, require } of requirements(settings)) {
+    checkNamed({ path, require }, refuse, entries)
+    if (isShared && require.providers === undefined && saysWho.some((part) => require[part] !== undefined))
+      warn(path, 'counts whichever provider says it; add providers: [NAME, …], those whose word on it counts')
+  }
 }
 
 const isSameClient = (one: ProviderConfig, other: ProviderConfig): boolean =>
@@ -174,22 +179,34 @@ const isSameClient = (one: ProviderConfig, other: ProviderConfig): boolean =>
   one.clientID === other.clientID &&
   one.providerURL.replace(/\/+$/, '') === other.providerURL.replace(/\/+$/, '')
 
-/** `require.providers` names what there is. */
-function checkNamed(settings: Settings, refuse: Checks['refuse'], known: ReadonlySet<string>): void {
-  const lists: { at: Path; rules: Settings['rules'] }[] = [
-    { at: ['rules'], rules: settings.rules },
-    ...settings.upstreams.map(({ rules }, position) => ({ at: ['upstreams', position, 'rules'], rules })),
+interface RuleRequirement {
+  readonly path: Path
+  readonly require: NonNullable<Settings['rules'][number]['require']>
+}
+
+/** Claims of people, which each provider gives as it likes. */
+const saysWho = ['users', 'domains', 'groups', 'roles', 'claims'] as const
+
+function requirements({ rules, upstreams }: Settings): readonly RuleRequirement[] {
+  const lists: { at: Path; of: Settings['rules'] }[] = [
+    { at: ['rules'], of: rules },
+    ...upstreams.map((upstream, position) => ({ at: ['upstreams', position, 'rules'], of: upstream.rules })),
   ]
-  for (const { at, rules } of lists) {
-    for (const [index, { require }] of rules.entries()) {
-      for (const [position, name] of (require?.providers ?? []).entries()) {
-        if (known.has(name)) continue
-        refuse(
-          [...at, index, 'require', 'providers', position],
-          `is none of the configured providers (${[...known].join(', ')})`,
-        )
-      }
-    }
+  return lists.flatMap(({ at, of }) =>
+    of.flatMap(({ require }, index) => (require === undefined ? [] : [{ path: [...at, index, 'require'], require }])),
+  )
+}
+
+/** `require.providers` names what there is. */
+function checkNamed(
+  { path, require }: RuleRequirement,
+  refuse: Checks['refuse'],
+  entries: readonly ProviderEntry[],
+): void {
+  const known = entries.map(({ name }) => name)
+  for (const [position, name] of (require.providers ?? []).entries()) {
+    if (known.includes(name)) continue
+    refuse([...path, 'providers', position], `is none of the configured providers (${known.join(', ')})`)
   }
 }
 

@@ -17,7 +17,7 @@ import {
   ruleHost,
   webURL,
 } from './network.ts'
-import { group, leaf, listOf, listOptions, optional, structured, withDefault } from './option.ts'
+import { group, leaf, listOf, listOptions, optional, structured, withDefault, Wrong, type Reader } from './option.ts'
 import { presetNames } from './presets.ts'
 import { redisOptions } from './schema-redis.ts'
 import { upstreamOptions } from './schema-upstreams.ts'
@@ -45,6 +45,12 @@ const nonEmpty = (list: z.ZodType<string[]>) =>
   list.pipe(z.array(z.string()).min(1, 'is an empty list; name at least one, or leave it out'))
 const someTexts = () => nonEmpty(texts())
 
+/** Each process is a replica by itself: what is told of it, and how it stops, is its own. */
+const oneProcess: Reader<number> = (value) =>
+  integer(1, 1)(value) === 1
+    ? 1
+    : new Wrong('must be 1: run several replicas in place of several processes (docs/operations.md)')
+
 const serverOptions = {
   listen: withDefault('0.0.0.0:4180', leaf(listenAddress)),
   metrics: group({ listen: optional(leaf(listenAddress)) }),
@@ -52,7 +58,7 @@ const serverOptions = {
   publicURL: optional(leaf(origin)),
   drainDelay: withDefault('5s', leaf(duration('0s', '10m'))),
   shutdownTimeout: withDefault('10s', leaf(duration('0s', '1h'))),
-  workers: withDefault(1, leaf(integer(1, 256))),
+  workers: withDefault(1, leaf(oneProcess)),
   logLevel: withDefault('info', leaf(choice(['debug', 'info', 'warn', 'error']))),
   secretsDir: withDefault('/var/run/secrets/foregate', leaf(text)),
 }

@@ -130,7 +130,8 @@ export function createLogins(deps: {
         if (current !== undefined) return { kind: 'already', returnTo: flow?.returnTo }
         throw state instanceof LoginRejected ? state : unknownLogin()
       }
-      if (current !== undefined && !flow.fresh && current.session.createdAt >= flow.startedAt) {
+      const isSame = current?.session.provider === flow.provider
+      if (current !== undefined && isSame && !flow.fresh && current.session.createdAt >= flow.startedAt) {
         return { kind: 'already', returnTo: flow.returnTo }
       }
       // RFC 9700 section 4.4.2.2: each has a redirect URI of its own, so that none can send us another one's code.

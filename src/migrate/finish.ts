@@ -2,8 +2,6 @@
 // service would refuse is taken out again, said, and leaves the door shut where it kept people out.
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
-import { notAvailableYet } from '../config/not-yet.ts'
-import { pathText } from '../config/problems.ts'
 import { ConfigInvalid } from '../errors.ts'
 import { loadConfig } from '../load-config.ts'
 import { MOUNTS } from './draft.ts'
@@ -24,7 +22,6 @@ const NARROWS =
 
 export function finish(source: string, draft: Draft): Migration {
   const { state } = draft
-  withdrawUnavailable(draft)
   // Each round takes out one option at least.
   let config = rendered(source, state)
   let problems = problemsOf(config, state)
@@ -86,23 +83,6 @@ function ordered({ rules, reasons }: DraftState): readonly Ordered[] {
     ...logins.filter((one) => !isLast(one)),
     ...logins.filter(isLast),
   ]
-}
-
-/** What this version refuses is proposed for the day when it no longer does. */
-function withdrawUnavailable(draft: Draft): void {
-  for (const path of notAvailableYet(draft.state.tree)) {
-    const [group = ''] = path
-    const value = draft.get(String(group))
-    if (value === undefined) continue
-    draft.propose(String(group), `${group}: ${flow(value)}`)
-    draft.remove(String(group))
-    draft.note(
-      { name: pathText(path), place: 'config' },
-      'decide',
-      String(group),
-      'this version does not do it yet: it is commented out, and whoever relies on it is refused',
-    )
-  }
 }
 
 interface Problem {

@@ -233,14 +233,10 @@ for (const [text, problem] of refusals) {
   })
 }
 
-const notYet = ['workers: 2']
-for (const text of notYet) {
-  test(`not built yet, so refused instead of ignored: ${text}`, () => {
-    const problems = problemsOf({ text })
-    assert.equal(problems.length, 1, problems.join('\n'))
-    assert.match(problems[0] ?? '', /^c\.yaml:1: \S+: is not available yet/)
-  })
-}
+test('several processes are several replicas', () => {
+  assert.match(problemsOf({ text: 'workers: 2' }).join('\n'), /^c\.yaml:1: workers: must be 1: run several replicas/)
+  assert.deepEqual(problemsOf({ text: 'workers: "1"' }), [])
+})
 
 test('callback and logout lie below pathPrefix, unless they are given', () => {
   const paths = (text: string) => load({ text }).config.paths
@@ -258,11 +254,6 @@ test('in reverse-proxy mode metrics and health are on loopback, unless told othe
   assert.deepEqual(listen(`${upstreams}\nmetrics: { listen: ":9999" }`), { host: '0.0.0.0', port: 9999 })
   const { paths } = load({ text: `${upstreams}\ncallbackURL: /auth/callback` }).config
   assert.equal(paths.callback, '/auth/callback')
-})
-
-test('what is not built yet may be written down as off', () => {
-  const text = 'workers: 1'
-  assert.deepEqual(problemsOf({ text }), [])
 })
 
 test('all problems come at once, in the order of the lines, of single options and of options together', () => {

@@ -207,3 +207,16 @@ test('organisations at Microsoft are named by their ids, and any of them is warn
   assert.deepEqual(named.config.providers[1]?.client.tenants, [tenant.toLowerCase(), '*'])
   assert.ok(named.warnings.some((line) => /allowedTenants: lets people of every organisation in/.test(line)))
 })
+
+test('a rule that asks who somebody is, and not who says so, is warned of where several could say it', () => {
+  const rule = (require: string) => `rules: [{ path: /a, require: { ${require} } }]`
+  const isWarned = (text: string) =>
+    load({ text }).warnings.some((line) => /rules\[0\]\.require: counts whichever provider says it/.test(line))
+  for (const require of ['groups: [a]', 'users: [a@example.com]', 'claims: { dept: it }']) {
+    assert.equal(isWarned(`${rule(require)}\nproviders:${google}`), true, require)
+    assert.equal(isWarned(`${rule(`${require}, providers: [default]`)}\nproviders:${google}`), false, require)
+    assert.equal(isWarned(`${rule(require)}\nproviders:${google}\n    hosts: [g.example.com]`), false, require)
+    assert.equal(isWarned(rule(require)), false, require)
+  }
+  assert.equal(isWarned(`${rule('maxAge: 5m')}\nproviders:${google}`), false)
+})

@@ -1,5 +1,4 @@
-// Options for what a provider tells of by itself. Until sessions can be ended by their person they are refused (not-yet.ts); what they
-// mean is tried on the slices themselves.
+// Options for what a provider tells of by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'yaml'

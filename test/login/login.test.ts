@@ -209,6 +209,15 @@ test('a late tab with a session goes where it wanted to, without another login',
   assert.equal(world.redeemed.length, 1)
 })
 
+test('a session of another provider is no reason to cut a login short', async () => {
+  const world = aLoginWorld()
+  const browser = aBrowser(world)
+  const query = await browser.start()
+  const theirs = await currentOf(world, await browser.callback(await browser.start()))
+  const elsewhere = { ...theirs, session: { ...theirs.session, provider: 'another' } }
+  assert.equal((await browser.callback(query, elsewhere)).kind, 'logged-in')
+})
+
 test('a used or lost flow with a session goes where it wanted to, an unknown one home', async () => {
   const world = aLoginWorld()
   const browser = aBrowser(world)

@@ -37,6 +37,8 @@ const opaque: Record<string, Claims> = {
   'opaque-of-another-1234': { sub: 'robot', aud: apiAudience, iss: 'https://evil.example.com' },
   'opaque-without-sub-123': { aud: apiAudience, exp: now + 300 },
   'opaque-refresh-1234567': { sub: 'robot', aud: apiAudience, exp: now + 300, typ: 'Refresh' },
+  'opaque-hydra-refresh-1': { sub: 'robot', aud: apiAudience, token_type: 'Bearer', token_use: 'refresh_token' },
+  'opaque-typed-refresh-1': { sub: 'robot', aud: apiAudience, token_type: 'Refresh' },
   'opaque-odd-exp-1234567': { sub: 'robot', aud: apiAudience, exp: 'tomorrow' },
   'opaque-later-123456789': { sub: 'robot', aud: apiAudience, nbf: now + 3_600 },
   'opaque-certificate-123': { sub: 'robot', aud: apiAudience, cnf: { 'x5t#S256': 'x'.repeat(43) } },
@@ -268,6 +270,8 @@ const rows: readonly Row[] = [
     'invalid_token',
     'token_type',
   ],
+  ['a refresh token as Ory Hydra calls it', () => bearer('opaque-hydra-refresh-1'), 401, 'invalid_token', 'token_type'],
+  ['a refresh token by its token_type', () => bearer('opaque-typed-refresh-1'), 401, 'invalid_token', 'token_type'],
   ['opaque, bound to a certificate', () => bearer('opaque-certificate-123'), 401, 'invalid_token', 'token_binding'],
   // binding and proofs
   ['bound to a key, sent as Bearer', () => bearer(bound()), 401, 'invalid_token', 'token_binding'],

@@ -119,6 +119,14 @@ describe('somebody who is not logged in', () => {
     assert.match((json() as { login_url: string }).login_url, /\/oauth2\/start\?.*provider=default/)
   })
 
+  test('is led there by proxies that ask for a yes or a no, too', async () => {
+    const choosing = await app.ask('nginx', { uri: '/wanted', headers: browserHeaders })
+    assert.equal(choosing.status, 401)
+    assert.match(choosing.headers.location ?? '', /\/oauth2\/sign_in\?rd=/)
+    const known = await app.ask('nginx', { uri: '/staff', headers: browserHeaders })
+    assert.match(known.headers.location ?? '', /\/oauth2\/start\?.*provider=default/)
+  })
+
   test('starts at the sign-in page where a link does not say which, and keeps what the link wants', async () => {
     const sent = await app.begin(createHttpClient(), '/wanted')
     assert.equal(new URL(sent.headers.location ?? '').pathname, '/oauth2/sign_in')

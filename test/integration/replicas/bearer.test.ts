@@ -2,7 +2,7 @@
 // is not asked again, and nothing of a token is to be read there.
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
-import { appHost, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
+import { appHost, scriptHeaders, startTestApp, type TestApp } from '../../fixtures/in-process-app.ts'
 import { accessToken, apiAudience, proof, proofKey } from '../../fixtures/machine-tokens.ts'
 import { startProvider, type Claims } from '../../fixtures/provider.ts'
 import { eventually, redisMissing, startRedis } from '../../fixtures/redis.ts'
@@ -95,6 +95,40 @@ suite('tokens on two replicas', { skip: redisMissing }, () => {
       },
     })
     assert.equal((await ask(stricter, `Bearer ${opaque}`)).reason, 'token_audience')
+  })
+
+  test('a token that another replica was told about is of the provider that it is of, and held to its lists', async (t) => {
+    const partner = await startProvider({ clientSecret: 'a fixture of a secret' })
+    t.after(() => partner.close())
+    const { providerURL, clientID, clientSecret } = {
+      providerURL: partner.issuer,
+      clientID: partner.clientID,
+      clientSecret: 'a fixture of a secret',
+    }
+    const { redis, one, other } = await twoReplicas(t, {
+      requireTokenIntrospection: true,
+      providers: {
+        partner: {
+          providerURL,
+          clientID,
+          clientSecret,
+          bearerAudiences: [apiAudience],
+          allowedRolesAndGroups: ['guests'],
+        },
+      },
+      rules: [{ path: '/staff', require: { providers: ['default'] } }],
+    })
+    partner.introspect = () => ({ sub: 'robot' })
+    const token = await accessToken(partner, one.clock)
+    const askAt = async (app: TestApp, uri: string) => {
+      const reply = await app.ask('traefik', { uri, headers: { ...scriptHeaders, authorization: `Bearer ${token}` } })
+      return reply.status === 200 ? 'let in' : (reply.json() as Claims)['reason']
+    }
+    const answers = [await askAt(one, '/'), await askAt(one, '/staff')]
+    await eventually(async () => (await redis.cli('--scan', '--pattern', 'traefikoidc:token:*')) !== '')
+    assert.deepEqual([await askAt(other, '/'), await askAt(other, '/staff')], answers)
+    assert.deepEqual(answers, ['group_not_allowed', 'provider_not_allowed'])
+    assert.equal(partner.calls.introspection, 1)
   })
 
   test('a made-up JWT costs no look into Redis, and leaves nothing there', async (t) => {
