@@ -275,12 +275,15 @@ suite('what is remembered', () => {
     assert.deepEqual([refused.status, (refused.json() as Claims)['reason']], [401, 'token_inactive'])
     answer = { sub: 'somebody-else' }
     assert.equal(((await ask(await token())).json() as Claims)['reason'], 'token_subject')
+    answer = { sub: 'robot', cnf: null }
+    const bound = await token({ cnf: { jkt: 'x'.repeat(43) } })
+    assert.equal(((await ask(bound)).json() as Claims)['reason'], 'token_binding')
     answer = { sub: 'robot', exp: 1 }
     assert.equal(((await ask(await token())).json() as Claims)['reason'], 'token_expired')
-    assert.equal(provider.calls.introspection, 4)
+    assert.equal(provider.calls.introspection, 5)
     await ask(`${await token()}x`)
     await ask('opaque-and-not-allowed')
-    assert.equal(provider.calls.introspection, 4)
+    assert.equal(provider.calls.introspection, 5)
   })
 
   test('a token that costs something to refuse is refused from memory for 10 s', async (t) => {
