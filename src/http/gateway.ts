@@ -8,7 +8,6 @@ import type { HeaderRecord } from '../access/identity-headers.ts'
 import { identityTokenHeader, type IdentityTokens } from '../identity-token/identity-token.ts'
 import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import type { Session } from '../session/session.ts'
-import type { Sessions } from '../session/sessions.ts'
 import type { SessionEnd, Watched } from '../session/watch.ts'
 import type { Addresses } from './addresses.ts'
 import type { HttpResponse } from './http-response.ts'
@@ -17,6 +16,7 @@ import type { BrowserCookies } from './browser-cookies.ts'
 import type { AuthRequest } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
+import type { FollowSession } from './session-streams.ts'
 import type { FollowToken } from './token-streams.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
@@ -45,8 +45,8 @@ interface Asked {
 }
 
 export function createGateway(deps: {
-  auth: Pick<Auth, 'direct' | 'mayGoOn'>
-  sessions: Pick<Sessions, 'watch'>
+  auth: Pick<Auth, 'direct' | 'goesOnUntil'>
+  followSession: FollowSession
   cookies: Pick<BrowserCookies, 'tickets' | 'passes'>
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
@@ -59,7 +59,7 @@ export function createGateway(deps: {
   send: Send
   requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
-  const { auth, sessions, cookies, endpointRequestOf, addresses, refusals, send } = deps
+  const { auth, cookies, endpointRequestOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )
@@ -88,23 +88,15 @@ export function createGateway(deps: {
   const follow =
     ({ original, request, rules }: Asked, session: Session | undefined, token?: TokenIdentity): Passed['follow'] =>
     (onEnd) => {
+      const goesOnUntil = (identity: Identity) => auth.goesOnUntil(original, request, rules, identity)
       const { authorization } = request.headers
       if (token !== undefined && authorization !== undefined) {
-        const mayGoOn = (identity: TokenIdentity) => auth.mayGoOn(original, request, rules, identity)
-        return deps.followToken?.(authorization, token, { mayGoOn, onEnd })
+        return deps.followToken?.(authorization, token, { goesOnUntil, onEnd })
       }
       const { cookie } = request.headers
       const ticket = session && cookies.tickets(cookie).find((candidate) => candidate.startsWith(session.id))
       if (session === undefined || ticket === undefined) return undefined
-      const watched = sessions.watch(ticket, cookies.passes(cookie), session, {
-        onChange(newer) {
-          if (auth.mayGoOn(original, request, rules, newer)) return
-          watched.stop()
-          onEnd('not_allowed')
-        },
-        onEnd,
-      })
-      return watched
+      return deps.followSession(ticket, cookies.passes(cookie), session, { goesOnUntil, onEnd })
     }
 
   return {
