@@ -36,6 +36,7 @@ import { createOperatorServer, createServer } from './http/server.ts'
 import { withIdentityToken } from './http/token-admissions.ts'
 import { acrNamed } from './http/step-up.ts'
 import { createTokenRefusals } from './http/token-refusals.ts'
+import { createSessionStreams } from './http/session-streams.ts'
 import { createTokenStreams } from './http/token-streams.ts'
 import { createUnnamedDialectNotice } from './http/unnamed-dialect.ts'
 import { createUntrustedPeerNotices } from './http/untrusted-peers.ts'
@@ -276,6 +277,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
   const gateway = createGateway({
     auth,
     sessions,
+    followSession: createSessionStreams({ sessions, clock, timer }),
     cookies: browserCookies,
     rules,
     upstreams: config.upstreams,

@@ -60,7 +60,8 @@ export function checkIntrospected(answer: JSONObject, signed: JSONObject = {}, e
   checkPurpose(answer, false)
   const { sub: signedSub = sub } = signed
   demand(sub === undefined || sub === signedSub, 'token_subject', 'the answer is about somebody else')
-  return check({ ...signed, ...answer }, expected)
+  // A binding that the token states is not undone by an answer that says null.
+  return check({ ...signed, ...answer, cnf: answer['cnf'] ?? signed['cnf'] }, expected)
 }
 
 function check(claims: JSONObject, { audiences, clockSkewMs, now }: Expected): TokenFacts {
@@ -81,12 +82,16 @@ function check(claims: JSONObject, { audiences, clockSkewMs, now }: Expected): T
   demand(endsAt === undefined || now < endsAt + clockSkewMs, 'token_expired', 'exp has passed')
   demand(hasBegun(claims['nbf']), 'token_not_yet_valid', 'nbf lies in the future or is not a number')
   demand(hasBegun(claims['iat']), 'token_issued_at', 'iat lies in the future or is not a number')
+  const keyThumbprint = boundTo(claims['cnf'])
+  // RFC 9449 section 6.2 has both said: of a bound token whose key is not told anybody could make use.
+  const isCalledBound = kindsIn(claims).some((kind) => /^dpop$/i.test(kind))
+  demand(keyThumbprint !== undefined || !isCalledBound, 'token_binding', 'it is called DPoP, and its key is not said')
   return {
     subject: sub,
     scopes: scopesOf(claims),
     ...authenticationOf(),
     endsAt: endsAt === undefined ? undefined : endsAt + clockSkewMs,
-    keyThumbprint: boundTo(claims['cnf']),
+    keyThumbprint,
     jti: typeof jti === 'string' && jti !== '' ? jti : undefined,
   }
 

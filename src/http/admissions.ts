@@ -1,6 +1,6 @@
 // A session was found, or none is needed: does it meet what is required here, and what is the application told? On a near session
 // everything is ready-made: one look into a map, no promise, no allocation.
-import type { DenialReason, Identity, Verdict } from '../access/access.ts'
+import type { DenialReason, Identity, Policy, Verdict } from '../access/access.ts'
 import { bothOf } from '../access/authentication.ts'
 import type { HeaderRecord, IdentityHeaders } from '../access/identity-headers.ts'
 import type { TokenIdentity } from '../bearer/verified-tokens.ts'
@@ -21,8 +21,11 @@ export interface Admissions {
     ticket: string,
     allowed: Count | undefined,
   ): AuthDecision | Promise<AuthDecision>
-  /** Whether it meets what is required here, on a public page: to be named. Throws what the rules throw. */
-  meets(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, identity: Identity): boolean
+  /**
+   * Until when it meets what is required here (ms since the epoch), on a public page: to be named. Infinity: as long as it is as it is.
+   * -Infinity: it does not. Throws what the rules throw.
+   */
+  meetsUntil(context: Pick<DecisionContext, 'policy' | 'rules' | 'constraint'>, identity: Identity): number
   /** The same for a token that was verified. */
   allowOrDenyToken(
     context: DecisionContext,
@@ -58,6 +61,11 @@ interface Remembered {
 }
 
 const globally = [0] as const
+
+const endOf = (met: Verdict | undefined): number => (met?.ok === true ? met.until : undefined) ?? Infinity
+
+const requirementsOf = (policy: Policy): readonly number[] =>
+  (policy.kind === 'deny' ? undefined : policy.requirements) ?? globally
 
 export function createAdmissions(deps: AdmissionsDeps): Admissions {
   const { identityHeaders, passRenewal, metrics, clock } = deps
@@ -138,7 +146,7 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   ): DenialReason | StepUp | undefined {
     let wanted: StepUp | undefined
     let isMet = true
-    for (const requirement of (policy.kind === 'deny' ? undefined : policy.requirements) ?? globally) {
+    for (const requirement of requirementsOf(policy)) {
       const verdict = (verdicts[requirement] ??= rules.meets(requirement, identity))
       if (verdict.stepUp === undefined) {
         if (!verdict.ok) return verdict.reason
@@ -191,7 +199,11 @@ export function createAdmissions(deps: AdmissionsDeps): Admissions {
   return {
     allowOrDeny,
     allowOrDenyToken,
-    meets: (context, identity) => refusalFor(context, identity, remember(identity)) === undefined,
+    meetsUntil(context, identity) {
+      const remembered = remember(identity)
+      if (refusalFor(context, identity, remembered) !== undefined) return -Infinity
+      return Math.min(...requirementsOf(context.policy).map((number) => endOf(remembered.verdicts[number])))
+    },
     publicly,
   }
 }

@@ -22,8 +22,11 @@ export interface Auth {
   forward(contract: Contract, request: AuthRequest, constraint?: Constraint): AuthDecision | Promise<AuthDecision>
   /** A request that came here itself (reverse-proxy mode). The same decision. */
   direct(original: OriginalRequest, request: AuthRequest, rules: AccessRules): AuthDecision | Promise<AuthDecision>
-  /** Whether what `direct` let pass may go on under this newer state of its session or token. Never throws: whatever goes wrong denies. */
-  mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean
+  /**
+   * Until when what `direct` let pass may go on under this state of its session or token (ms since the epoch). Infinity: as long as that
+   * is as it is. -Infinity: no longer. Never throws: whatever goes wrong denies.
+   */
+  goesOnUntil(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): number
 }
 
 export interface AuthDeps {
@@ -48,7 +51,7 @@ export interface AuthDeps {
 
 export function createAuth(deps: AuthDeps): Auth {
   const { sessions, cookies, peers, addresses, bearer, metrics, stopwatch } = deps
-  const { allowOrDeny, meets, publicly } = deps.admissions
+  const { allowOrDeny, meetsUntil, publicly } = deps.admissions
   const { notLoggedIn, unproven, denied, untrustedPeer, failed } = deps.denials
   const hot = new Map(
     labels.map((contract) => [
@@ -122,12 +125,17 @@ export function createAuth(deps: AuthDeps): Auth {
     })
   }
 
-  function mayGoOn(original: OriginalRequest, request: AuthRequest, rules: AccessRules, identity: Identity): boolean {
+  function goesOnUntil(
+    original: OriginalRequest,
+    request: AuthRequest,
+    rules: AccessRules,
+    identity: Identity,
+  ): number {
     try {
       const policy = policyFor(rules, original, request)
-      return policy.kind !== 'deny' && meets({ policy, rules, constraint: undefined }, identity)
+      return policy.kind === 'deny' ? -Infinity : meetsUntil({ policy, rules, constraint: undefined }, identity)
     } catch {
-      return false
+      return -Infinity
     }
   }
 
@@ -200,5 +208,5 @@ export function createAuth(deps: AuthDeps): Auth {
       reason: from === 'near_stale' || from === 'stale' || from === 'pass' ? from : 'session',
     })
 
-  return { forward, direct, mayGoOn }
+  return { forward, direct, goesOnUntil }
 }

@@ -17,6 +17,7 @@ import type { BrowserCookies } from './browser-cookies.ts'
 import type { AuthRequest } from './auth-decision.ts'
 import type { Refusals } from './refusals.ts'
 import type { Send } from './send.ts'
+import type { FollowSession } from './session-streams.ts'
 import type { FollowToken } from './token-streams.ts'
 import type { EndpointRequest } from './endpoint-request.ts'
 
@@ -45,8 +46,9 @@ interface Asked {
 }
 
 export function createGateway(deps: {
-  auth: Pick<Auth, 'direct' | 'mayGoOn'>
-  sessions: Pick<Sessions, 'near' | 'watch'>
+  auth: Pick<Auth, 'direct' | 'goesOnUntil'>
+  sessions: Pick<Sessions, 'near'>
+  followSession: FollowSession
   cookies: Pick<BrowserCookies, 'on'>
   rules: CompiledRules
   upstreams: readonly UpstreamConfig[]
@@ -59,7 +61,7 @@ export function createGateway(deps: {
   send: Send
   requestIdOf: (headers: FastifyRequest['headers']) => string
 }): Gateway {
-  const { auth, sessions, cookies, endpointRequestOf, addresses, refusals, send } = deps
+  const { auth, cookies, endpointRequestOf, addresses, refusals, send } = deps
   const rulesFor = new Map<UpstreamConfig, AccessRules>(
     deps.upstreams.map((upstream, at) => [upstream, deps.rules.forUpstream(at)]),
   )
@@ -88,26 +90,18 @@ export function createGateway(deps: {
   const follow =
     ({ original, request, rules }: Asked, session: Session | undefined, token?: TokenIdentity): Passed['follow'] =>
     (onEnd) => {
+      const goesOnUntil = (identity: Identity) => auth.goesOnUntil(original, request, rules, identity)
       const { authorization } = request.headers
       if (token !== undefined && authorization !== undefined) {
-        const mayGoOn = (identity: TokenIdentity) => auth.mayGoOn(original, request, rules, identity)
-        return deps.followToken?.(authorization, token, { mayGoOn, onEnd })
+        return deps.followToken?.(authorization, token, { goesOnUntil, onEnd })
       }
       const { cookie } = request.headers
       const here = cookies.on(original.host)
       const ofSession = session && here.tickets(cookie).filter((candidate) => candidate.startsWith(session.id))
       // Of several, the one that opens it.
-      const ticket = ofSession?.find((candidate) => sessions.near(candidate) !== undefined) ?? ofSession?.[0]
+      const ticket = ofSession?.find((candidate) => deps.sessions.near(candidate) !== undefined) ?? ofSession?.[0]
       if (session === undefined || ticket === undefined) return undefined
-      const watched = sessions.watch(ticket, here.passes(cookie), session, {
-        onChange(newer) {
-          if (auth.mayGoOn(original, request, rules, newer)) return
-          watched.stop()
-          onEnd('not_allowed')
-        },
-        onEnd,
-      })
-      return watched
+      return deps.followSession(ticket, here.passes(cookie), session, { goesOnUntil, onEnd })
     }
 
   return {

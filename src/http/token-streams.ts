@@ -1,17 +1,17 @@
-// What stays open under a token (a WebSocket, an event stream) ends with it: at the token's own end, and at the latest half a minute
-// after it no longer counts or no longer suffices. Its proof and its single use were seen to when the stream began.
+// What stays open under a token (a WebSocket, an event stream) ends with it: at the token's own end, when its login is no longer as recent
+// as a rule asks, and at the latest half a minute after it no longer counts or no longer suffices. Its proof and its single use were seen to when the stream began.
 import type { Bearer } from '../bearer/bearer.ts'
 import type { TokenIdentity } from '../bearer/verified-tokens.ts'
 import { TokenRejected } from '../errors.ts'
 import type { SessionEnd, Watched } from '../session/watch.ts'
 import { seconds, type Clock, type Timer } from '../time.ts'
 
-/** `mayGoOn`: whether the rules still let this identity in. `onEnd`: called once at most. */
+/** `goesOnUntil`: see Auth. `onEnd`: called once at most. */
 export type FollowToken = (
   authorization: string,
   identity: TokenIdentity,
   watcher: {
-    readonly mayGoOn: (identity: TokenIdentity) => boolean
+    readonly goesOnUntil: (identity: TokenIdentity) => number
     readonly onEnd: (reason: SessionEnd | 'not_allowed') => void
   },
 ) => Watched
@@ -25,13 +25,14 @@ export function createTokenStreams(deps: {
 }): FollowToken {
   const { bearer, clock, timer } = deps
 
-  return (authorization, first, { mayGoOn, onEnd }) => {
+  return (authorization, first, { goesOnUntil, onEnd }) => {
     let isOver = false
     let identity = first
+    let until = goesOnUntil(first)
     let callOff = schedule()
 
     function schedule(): () => void {
-      const left = (identity.endsAt ?? Infinity) - clock()
+      const left = Math.min(identity.endsAt ?? Infinity, until) - clock()
       return timer(() => void look(), Math.max(0, Math.min(lookEveryMs, left)))
     }
 
@@ -49,10 +50,13 @@ export function createTokenStreams(deps: {
     async function look(): Promise<void> {
       if (isOver) return
       if (identity.endsAt !== undefined && clock() >= identity.endsAt) return end('expired')
+      if (clock() >= until) return end('not_allowed')
       try {
         const verified = await bearer.verify({ authorization, proof: undefined, request: undefined, goesOn: true })
-        if (verified === undefined || !mayGoOn(verified)) return end('not_allowed')
+        if (verified === undefined) return end('not_allowed')
         identity = verified
+        until = goesOnUntil(verified)
+        if (clock() >= until) return end('not_allowed')
       } catch (error) {
         // Trouble of ours or of the provider's ends nobody's work before the token's own end.
         if (error instanceof TokenRejected) return end('revoked')

@@ -25,8 +25,8 @@ export interface KeySet {
 }
 
 export interface Keys {
-  /** Throws ProviderUnavailable when there are none and none can be fetched. */
-  current(uri: string): Promise<KeySet>
+  /** Throws ProviderUnavailable when there are none and none can be fetched; for anybody's token they are asked for once a second. */
+  current(uri: string, from: TokenSource): Promise<KeySet>
   /**
    * Newer keys than `seen`, which lacked the one a token was signed with. Undefined while the cool-down lasts: after a fetch out of
    * turn that brought nothing new. Throws ProviderUnavailable when they cannot be fetched.
@@ -89,6 +89,8 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
     }
   }
 
+  const hasJustFailed = () => lastFailure !== undefined && clock() - lastFailureAt < seconds(1)
+
   function fetchKeys(uri: string): Promise<KeySet> {
     if (fetching?.uri === uri) return fetching.keys
     const keys = download(uri).finally(() => {
@@ -106,7 +108,8 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
   }
 
   return {
-    async current(uri) {
+    async current(uri, from) {
+      if (held?.uri !== uri && from === 'anybody' && hasJustFailed()) throw lastFailure
       if (held?.uri !== uri) await fromCache(uri)
       const known = held?.uri === uri && clock() - held.fetchedAt < usableMs ? held : undefined
       if (known !== undefined && clock() - known.fetchedAt < freshMs) return known
@@ -127,7 +130,7 @@ export function createKeys({ transport, cache, clock, logger }: KeysOptions): Ke
       // Keys may change twice within a minute, so that a fetch which brought new ones starts no cool-down. A provider that signs
       // with what it does not publish is asked once per cool-down, however many log in.
       if (clock() - lastInVainAt[from] < (from === 'provider' ? coolDownMs : strangersCoolDownMs)) return undefined
-      if (lastFailure !== undefined && clock() - lastFailureAt < seconds(1)) throw lastFailure
+      if (hasJustFailed()) throw lastFailure
       const keys = await fetchKeys(seen.uri)
       if (keys.text === seen.text) lastInVainAt[from] = clock()
       return keys

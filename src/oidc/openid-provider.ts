@@ -312,7 +312,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
     const metadata = await metadataSource.require()
     const code = codeOf(parameters, metadata, issuers.includes)
     // Before the code is spent: without keys its answer could not be verified.
-    await keys.current(metadata.jwks_uri)
+    await keys.current(metadata.jwks_uri, 'provider')
     const answer = tokensOrRefusal(
       await granted(
         'token',

@@ -52,7 +52,7 @@ export async function verifySignature(
   from: TokenSource = 'provider',
 ): Promise<Unverified> {
   const unverified = decodeUnverified(token, metadata.algorithms)
-  let seen: KeySet | undefined = await keys.current(metadata.jwks_uri)
+  let seen: KeySet | undefined = await keys.current(metadata.jwks_uri, from)
   for (let round = 0; seen !== undefined && round < maxRounds; round++) {
     if (await isSigned(token, unverified.algorithm, seen.for(unverified.claims['iss']))) {
       if (isTooDeep(unverified.claims))

@@ -5,9 +5,9 @@ import type { TokenIdentity } from '../../src/bearer/verified-tokens.ts'
 import { ProviderUnavailable, TokenRejected } from '../../src/errors.ts'
 import { createTokenStreams } from '../../src/http/token-streams.ts'
 import { seconds } from '../../src/time.ts'
-import { fakeTime } from '../fixtures/fake-time.ts'
+import { fakeTime, startOfTest } from '../fixtures/fake-time.ts'
 
-function aStream(endsInMs: number | undefined, verify: Bearer['verify'], mayGoOn = () => true) {
+function aStream(endsInMs: number | undefined, verify: Bearer['verify'], goesOnUntil = () => Infinity) {
   const time = fakeTime()
   const identity: TokenIdentity = {
     subject: 'robot',
@@ -18,7 +18,7 @@ function aStream(endsInMs: number | undefined, verify: Bearer['verify'], mayGoOn
   }
   const ends: string[] = []
   const follow = createTokenStreams({ bearer: { verify }, ...time })
-  const watched = follow('Bearer x', identity, { mayGoOn, onEnd: (reason) => void ends.push(reason) })
+  const watched = follow('Bearer x', identity, { goesOnUntil, onEnd: (reason) => void ends.push(reason) })
   return { time, identity, ends, watched }
 }
 
@@ -51,7 +51,7 @@ test('one that no longer suffices ends it, too', async () => {
   const stream = aStream(
     undefined,
     () => Promise.resolve(stream.identity),
-    () => false,
+    () => -Infinity,
   )
   await stream.time.pass(seconds(30))
   assert.deepEqual(stream.ends, ['not_allowed'])
@@ -70,4 +70,16 @@ test('a stream that was closed is asked about no more', async () => {
   stream.watched.stop()
   await stream.time.pass(seconds(200))
   assert.deepEqual([stream.ends, stream.time.pending], [[], 0])
+})
+
+test('a login that is no longer as recent as its rule asks ends it at that moment', async () => {
+  const stream = aStream(
+    undefined,
+    () => Promise.resolve(stream.identity),
+    () => startOfTest + seconds(40),
+  )
+  await stream.time.pass(seconds(39))
+  assert.deepEqual(stream.ends, [])
+  await stream.time.pass(seconds(1))
+  assert.deepEqual([stream.ends, stream.time.pending], [['not_allowed'], 0])
 })

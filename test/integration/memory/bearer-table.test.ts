@@ -39,6 +39,7 @@ const opaque: Record<string, Claims> = {
   'opaque-refresh-1234567': { sub: 'robot', aud: apiAudience, exp: now + 300, typ: 'Refresh' },
   'opaque-hydra-refresh-1': { sub: 'robot', aud: apiAudience, token_type: 'Bearer', token_use: 'refresh_token' },
   'opaque-typed-refresh-1': { sub: 'robot', aud: apiAudience, token_type: 'Refresh' },
+  'opaque-bound-to-what-1': { sub: 'robot', aud: apiAudience, token_type: 'DPoP' },
   'opaque-odd-exp-1234567': { sub: 'robot', aud: apiAudience, exp: 'tomorrow' },
   'opaque-later-123456789': { sub: 'robot', aud: apiAudience, nbf: now + 3_600 },
   'opaque-certificate-123': { sub: 'robot', aud: apiAudience, cnf: { 'x5t#S256': 'x'.repeat(43) } },
@@ -295,6 +296,20 @@ const rows: readonly Row[] = [
   [
     'bound to a key and a certificate',
     () => withProof({}, { cnf: { jkt: key.thumbprint, 'x5t#S256': 'x' } }),
+    401,
+    'invalid_token',
+    'token_binding',
+  ],
+  [
+    'opaque, bound, and nobody says to which key',
+    () => bearer('opaque-bound-to-what-1'),
+    401,
+    'invalid_token',
+    'token_binding',
+  ],
+  [
+    'a JWT that is called DPoP, without a key',
+    () => bearer(token({ typ: 'DPoP' })),
     401,
     'invalid_token',
     'token_binding',

@@ -275,12 +275,15 @@ suite('what is remembered', () => {
     assert.deepEqual([refused.status, (refused.json() as Claims)['reason']], [401, 'token_inactive'])
     answer = { sub: 'somebody-else' }
     assert.equal(((await ask(await token())).json() as Claims)['reason'], 'token_subject')
+    answer = { sub: 'robot', cnf: null }
+    const bound = await token({ cnf: { jkt: 'x'.repeat(43) } })
+    assert.equal(((await ask(bound)).json() as Claims)['reason'], 'token_binding')
     answer = { sub: 'robot', exp: 1 }
     assert.equal(((await ask(await token())).json() as Claims)['reason'], 'token_expired')
-    assert.equal(provider.calls.introspection, 4)
+    assert.equal(provider.calls.introspection, 5)
     await ask(`${await token()}x`)
     await ask('opaque-and-not-allowed')
-    assert.equal(provider.calls.introspection, 4)
+    assert.equal(provider.calls.introspection, 5)
   })
 
   test('a token that costs something to refuse is refused from memory for 10 s', async (t) => {
@@ -429,9 +432,13 @@ suite('while the provider is in trouble', () => {
 
   test('keys that cannot be had: 503, never 401; tokens that were verified go on', async (t) => {
     const { app, ask, token } = await anApp(t)
+    const before = app.provider.calls.jwks
     app.provider.fault('jwks', { status: 500 })
-    assert.equal((await ask(await token())).status, 503)
+    // Made-up ones, of whom nothing but the signature says so.
+    for (let time = 0; time < 20; time++) assert.equal((await ask(`${await token()}x`)).status, 503)
+    assert.equal(app.provider.calls.jwks - before, 1)
     app.provider.fault('jwks', undefined)
+    app.advance(1_001)
     const value = await token()
     assert.equal((await ask(value)).status, 200)
     app.provider.fault('jwks', { status: 500 })

@@ -42,6 +42,7 @@ const others: [name: string, given: OriginalAsk, status: number][] = [
   ['with the method of a request', { method: 'POST' }, 401],
   ['that only HEAD stands for', { method: 'HEAD' }, 401],
   ['that an application would take for another method', { headers: { 'x-http-method-override': 'DELETE' } }, 401],
+  ['the same, as PHP and WSGI read it', { headers: { x_http_method_override: 'DELETE' } }, 401],
   ['the same, in other words', { headers: { 'x-method-override': 'DELETE' } }, 401],
   ['with a token', { headers: { authorization: 'Bearer x' } }, 401],
   ['with a cookie, as no browser sends it', { cookie: 'foregate_session=made-up' }, 401],

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { Contract } from '../../../src/config/contracts.ts'
 import { createHttpClient, type Reply } from '../../fixtures/http-client.ts'
@@ -257,4 +257,27 @@ test('in reverse-proxy mode nothing reaches the application before the person ha
   authenticated(app, { acr: 'gold' })
   const back = await client.navigate(`${app.url}/x`)
   assert.deepEqual([back.status, back.body], [200, '1'])
+})
+
+test('in reverse-proxy mode a stream ends when the login of its person is no longer as recent as its rule asks', async (t) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: first\n\n')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.closeAllConnections())
+  t.after(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const app = await startTestApp(t, { config: { upstreams: [{ url, rules: [{ require: { maxAge: '5m' } }] }] } })
+  authenticated(app, { auth_time: seconds(app) - 298 })
+  const client = createHttpClient()
+  const cookie = await app.login(client)
+  const stream = connect(app.port, '127.0.0.1').setEncoding('latin1')
+  let received = ''
+  stream.on('data', (chunk: string) => (received += chunk))
+  stream.write(`GET /events HTTP/1.1\r\nHost: 127.0.0.1:${app.port}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`)
+  await once(stream, 'close', { signal: AbortSignal.timeout(10_000) })
+  assert.match(received, /^HTTP\/1.1 200 [^]*first[^]*0\r\n\r\n$/)
+  const counted = await (await fetch(`${app.operatorURL}/metrics`)).text()
+  assert.match(counted, /streams_closed_total\{reason="not_allowed"\} 1/)
 })
