@@ -12,6 +12,8 @@ export interface RoomProbe {
 }
 
 const everyMs = 5_000
+/** While there was none: whoever made room wants to see it, and whoever was refused a moment before that no less. */
+const whileFullMs = 1_000
 
 export function createRoomProbe(deps: {
   /** While Redis is away there is nothing to ask. */
@@ -35,12 +37,15 @@ export function createRoomProbe(deps: {
     }
   }
 
-  function later(): void {
+  function later(quietMs = 0): void {
     if (isStopped) return
     timer(() => {
-      if (!isStopped) void ask().finally(later)
-    }, everyMs)
+      if (isStopped) return
+      const passedMs = quietMs + whileFullMs
+      if (passedMs < everyMs && refusals.fault()?.kind !== 'oom') later(passedMs)
+      else void ask().finally(() => later())
+    }, whileFullMs)
   }
 
-  return { start: later, stop: () => void (isStopped = true) }
+  return { start: () => later(), stop: () => void (isStopped = true) }
 }

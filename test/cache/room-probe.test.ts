@@ -34,8 +34,16 @@ test('a Redis that is full is heard of without a login, and that it has room aga
   assert.equal(refusals.fault()?.kind, 'oom')
   assert.deepEqual(said(), ['redis_writes_refused oom'])
   state.write = () => Promise.resolve()
-  await time.pass(5_000)
+  await time.pass(1_000)
   assert.deepEqual(said(), ['redis_writes_refused oom', 'redis_writes_accepted'])
+})
+
+test('that there is room again is seen a second after a refusal, wherever that came from', async () => {
+  const { time, refusals, state, said } = aProbe()
+  await time.pass(5_000)
+  refusals.failed('set', failingWith('oom')())
+  await time.pass(1_000)
+  assert.deepEqual([state.writes, said()], [2, ['redis_writes_refused oom', 'redis_writes_accepted']])
 })
 
 test('a refusal that is not about room is not over because there is room', async () => {
