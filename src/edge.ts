@@ -44,6 +44,7 @@ import { createEndpointRequestReader } from './http/endpoint-request.ts'
 import { cannotListen } from './listen-fault.ts'
 import { createPages } from './pages/create-pages.ts'
 import { registerProxy } from './proxy/proxy.ts'
+import { servedHosts } from './proxy/target.ts'
 import { createUpstreamStates } from './proxy/upstream-states.ts'
 import type { Runtime } from './runtime.ts'
 import { createSealer } from './sealing.ts'
@@ -125,6 +126,8 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
       audiences: bearer.issuers.flatMap(({ audiences }) => audiences),
       authorizationServers: bearer.issuers.map(({ issuer }) => issuer),
       scopes: rules.scopes,
+      isServed: config.upstreams.length === 0 ? () => true : servedHosts(config.upstreams),
+      notFound: (request) => refusals.refuse(request, 404, 'not_found'),
     })
   const challenges = createChallenges(resources)
   const describe = createDescribe(access)

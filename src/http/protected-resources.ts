@@ -19,6 +19,9 @@ export function createProtectedResources(deps: {
   /** Issuers, the provider first. */
   readonly authorizationServers: readonly string[]
   readonly scopes: readonly string[]
+  /** Whether there is an application at this host, as far as it is for us to know. */
+  readonly isServed: (host: string) => boolean
+  readonly notFound: (request: EndpointRequest) => HttpResponse
 }): ProtectedResources {
   const { addresses, authorizationServers, scopes } = deps
   const named = deps.audiences
@@ -39,6 +42,7 @@ export function createProtectedResources(deps: {
       `${addresses.origin(original)}${resourceMetadataPath}${pathOf(original, original.rawPath)}`,
 
     answer(request) {
+      if (!deps.isServed(request.host)) return deps.notFound(request)
       // Section 3.1: the path of the resource follows the well-known part, and (3.3) is the resource's own again.
       const path = request.path.slice(resourceMetadataPath.length)
       const body = {

@@ -50,8 +50,10 @@ export function createRequestHeaders({
 }): RequestHeaders {
   const identityNames = new Set(identityHeaderNames.map(plainHeaderName))
   return (sent, identity, forwarded) => {
+    // How long a body is must not be said twice, be it in a spelling that only some read.
     const kept = Object.entries(sent).filter(([name]) => {
       const plain = plainHeaderName(name)
+      if (plain === 'content-length' && name !== plain) return false
       return !hopByHop.has(plain) && !ours.has(plain) && !ourFamilies.test(plain) && !identityNames.has(plain)
     })
     // From entries, so that a header named `__proto__` is a header.

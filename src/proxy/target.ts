@@ -71,6 +71,12 @@ export function createUpstreamChoice(configs: readonly UpstreamConfig[]): Choose
     )
 }
 
+/** Whether one of them is for this host, or for any. */
+export function servedHosts(configs: readonly UpstreamConfig[]): (host: string) => boolean {
+  const hosts = configs.map(({ host }) => parseRuleHost(host)).flatMap((host) => (host.ok ? [host.value] : []))
+  return (asked) => hosts.some((host) => coversHost(host, asked.toLowerCase()))
+}
+
 function exactness(host: HostPattern | undefined): number {
   if (host === undefined) return 0
   // No host name is as long as this: a name beats every wildcard, one with a port beats one without.

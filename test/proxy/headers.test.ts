@@ -98,6 +98,11 @@ test('everything else arrives as it was sent, the browser’s Host, too (C6)', a
   assert.deepEqual(valuesOf(headers, /^(proxy-authorization|expect)$/), [])
 })
 
+test('how long a body is is said once, in no other spelling', async () => {
+  const { headers } = await arriving(['Content_Length: 7', 'Content.Length: 8', 'Transfer_Encoding: chunked'])
+  assert.deepEqual(valuesOf(headers, /^(content-length|transfer-encoding)$/), [])
+})
+
 const cookies: [name: string, sent: string[], arrives: string[]][] = [
   ['ours alone', ['__Host-foregate=abc'], []],
   ['ours first', ['__Host-foregate=abc; a=1'], ['a=1']],

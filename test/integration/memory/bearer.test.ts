@@ -532,6 +532,14 @@ suite('how a program finds its way (RFC 9728)', () => {
     }
   })
 
+  test('in reverse-proxy mode hosts without an application describe nothing', async (t) => {
+    const { app } = await anApp(t, { upstreams: [{ url: 'http://127.0.0.1:9', host: '*.example.com' }] })
+    assert.equal(((await metadataAt(app, wellKnown)).json() as Claims)['resource'], `http://${appHost}`)
+    const elsewhere = { 'x-forwarded-host': 'evil.example' }
+    assert.equal((await metadataAt(app, `${wellKnown}/mcp`, elsewhere)).status, 404)
+    assert.equal((await metadataAt(app, wellKnown, elsewhere, 'OPTIONS')).status, 404)
+  })
+
   test('where no token counts the path is the application’s', async (t) => {
     const app = await startTestApp(t)
     const cookie = await app.login()
