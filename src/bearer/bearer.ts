@@ -11,7 +11,7 @@ import type { Clock } from '../time.ts'
 import { readCredentials } from './credentials.ts'
 import type { VerifySignature } from './further-issuer.ts'
 import type { CheckProof, ProvenRequest } from './proof.ts'
-import { checkIntrospected, checkSigned, type Expected, type TokenFacts } from './token-claims.ts'
+import { checkIntrospected, checkSigned, textsOf, type Expected, type TokenFacts } from './token-claims.ts'
 import { verifiedForMs, type TokenIdentity, type VerifiedToken, type VerifiedTokens } from './verified-tokens.ts'
 
 export interface Presented {
@@ -74,7 +74,6 @@ const maxUnderWay = 64
 export function createBearer(deps: BearerDeps): Bearer {
   const { tokens, clock, used } = deps
   const asked = deps.issuers.find(({ introspect }) => introspect !== undefined)
-  const issuers = new Map(deps.issuers.map((issuer) => [issuer.issuer, issuer]))
   const underWay = new Map<string, Promise<VerifiedToken>>()
   let questions = 0
 
@@ -205,16 +204,21 @@ export function createBearer(deps: BearerDeps): Bearer {
     }
   }
 
-  function issuerOf({ claims }: Unverified): TokenIssuer {
-    const { iss } = claims
-    const issuer = typeof iss === 'string' ? (issuers.get(iss) ?? byAnotherName(iss)) : undefined
-    if (issuer !== undefined) return issuer
-    throw new TokenRejected('token_issuer', iss === undefined ? 'iss is missing' : 'iss is nobody whom we know')
+  /** Of several clients of one issuer the one whose audience the token names. */
+  function issuerOf({ claims: { iss, aud } }: Unverified): TokenIssuer {
+    if (typeof iss !== 'string')
+      throw new TokenRejected('token_issuer', iss === undefined ? 'iss is missing' : 'iss is no string')
+    const [first, ...others] = namedBy(iss)
+    if (first === undefined) throw new TokenRejected('token_issuer', 'iss is nobody whom we know')
+    if (others.length === 0) return first
+    const audience = textsOf(aud)
+    return [first, ...others].find(({ audiences }) => audiences.some((one) => audience.includes(one))) ?? first
   }
 
-  function byAnotherName(iss: string): TokenIssuer | undefined {
-    const found = deps.issuers.find(({ isIssuer }) => isIssuer?.(iss) === true)
-    return found && { ...found, issuer: iss }
+  function namedBy(iss: string): readonly TokenIssuer[] {
+    const known = deps.issuers.filter(({ issuer }) => issuer === iss)
+    const byAnotherName = deps.issuers.filter(({ issuer, isIssuer }) => issuer !== iss && isIssuer?.(iss) === true)
+    return [...known, ...byAnotherName.map((issuer) => ({ ...issuer, issuer: iss }))]
   }
 
   const expectedOf = ({ issuer, audiences }: TokenIssuer): Expected => ({

@@ -161,7 +161,7 @@ function boundTo(cnf: unknown): string | undefined {
   return value
 }
 
-const textsOf = (claim: unknown): readonly string[] =>
+export const textsOf = (claim: unknown): readonly string[] =>
   (Array.isArray(claim) ? claim : [claim]).filter((one: unknown): one is string => typeof one === 'string')
 
 /** NumericDate (RFC 7519 section 2) as ms since the epoch, or undefined where it is none. */

@@ -9,6 +9,7 @@ import {
   browserHeaders,
   scriptHeaders,
   startTestApp,
+  testClientSecret,
   type Headers,
   type TestApp,
   type TestAppOptions,
@@ -163,6 +164,31 @@ suite('who is let in', () => {
     assert.equal(await statusOf(await accessToken(other, clock, { iss: app.provider.issuer })), 401)
     assert.equal(await statusOf(await accessToken(other, clock, { iss: bare.issuer, aud: 'build' })), 401)
     assert.equal(await statusOf(await token({ iss: other.issuer, aud: 'deploy' })), 401)
+  })
+
+  test('several clients of one issuer: a token is of the one whose audience it names, and held to its lists', async (t) => {
+    const sharedProvider = await startProvider({ clientSecret: testClientSecret })
+    t.after(() => sharedProvider.close())
+    const config = {
+      providers: {
+        partner: {
+          providerURL: sharedProvider.issuer,
+          clientID: 'another',
+          clientSecret: 'Q7v-secret-of-another-2kX',
+          bearerAudiences: ['https://partner.example.com'],
+          allowedRolesAndGroups: ['guests'],
+        },
+      },
+    }
+    const { token, ask } = await anApp(t, config, { sharedProvider })
+    const of = async (aud: unknown, claims: Claims = {}) => {
+      const reply = await ask(await token({ aud, ...claims }))
+      return reply.status === 200 ? 'let in' : (reply.json() as Claims)['reason']
+    }
+    assert.equal(await of(apiAudience), 'let in')
+    assert.equal(await of('https://partner.example.com'), 'group_not_allowed')
+    assert.equal(await of('https://partner.example.com', { groups: ['guests'] }), 'let in')
+    assert.equal(await of('https://nobody.example.com'), 'token_audience')
   })
 
   test('a further issuer that cannot be asked is 503, and is asked once in 5 s', async (t) => {
