@@ -1,11 +1,11 @@
 // Tokens of machines: whose, for what, and how they are verified.
-import type { BearerConfig, BearerIssuerConfig } from './config.ts'
+import type { BearerConfig, BearerIssuerConfig, ProviderEntry } from './config.ts'
 import type { Checks } from './checks.ts'
 import { isLoopback } from './network.ts'
 import { hasTopProvider } from './providers.ts'
 import { pathText, type Path } from './problems.ts'
 
-export function bearerConfig(checks: Checks): BearerConfig | undefined {
+export function bearerConfig(checks: Checks, providers: readonly ProviderEntry[]): BearerConfig | undefined {
   const { settings, isGiven, refuse } = checks
   const { bearer, enableBearerAuth } = settings
   if (isGiven(['bearer', 'enabled']) && isGiven(['enableBearerAuth']) && bearer.enabled !== enableBearerAuth) {
@@ -17,7 +17,7 @@ export function bearerConfig(checks: Checks): BearerConfig | undefined {
   }
   return {
     audiences: audiences(checks),
-    issuers: issuers(checks),
+    issuers: issuers(checks, providers),
     oneTime: bearer.oneTime,
     ...introspection(checks),
     passAuthorization: bearer.passAuthorization,
@@ -82,7 +82,10 @@ function audiences(checks: Checks): readonly string[] {
   return given
 }
 
-function issuers({ settings, refuse, warn }: Checks): readonly BearerIssuerConfig[] {
+function issuers(
+  { settings, refuse, warn }: Checks,
+  providers: readonly ProviderEntry[],
+): readonly BearerIssuerConfig[] {
   const { bearer, providerURL, allowInsecureProvider, requireTokenIntrospection } = settings
   const seen = new Set(providerURL === undefined ? [] : [providerURL])
   for (const [index, { issuer, jwksURI }] of bearer.issuers.entries()) {
@@ -96,6 +99,10 @@ function issuers({ settings, refuse, warn }: Checks): readonly BearerIssuerConfi
       )
     }
     seen.add(issuer)
+    const own = providers.find(({ id, client }) => id !== undefined && client.providerURL === issuer)
+    // Its tokens would be held to the lists at the top, and be of no provider.
+    if (own !== undefined && issuer !== providerURL)
+      refuse([...at, 'issuer'], `is providers.${own.name}, whose audiences are its bearerAudiences; remove it here`)
     for (const [name, url] of [
       ['issuer', issuer],
       ['jwksURI', jwksURI],

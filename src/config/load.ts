@@ -184,7 +184,7 @@ function configOf(checks: Checks): Config {
     rateLimits: rateLimitsConfig(settings),
     cors: settings.cors,
     tokens: { disableReplayDetection: settings.disableReplayDetection },
-    bearer: bearerConfig(checks),
+    bearer: bearerConfig(checks, providers),
     forwardAuth: forwardAuthConfig(checks),
     upstreams: upstreamsConfig(checks),
     identityToken: identityTokenConfig(checks),

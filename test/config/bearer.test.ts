@@ -43,6 +43,10 @@ const refused: readonly (readonly [text: string, problem: RegExp])[] = [
     /bearer\.issuers\[1\]\.issuer: is named twice/,
   ],
   [
+    'providers: { p: { providerURL: https://p.example, clientID: p, clientSecret: Q7v-secret-of-p-2kX } }\nbearer: { enabled: true, audiences: [a], issuers: [{ issuer: https://p.example, audiences: [a] }] }',
+    /bearer\.issuers\[0\]\.issuer: is providers\.p, whose audiences are its bearerAudiences/,
+  ],
+  [
     'bearer: { enabled: true, audiences: [a], issuers: [{ issuer: http://x.example, audiences: [a] }] }',
     /bearer\.issuers\[0\]\.issuer: must be https/,
   ],
