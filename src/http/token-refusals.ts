@@ -66,11 +66,11 @@ export function createTokenRefusals(deps: {
     },
 
     denied(context, refusal, { subject, issuer }) {
-      if (typeof refusal === 'object') {
-        const error = 'insufficient_user_authentication'
-        return refuse(context, 401, { error, reason: error }, challenges.stepUp(context, refusal))
-      }
-      const reason = refusal
+      const isStepUp = typeof refusal === 'object'
+      const reason = isStepUp ? 'insufficient_user_authentication' : refusal
+      // Rules that name no `acr` in common: whoever were told what to ask for would come back, and be told again.
+      if (isStepUp && refusal.acr?.length !== 0)
+        return refuse(context, 401, { error: reason, reason }, challenges.stepUp(context, refusal))
       const level = mayTell(`${issuer} ${subject} ${reason}`) ? 'info' : 'debug'
       logger[level](
         {

@@ -105,8 +105,15 @@ suite('who is let in', () => {
 
   test('how and when its person authenticated is asked of a token as of a session (RFC 9470)', async (t) => {
     const { app, ask, token } = await anApp(t, {
-      rules: [{ path: '/pay', require: { acr: ['mfa'], maxAge: '5m' } }],
+      rules: [
+        { path: '/pay', require: { acr: ['mfa'], maxAge: '5m' } },
+        { path: '/Hall', require: { acr: ['mfa'] } },
+        { path: '/hall', require: { acr: ['pwd'] } },
+      ],
     })
+    const nobodyCan = await ask(await token({ acr: 'mfa' }), {}, '/hall')
+    assert.deepEqual([nobodyCan.status, nobodyCan.headers['www-authenticate']], [403, undefined])
+    assert.equal((nobodyCan.json() as Claims)['reason'], 'insufficient_user_authentication')
     const now = Math.floor(app.clock() / 1_000)
     const refused = [{}, { acr: 'mfa' }, { acr: 'mfa', auth_time: now - 400 }, { acr: 'pwd', auth_time: now }]
     for (const claims of [...refused, { acr: 'mfa', auth_time: now + 3_600 }]) {
