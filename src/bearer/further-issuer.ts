@@ -47,7 +47,7 @@ export function createFurtherIssuer(deps: FurtherIssuerDeps): VerifySignature {
   })
 
   return async (token) =>
-    verifySignature(token, { algorithms: asymmetric, jwks_uri: jwksURI ?? (await located()) }, keys)
+    verifySignature(token, { algorithms: asymmetric, jwks_uri: jwksURI ?? (await located()) }, keys, 'anybody')
 }
 
 /** OpenID Connect Discovery, else RFC 8414, which puts the well-known part in front of the issuer's path. */

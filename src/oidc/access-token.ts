@@ -36,7 +36,7 @@ export async function readAccessToken(
   if (issuer !== metadata.issuer) return unusable('it is of another issuer')
   let claims
   try {
-    claims = (await verifySignature(accessToken, metadata, expected.keys)).claims
+    claims = (await verifySignature(accessToken, metadata, expected.keys, 'provider')).claims
   } catch (error) {
     if (!(error instanceof LoginRejected)) throw error
     return unusable(error.message)

@@ -344,7 +344,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
   async function verified(answer: TokenResponse, callback: Callback, metadata: Metadata): Promise<Grant> {
     const idToken = idTokenOf(answer)
     if (idToken === undefined) throw new LoginRejected('id_token_missing', 'the token endpoint gave no ID token')
-    const token = await verifySignature(idToken, metadata, keys)
+    const token = await verifySignature(idToken, metadata, keys, 'provider')
     const facts = checked(token, answer, callback)
     if (config.strictAudienceValidation && !accessTokenIsFor(answer.accessToken, config.audience ?? answer.issuedTo)) {
       throw new LoginRejected('access_token_audience', 'the access token is not for the configured audience')
@@ -430,7 +430,7 @@ export function createProvider(options: ProviderOptions): OpenIDProvider {
       if (claims['iss'] !== expected.issuer) throw ended('issuer_changed', 'the new ID token is of another issuer')
       if (claims['sub'] !== expected.subject) throw ended('subject_changed', 'the new ID token is about somebody else')
       if (isTooDeep(claims)) throw new ProviderUnavailable(tooDeep)
-      const token = await verifySignature(idToken, metadata, keys)
+      const token = await verifySignature(idToken, metadata, keys, 'provider')
       const facts = checked(token, answer, { nonce: undefined })
       const { expiresAt, authentication } = facts
       const whole = await wholeOrNothing(token.claims, facts.subject, answer, metadata)

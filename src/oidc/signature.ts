@@ -49,7 +49,7 @@ export async function verifySignature(
   token: string,
   metadata: Pick<Metadata, 'algorithms' | 'jwks_uri'>,
   keys: Keys,
-  from: TokenSource = 'provider',
+  from: TokenSource,
 ): Promise<Unverified> {
   const unverified = decodeUnverified(token, metadata.algorithms)
   let seen: KeySet | undefined = await keys.current(metadata.jwks_uri, from)

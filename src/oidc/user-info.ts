@@ -76,7 +76,7 @@ function plainClaims(answer: ProviderAnswer): JSONObject {
 }
 
 async function signedClaims(token: string, { metadata, clientID }: UserInfoRequest, keys: Keys): Promise<JSONObject> {
-  const { claims } = await verifySignature(token.trim(), metadata, keys).catch((error: unknown) => {
+  const { claims } = await verifySignature(token.trim(), metadata, keys, 'provider').catch((error: unknown) => {
     if (!(error instanceof LoginRejected)) throw error
     throw new LoginRejected('userinfo_invalid', `signed userinfo: ${error.message}`, { cause: error })
   })

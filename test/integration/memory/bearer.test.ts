@@ -216,6 +216,28 @@ suite('who is let in', () => {
     assert.equal(app.written.filter((line) => line.includes('bearer_issuer_unavailable')).length, 1)
   })
 
+  test('strangers’ tokens of a further issuer ask for its keys once in 10 s, and in trouble once a second', async (t) => {
+    const other = await startProvider()
+    t.after(() => other.close())
+    const issuers = [{ issuer: other.issuer, audiences: ['deploy'], jwksURI: `${other.issuer}/jwks` }]
+    const { app, statusOf } = await anApp(t, { bearer: { issuers } })
+    const good = () => accessToken(other, app.clock, { aud: 'deploy' })
+    const madeUp = async (status: number) => {
+      for (let time = 0; time < 5; time++) assert.equal(await statusOf(`${await good()}x`), status)
+    }
+    other.fault('jwks', { status: 500 })
+    await madeUp(503)
+    assert.equal(other.calls.jwks, 1)
+    other.fault('jwks', undefined)
+    app.advance(1_001)
+    await madeUp(401)
+    assert.equal(other.calls.jwks, 3, 'the keys, and whether there are newer ones')
+    await other.rotateKeys()
+    app.advance(10_001)
+    assert.equal(await statusOf(await good()), 200)
+    assert.equal(other.calls.jwks, 4)
+  })
+
   for (const contract of contractNames) {
     test(`${contract}: a good token, a bad one beside a good cookie, and an odd header`, async (t) => {
       const { app, token } = await anApp(t)
