@@ -28,6 +28,8 @@ export interface Presented {
 export interface Bearer {
   /** A token that was verified a moment ago, and needs nothing but itself. Synchronous: the hot path. */
   near(authorization: string): TokenIdentity | undefined
+  /** Its token was verified a moment ago, be it that a proof has to come with it. */
+  isKnown(authorization: string): boolean
   /**
    * Undefined where the header is of another scheme, and not ours. Throws TokenRejected; ProviderUnavailable or StoreUnavailable where
    * it cannot be said.
@@ -229,7 +231,7 @@ export function createBearer(deps: BearerDeps): Bearer {
     now: clock(),
   })
 
-  return { near, verify }
+  return { near, verify, isKnown: (authorization) => tokens.near(authorization) !== undefined }
 }
 
 /** Undefined for what is no signed JWT, and may mean something to the provider. Throws TokenRejected for a JWT that nobody may send. */

@@ -77,7 +77,9 @@ export function createBearerAuth(deps: BearerAuthDeps): BearerAuth {
         return allowOrDenyToken(context, identity, tokenIn(authorization), allowed.get(context.label))
       }
       if (!isOurs(authorization)) return undefined
-      const waitMs = failures.waitMs(peers.clientAddress(context.request.peer, context.request.headers))
+      // Whoever has failed is in the same network as whoever has a good one: of that only the proof may still be wrong.
+      const { peer, headers } = context.request
+      const waitMs = bearer.isKnown(authorization) ? 0 : failures.waitMs(peers.clientAddress(peer, headers))
       if (waitMs > 0) return deps.refusals.tooMany(context, waitMs)
       const verifying = deps.withinBudget(() => bearer.verify(presented(context, authorization)))
       return verifying && settle(context, authorization, verifying)

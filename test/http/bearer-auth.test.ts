@@ -17,7 +17,7 @@ const allowed: AuthDecision = { allow: { headers: {}, wire: [] } }
 function aDoor(bearer: Partial<Bearer>, waitMs = 0) {
   const failures: string[] = []
   const door = createBearerAuth({
-    bearer: { near: () => undefined, verify: () => Promise.resolve(identity), ...bearer },
+    bearer: { near: () => undefined, isKnown: () => false, verify: () => Promise.resolve(identity), ...bearer },
     admissions: { allowOrDenyToken: () => allowed },
     refusals: {
       rejected: (_context, { reason }) => answered(reason),

@@ -133,6 +133,13 @@ suite('who is let in', () => {
     const { app, ask, token } = await anApp(t, { rateLimit: { bearerFailuresPerMinute: 5 } })
     const good = await token()
     assert.equal((await ask(good)).status, 200)
+    const key = await proofKey()
+    const bound = await token({ cnf: { jkt: key.thumbprint } })
+    const askBound = async () => {
+      const dpop = await proof({ key, token: bound, url: `http://${appHost}/`, clock: app.clock })
+      return (await ask('', { authorization: `DPoP ${bound}`, dpop })).status
+    }
+    assert.equal(await askBound(), 200)
     let last = 401
     for (let time = 0; time < 20 && last === 401; time++) last = (await ask(await token({ aud: 'x' }))).status
     assert.equal(last, 429)
@@ -140,6 +147,7 @@ suite('who is let in', () => {
     assert.equal(status, 429)
     assert.ok(Number(headers['retry-after']) >= 1)
     assert.equal((await ask(good)).status, 200)
+    assert.equal(await askBound(), 200)
     // Others are not held up, and what is no token of ours is no failure.
     const elsewhere = { 'x-forwarded-for': '203.0.113.9' }
     assert.equal((await ask(await token(), elsewhere)).status, 200)
