@@ -124,7 +124,7 @@ export function createEdge(config: Config, service: Service, runtime: Runtime, p
     createProtectedResources({
       addresses,
       audiences: bearer.issuers.flatMap(({ audiences }) => audiences),
-      authorizationServers: bearer.issuers.map(({ issuer }) => issuer),
+      authorizationServers: [...new Set(bearer.issuers.map(({ issuer }) => issuer))],
       scopes: rules.scopes,
       isServed: config.upstreams.length === 0 ? () => true : servedHosts(config.upstreams),
       notFound: (request) => refusals.refuse(request, 404, 'not_found'),

@@ -195,7 +195,9 @@ suite('who is let in', () => {
         },
       },
     }
-    const { token, ask } = await anApp(t, config, { sharedProvider })
+    const { app, token, ask } = await anApp(t, config, { sharedProvider })
+    const described = await createHttpClient().send(`${app.url}/.well-known/oauth-protected-resource`)
+    assert.deepEqual((described.json() as Claims)['authorization_servers'], [sharedProvider.issuer])
     const of = async (aud: unknown, claims: Claims = {}) => {
       const reply = await ask(await token({ aud, ...claims }))
       return reply.status === 200 ? 'let in' : (reply.json() as Claims)['reason']
