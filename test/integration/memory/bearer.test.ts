@@ -360,6 +360,14 @@ suite('what is remembered', () => {
     assert.equal(app.provider.calls.introspection, 2)
   })
 
+  test('one token is remembered once, however many spaces are in front of it', async (t) => {
+    const { app, ask, token } = await anApp(t)
+    const value = await token()
+    for (let spaces = 1; spaces <= 20; spaces++)
+      assert.equal((await ask('', { authorization: `Bearer${' '.repeat(spaces)}${value}` })).status, 200)
+    assert.equal(await app.metric('foregate_cache_entries{tier="l1"}'), 1)
+  })
+
   test('a flood of made-up tokens pushes no good one out, and asks for keys once', async (t) => {
     const { app, ask, token } = await anApp(t, { allowOpaqueTokens: true })
     const { provider } = app
