@@ -117,7 +117,7 @@ export function createBearer(deps: BearerDeps): Bearer {
   async function useUp(token: string, { identity, jti }: VerifiedToken): Promise<void> {
     const { endsAt } = identity
     if (endsAt === undefined) throw new TokenRejected('token_expired', 'exp is missing, and each token counts once')
-    const name = jti === undefined ? token : `${identity.issuer} ${jti}`
+    const name = jti === undefined ? unmistakable(token) : `${identity.issuer} ${jti}`
     // A moment longer than it counts here: other replicas' clocks may be behind.
     const isFirst = await used.first('bearer', name, endsAt - clock() + deps.clockSkewMs)
     if (!isFirst) throw new TokenRejected('token_used', 'it was used before')
@@ -244,6 +244,13 @@ function asJWT(token: string): Unverified | undefined {
     throw error instanceof LoginRejected ? asTokenRejected(error) : error
   }
 }
+
+/**
+ * Of a JWT what is signed: its signature can be written in several ways (bits of base64url that mean nothing, padding, and of ECDSA the
+ * other one of two numbers), each of which would be a token of its own.
+ */
+const unmistakable = (token: string): string =>
+  asJWT(token) === undefined ? token : token.slice(0, token.lastIndexOf('.'))
 
 const reasons: Readonly<Partial<Record<LoginRejected['reason'], TokenReason>>> = {
   id_token_algorithm: 'token_algorithm',
